@@ -1,0 +1,136 @@
+"""Finds and reads the content that a scholar edits: agents/, prompts/ and eval/."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from multiplex.errors import ContentError
+
+if TYPE_CHECKING:
+    import yaml
+    from pydantic import BaseModel
+
+    Model = TypeVar("Model", bound=BaseModel)
+
+PROJECT = "multiplex-worldviews"
+TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
+
+
+@cache
+def content_root() -> Path:
+    """The folder that holds agents/, prompts/ and eval/.
+
+    The copy packed into the wheel wins; otherwise the checkout that this file stands in, told by
+    its pyproject.toml. A stray `agents/` elsewhere on the path is never used.
+
+    Raises:
+        ContentError: neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    packed = package / "_content"
+    if packed.is_dir():
+        return packed
+    checkout = package.parent
+    try:
+        project = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        project = None
+    if project == PROJECT:
+        return checkout
+    raise ContentError(packed, f"the content of {PROJECT} is missing; reinstall the package")
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a content file.
+
+    Raises:
+        ContentError: it is absent, unreadable, too large, or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > TEXT_LIMIT:
+            raise ContentError(path, f"larger than {TEXT_LIMIT:,} bytes; a content file is short text")
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ContentError(path, f"is not UTF-8 text (byte {error.start})") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain data (no tags, no objects) of a YAML file.
+
+    Raises:
+        ContentError: it cannot be read, or is not YAML; the line is named.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else None
+        raise ContentError(path, f"not valid YAML: {getattr(error, 'problem', error)}", line=line) from error
+
+
+def read_model(path: Path, kind: type[Model]) -> Model:
+    """A YAML file as a validated object of a pydantic model.
+
+    Raises:
+        ContentError: it cannot be read, is not YAML, or a field is wrong; the line and the field are named.
+    """
+    import yaml
+    from pydantic import ValidationError
+
+    data = read_yaml(path)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        tree = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
+        field = ".".join(str(part) for part in first["loc"])
+        raise ContentError(path, first["msg"], line=_line_of(tree, first["loc"]), field=field) from error
+
+
+def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
+    """The line of the deepest part of `loc` that stands in the YAML tree; where a key is absent, its parent's."""
+    if node is None:
+        return None
+    line = node.start_mark.line + 1
+    if not loc:
+        return line
+    step, rest = loc[0], loc[1:]
+    if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        return _line_of(node.value[step], rest)
+    for key, value in node.value if node.id == "mapping" else ():
+        if key.value == step:
+            return _line_of(value, rest) if rest else key.start_mark.line + 1
+    return line
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(read_text(content_root() / "prompts" / f"{name}.md"))
+
+
+def prompt(name: str, /, **values: str) -> str:
+    """The prompt `prompts/NAME.md` with its `$fields` filled in.
+
+    Values are data: they are inserted once and never read as a template themselves.
+
+    Raises:
+        ContentError: the template is absent, or a field of it has no value.
+    """
+    try:
+        return _template(name).substitute(values).strip()
+    except (KeyError, ValueError) as error:
+        raise ContentError(content_root() / "prompts" / f"{name}.md", f"bad or unfilled field {error}") from error
+
+
+def sha256(text: str) -> str:
+    """Hex SHA-256 of a text's UTF-8 bytes: how records name the content they were made with."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,221 @@
+"""Personas: who speaks, from which perspective, on which sources; and the council they form together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from multiplex.content import content_root, prompt, read_model, read_text, sha256
+from multiplex.errors import ContentError, UsageError
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """A work that can be checked: who wrote it, what it is called, when it appeared."""
+
+    author: Text
+    work: Text
+    year: Text
+
+    def __str__(self) -> str:
+        return f"{self.author}, {self.work} ({self.year})"
+
+
+class Reasoning(_Part):
+    """How this worldview reasons, subject by subject."""
+
+    knowledge: Text
+    person: Text
+    family: Text
+    nature: Text
+    sacred: Text
+    law: Text
+    time: Text
+
+
+class Idea(_Part):
+    """A core idea and where it can be read."""
+
+    name: Text
+    says: Text
+    source: Source
+
+
+class Schools(_Part):
+    """Schools inside the tradition that disagree, and on what."""
+
+    between: Annotated[tuple[Text, ...], Field(min_length=2)]
+    over: Text
+    source: Source
+
+
+class Word(_Part):
+    """A word the tradition uses."""
+
+    word: Text
+    means: Text
+
+
+class Dissent(_Part):
+    """A modern, secular, feminist or dissident voice inside the tradition."""
+
+    name: Text
+    argues: Text
+    source: Source
+
+
+class Contested(_Part):
+    """A practice that harms people, the words a text would use for it, and who inside the tradition contests it."""
+
+    practice: Text
+    terms: Annotated[tuple[Text, ...], Field(min_length=1)]
+    by: Text
+
+
+class Persona(_Part):
+    """One file of agents/: an editorial construction of a voice from one perspective, with its sources."""
+
+    name: Name
+    perspective: Name
+    title: Text
+    speaker: Text
+    brief: Text
+    reasoning: Reasoning
+    ideas: Annotated[tuple[Idea, ...], Field(min_length=3)]
+    schools: Annotated[tuple[Schools, ...], Field(min_length=2)]
+    words: Annotated[tuple[Word, ...], Field(min_length=3)]
+    avoid: Annotated[tuple[Text, ...], Field(min_length=1)]
+    dissent: Annotated[tuple[Dissent, ...], Field(min_length=1)]
+    contested: tuple[Contested, ...]
+    speaks_for: Annotated[tuple[Text, ...], Field(min_length=1)]
+    does_not_speak_for: tuple[Text, ...]
+    licence: Text
+    authors: Annotated[tuple[Text, ...], Field(min_length=1)]
+    version: Text
+    reviewed_by_members: bool
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of the persona's content, whatever the layout of its file."""
+        return sha256(self.model_dump_json())
+
+    def system_prompt(self, *, brief: bool) -> str:
+        """The fixed part of every prompt to this persona's model; `brief` is the form for small models."""
+        if brief:
+            return self.brief
+        return prompt(
+            "persona",
+            speaker=self.speaker,
+            reasoning="\n".join(f"- {subject}: {text}" for subject, text in self.reasoning),
+            ideas="\n".join(f"- {idea.name}: {idea.says} [{idea.source}]" for idea in self.ideas),
+            schools="\n".join(f"- {' and '.join(s.between)}: {s.over} [{s.source}]" for s in self.schools),
+            words="\n".join(f"- {word.word}: {word.means}" for word in self.words),
+            dissent="\n".join(f"- {voice.name}: {voice.argues} [{voice.source}]" for voice in self.dissent),
+            contested="\n".join(f"- {item.practice}: {item.by}" for item in self.contested),
+            avoid="\n".join(f"- {text}" for text in self.avoid),
+            speaks_for="; ".join(self.speaks_for),
+            does_not_speak_for="; ".join(self.does_not_speak_for),
+        )
+
+
+@dataclass(frozen=True)
+class Council:
+    """The personas that answer together, in the order in which they are shown."""
+
+    personas: tuple[Persona, ...]
+
+    def __post_init__(self) -> None:
+        names = [persona.name for persona in self.personas]
+        perspectives = [persona.perspective for persona in self.personas]
+        if not names:
+            raise UsageError("the council is empty; name at least one persona")
+        for what, values in (("persona", names), ("perspective", perspectives)):
+            twice = {value for value in values if values.count(value) > 1}
+            if twice:
+                raise UsageError(f"the council has {what} {min(twice)!r} more than once")
+
+    @classmethod
+    def load(cls, *names: str | Path) -> Council:
+        """The council of these personas: built-in names, persona files, or folders of them; none means the seven.
+
+        Raises:
+            UsageError: a persona is unknown, or one stands there twice.
+            ContentError: a persona file is wrong.
+        """
+        if not names:
+            return cls(tuple(read_persona(agents() / f"{name}.yaml") for name in DEFAULT_COUNCIL))
+        return cls(tuple(persona for name in names for persona in _personas(name)))
+
+    @property
+    def perspectives(self) -> tuple[str, ...]:
+        """The perspectives that speak, in order."""
+        return tuple(persona.perspective for persona in self.personas)
+
+
+DEFAULT_COUNCIL = ("western", "islamic", "east_asian", "south_asian", "african", "latin_american", "indigenous")
+
+
+def agents() -> Path:
+    """The folder of the built-in personas."""
+    return content_root() / "agents"
+
+
+def built_in() -> list[Persona]:
+    """Every persona in agents/, the default council first.
+
+    Raises:
+        ContentError: a persona file is wrong.
+    """
+    names = sorted(path.stem for path in agents().glob("*.yaml"))
+    ordered = [*DEFAULT_COUNCIL, *(name for name in names if name not in DEFAULT_COUNCIL)]
+    return [read_persona(agents() / f"{name}.yaml") for name in ordered]
+
+
+def read_persona(path: Path) -> Persona:
+    """The persona of one file.
+
+    Raises:
+        ContentError: the file or one of its fields is wrong, or its `name` is not the file's.
+    """
+    persona = read_model(path, Persona)
+    if persona.name != path.stem:
+        raise ContentError(path, f"must be {path.stem!r}, the name of the file", field="name")
+    return persona
+
+
+def _personas(name: str | Path) -> Iterable[Persona]:
+    path = Path(name)
+    if path.is_dir():
+        files = sorted(path.glob("*.yaml"))
+        if not files:
+            raise ContentError(path, "this folder holds no persona file (*.yaml)")
+        return [read_persona(file) for file in files]
+    if path.suffix in (".yaml", ".yml"):
+        return [read_persona(path)]
+    file = agents() / f"{name}.yaml"
+    if not file.is_file() or file.parent != agents():
+        known = ", ".join(sorted(file.stem for file in agents().glob("*.yaml")))
+        raise UsageError(f"no persona {str(name)!r}; built in: {known}; or give a persona file or a folder of them")
+    return [read_persona(file)]
+
+
+def persona_text(name: str) -> str:
+    """The file of a built-in persona as its authors wrote it.
+
+    Raises:
+        UsageError: there is no such persona.
+    """
+    next(iter(_personas(name)))
+    path = Path(name)
+    return read_text(path if path.suffix in (".yaml", ".yml") else agents() / f"{name}.yaml")

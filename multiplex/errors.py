@@ -1,0 +1,68 @@
+"""Every error that multiplex raises on purpose, in one tree.
+
+MultiplexError                 exit 1
+├── UsageError                 exit 2   the command, the settings or the question is wrong
+│   └── ContentError           exit 2   a file in agents/, prompts/ or eval/ (or a user's own) is wrong
+├── ModelError                 exit 3   no call could be made at all
+│   ├── WeightsError           exit 3   the embedded model's file is absent, wrong or cannot be fetched
+│   └── CallError              exit 3   one call to a model failed for good
+└── VoicesLostError            exit 4   fewer voices answered than were asked for
+
+A message is one line: what is wrong, where, and what to do. No message holds a key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MultiplexError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(MultiplexError):
+    """The command, a setting or the question is wrong; nothing was sent."""
+
+    exit_code = 2
+
+
+class ContentError(UsageError):
+    """A content file is wrong. The message begins with the file, and where known the line and field."""
+
+    def __init__(self, path: Path | str, problem: str, *, line: int | None = None, field: str = "") -> None:
+        where = f"{path}:{line}" if line is not None else str(path)
+        super().__init__(f"{where}: {field + ': ' if field else ''}{problem}")
+        self.path, self.line, self.field = Path(path), line, field
+
+
+class ModelError(MultiplexError):
+    """A model cannot be used: nothing is there, or it refuses."""
+
+    exit_code = 3
+
+
+class WeightsError(ModelError):
+    """The embedded model's weights are absent, damaged, of another hash, or cannot be fetched."""
+
+
+class CallError(ModelError):
+    """One call to a model failed for good.
+
+    `kind` is one of: unreachable, refused, rate_limited, server, bad_request, timeout, empty, cut_off.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class VoicesLostError(MultiplexError):
+    """Fewer voices answered than `--min-voices` asks for; `lost` names the silent perspectives."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, lost: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.lost = lost

@@ -1,0 +1,123 @@
+"""What went wrong in a call, in one line that a person can act on, and whether trying again may help."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multiplex.errors import CallError
+from multiplex.llm.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import openai
+
+LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
+_KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
+_SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed attempt: the error to raise in the end, and how it may be retried.
+
+    `attempts` is how many attempts in all make sense (None: as many as the settings allow); `wait` the seconds
+    that the endpoint asked for.
+    """
+
+    error: CallError
+    attempts: int | None = None
+    wait: float | None = None
+
+
+def safe(text: str, secret: str = "") -> str:
+    """A foreign message on one line of at most 200 characters, with the key and everything like one taken out."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split())))
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
+    """The failure that an exception of the HTTP client, the SDK or LangChain stands for."""
+    import openai
+
+    at = f"{spec.name} at {spec.place}"
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        return Failure(
+            CallError("timeout", f"{at}: no answer within {spec.timeout:g} s; raise MULTIPLEX_TIMEOUT"), attempts=2
+        )
+    if isinstance(error, openai.APIStatusError):
+        return _explain_status(error, spec, at, secret)
+    if isinstance(error, openai.APIConnectionError):
+        cause = safe(str(error.__cause__ or error), secret)
+        return Failure(
+            CallError("unreachable", f"{at}: nothing answers there ({cause}); is it running, is --base-url right?")
+        )
+    if isinstance(error, openai.APIError):
+        return Failure(CallError("server", f"{at}: {safe(error.message, secret)}"))
+    if _is_transport(error):
+        return Failure(CallError("server", f"{at}: the connection broke in the middle of the answer"))
+    reason = safe(f"{type(error).__name__}: {error}", secret)
+    return Failure(
+        CallError(
+            "server", f"{at}: the reply is no OpenAI-compatible chat completion ({reason}); is --base-url right?"
+        ),
+        attempts=1,
+    )
+
+
+def _explain_status(error: openai.APIStatusError, spec: ModelSpec, at: str, secret: str) -> Failure:
+    status, said = error.status_code, safe(error.message, secret)
+    code = error.code or ""
+    if status in (401, 403):
+        named = spec.api_key_env or "no key was sent; name its variable with --api-key-env"
+        return Failure(CallError("refused", f"{at}: {status}, the key is refused or missing ({named})"), attempts=1)
+    if status == 404:
+        return Failure(CallError("bad_request", f"{at}: 404, no such model or address ({said})"), attempts=1)
+    if code == "insufficient_quota":
+        return Failure(CallError("refused", f"{at}: {status}, the account has no quota left"), attempts=1)
+    if status == 429:
+        wait = _retry_after(error)
+        if wait is not None and wait > LONGEST_WAIT:
+            late = f"{at}: 429, asks to wait {wait:.0f} s; try again then"
+            return Failure(CallError("rate_limited", late), attempts=1)
+        return Failure(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=wait)
+    if status >= 500 or status in (408, 409):
+        return Failure(CallError("server", f"{at}: {status} ({said})"), wait=_retry_after(error))
+    return Failure(CallError("bad_request", f"{at}: {status} ({said})"), attempts=1)
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    """Seconds the endpoint asks to wait, from `retry-after-ms` or `retry-after` (a number or an HTTP date)."""
+    from email.utils import parsedate_to_datetime
+    from time import time
+
+    headers = error.response.headers
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        try:
+            return max(0.0, float(value) / unit)
+        except ValueError:
+            pass
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _is_transport(error: Exception) -> bool:
+    """Whether it comes from the HTTP client beneath the SDK, which lets mid-stream breaks through as they are."""
+    return any(
+        base.__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for base in type(error).__mro__
+    )
+
+
+def refused_parameter(error: Exception, sent: set[str]) -> str | None:
+    """The optional request parameter that a 400 complains of, so that the call can go on without it."""
+    import openai
+
+    if not isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
+        return None
+    said = f"{error.param or ''} {error.message}".lower()
+    return next((name for name in sorted(sent, key=len, reverse=True) if name in said), None)

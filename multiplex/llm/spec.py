@@ -1,0 +1,180 @@
+"""What a model is: where it is called, by which name, and how it wants to be used."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from multiplex.errors import UsageError
+from multiplex.settings import Settings, Synthesis
+
+LOCAL = "local"
+OPENAI = "openai"
+OPENAI_KEY = "OPENAI_API_KEY"
+OLLAMA = ("127.0.0.1", 11434)
+
+
+class ModelSpec(BaseModel):
+    """One model at one endpoint, and the limits it is called with.
+
+    Attributes:
+        name: as the user wrote it: `local`, `local:FILE`, `openai:NAME`, or `NAME` at `base_url`.
+        model: the name sent in the request.
+        base_url: the endpoint; None for OpenAI's own and for the embedded server, which starts when it is called.
+        api_key_env: the environment variable that holds the key; None sends no key.
+        gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
+        synthesis: `composed` builds the answer around the voices' own sentences and lets the model write
+            only the connecting text (for small models); `written` lets the model write the whole.
+        brief: give personas in their short form (for small models).
+        voice_tokens, synthesis_tokens, answer_tokens: most tokens of a reply; None sets no limit.
+        temperature: None leaves it to the endpoint.
+        timeout: seconds for one call, retries not counted.
+        retries: further attempts after a failed call.
+        limit: calls under way at once at this endpoint and model.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    model: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    gguf: str | None = None
+    synthesis: Synthesis = "written"
+    brief: bool = False
+    voice_tokens: int | None = None
+    synthesis_tokens: int | None = None
+    answer_tokens: int | None = None
+    temperature: float | None = 0.7
+    timeout: float = 120.0
+    retries: int = 3
+    limit: int = 20
+
+    @property
+    def local(self) -> bool:
+        """Whether this is a model run by multiplex itself."""
+        return self.name == LOCAL or self.name.startswith(f"{LOCAL}:")
+
+    @property
+    def place(self) -> str:
+        """The endpoint as it may be shown: no user, password or query."""
+        if self.local:
+            return "this machine"
+        if self.base_url is None:
+            return "OpenAI"
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+
+
+def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None = None) -> ModelSpec:
+    """The spec that a model's name means.
+
+    A key is sent only where it belongs: `openai:NAME` reads OPENAI_API_KEY; another endpoint gets the key
+    of `api_key_env`, and none where that is not given.
+
+    Raises:
+        UsageError: the name says nothing of where the model runs, or the URL is no http(s) address.
+    """
+    name = name.strip()
+    kind, _, rest = name.partition(":")
+    if name == LOCAL or (kind == LOCAL and rest):
+        return ModelSpec(
+            name=name,
+            model=LOCAL,
+            gguf=rest or None,
+            synthesis="composed",
+            brief=True,
+            voice_tokens=170,
+            synthesis_tokens=170,
+            answer_tokens=256,
+            timeout=900.0,
+            retries=1,
+            limit=8,
+        )
+    if base_url is not None:
+        _check_url(base_url)
+    if kind == OPENAI and rest and base_url is None:
+        return ModelSpec(name=name, model=rest, api_key_env=api_key_env or OPENAI_KEY)
+    if not name:
+        raise UsageError("the model has no name; use local, openai:NAME, or NAME with --base-url URL")
+    if base_url is None:
+        raise UsageError(f"model {name!r}: say where it runs: openai:NAME, NAME with --base-url URL, or local")
+    return ModelSpec(name=name, model=rest if kind == OPENAI else name, base_url=base_url, api_key_env=api_key_env)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError("--base-url is no http(s) address; it looks like http://127.0.0.1:11434/v1")
+
+
+def resolve_model(settings: Settings, name: str | None = None) -> ModelSpec:
+    """The spec of `name`, or of the model that the settings name, or of the embedded one.
+
+    Raises:
+        UsageError: the name does not say where the model runs.
+    """
+    name = name or settings.model
+    if name is None and settings.base_url is not None:
+        raise UsageError("--base-url needs --model NAME: which model should be called there?")
+    spec = parse_spec(name or LOCAL, settings.base_url, settings.api_key_env)
+    overrides = {
+        field: value
+        for field in ("synthesis", "timeout", "retries", "limit", "voice_tokens")
+        if (value := getattr(settings, field)) is not None
+    }
+    return spec.model_copy(update=overrides)
+
+
+ModelSource = Literal["--model", "MULTIPLEX_MODEL", "the configuration file", "no other model is named"]
+
+
+def model_source(flag: str | None) -> ModelSource:
+    """Where the model's name comes from, for the line that says which model is used and why."""
+    if flag:
+        return "--model"
+    if os.environ.get("MULTIPLEX_MODEL"):
+        return "MULTIPLEX_MODEL"
+    return "the configuration file" if Settings().model else "no other model is named"
+
+
+def unused_endpoints() -> list[str]:
+    """How to use an API key or an Ollama that is there though no model was named; nothing is sent to either."""
+    found = []
+    if os.environ.get(OPENAI_KEY):
+        found.append(f"{OPENAI_KEY} is set: --model openai:NAME would use it")
+    host = os.environ.get("OLLAMA_HOST", "")
+    if host or _listens(*OLLAMA):
+        found.append(f"Ollama is here: --model NAME --base-url http://{OLLAMA[0]}:{OLLAMA[1]}/v1 would use it")
+    return found
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+def api_key(spec: ModelSpec) -> SecretStr | None:
+    """The key for a spec's endpoint; None where the endpoint asks for none.
+
+    Raises:
+        UsageError: the variable that should hold it is not set.
+    """
+    if spec.api_key_env is None:
+        return None
+    value = os.environ.get(spec.api_key_env, "").strip()
+    if not value:
+        raise UsageError(f"model {spec.name!r} needs a key: set {spec.api_key_env}, or name another with --api-key-env")
+    return SecretStr(value)

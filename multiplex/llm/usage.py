@@ -1,0 +1,33 @@
+"""What calls cost, added up without pretending to know more than the endpoint said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Usage(BaseModel):
+    """Answered calls and their tokens. Tokens are None as soon as one call's endpoint did not report them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: int = 0
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=_plus(self.input_tokens, other.input_tokens),
+            output_tokens=_plus(self.output_tokens, other.output_tokens),
+        )
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """The sum; zero calls and zero tokens where there is none."""
+    return sum(usages, start=Usage())
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b

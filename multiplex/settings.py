@@ -1,0 +1,79 @@
+"""Settings, and which of them wins: a flag over the environment over the configuration file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_config_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from multiplex.errors import ContentError, UsageError
+
+Synthesis = Literal["composed", "written"]
+
+
+def config_file() -> Path:
+    """The configuration file: `MULTIPLEX_CONFIG`, else `multiplex/config.toml` in the user's configuration folder."""
+    named = os.environ.get("MULTIPLEX_CONFIG")
+    return Path(named) if named else user_config_path("multiplex") / "config.toml"
+
+
+class Settings(BaseSettings):
+    """Every setting, each an environment variable MULTIPLEX_NAME or a key of the configuration file.
+
+    Attributes:
+        model, base_url, api_key_env: as the flags of the same names.
+        synthesis: overrides the model's own way of synthesis: `composed` or `written`.
+        timeout: seconds for one call.
+        retries: further attempts after a failed call.
+        limit: calls under way at once.
+        voice_tokens: most tokens of a voice.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MULTIPLEX_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    synthesis: Synthesis | None = None
+    timeout: float | None = Field(default=None, gt=0)
+    retries: int | None = Field(default=None, ge=0, le=20)
+    limit: int | None = Field(default=None, ge=1)
+    voice_tokens: int | None = Field(default=None, ge=16)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        """Flags, then environment, then file: no .env file is read, since it may belong to another project."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings, with every flag that is not None winning.
+
+    Raises:
+        UsageError: a value of a flag or the environment is wrong.
+        ContentError: the configuration file is wrong; a file named by MULTIPLEX_CONFIG must be there.
+    """
+    path = config_file()
+    if "MULTIPLEX_CONFIG" in os.environ and not path.is_file():
+        raise ContentError(path, "MULTIPLEX_CONFIG names it, but no file is there")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise ContentError(path, f"not valid TOML: {error}") from error
+    except OSError as error:
+        raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"setting {field!r} (flag --{field.replace('_', '-')}, MULTIPLEX_{field.upper()}, or {path}): {first['msg']}"
+        ) from error
