@@ -74,6 +74,5 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"setting {field!r} (flag --{field.replace('_', '-')}, MULTIPLEX_{field.upper()}, or {path}): {first['msg']}"
-        ) from error
+        where = f"--{field.replace('_', '-')}, MULTIPLEX_{field.upper()} or {path}"
+        raise UsageError(f"setting {field!r} ({where}): {first['msg']}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,6 +157,11 @@ class Council:
         if not names:
             return cls(tuple(read_persona(agents() / f"{name}.yaml") for name in DEFAULT_COUNCIL))
         return cls(tuple(persona for name in names for persona in _personas(name)))
+
+    @property
+    def quorum(self) -> int:
+        """How many voices must speak unless another number is asked for: two thirds, rounded up."""
+        return math.ceil(len(self.personas) * 2 / 3)
 
     @property
     def perspectives(self) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 from multiplex.errors import CallError
 from multiplex.llm.failures import Failure, explain, refused_parameter
 from multiplex.llm.limiter import Limiter
-from multiplex.llm.spec import ModelSpec, api_key
+from multiplex.llm.spec import ModelSpec, api_key, resolve_model
 from multiplex.llm.thinking import ThinkingFilter, without_thinking
 from multiplex.llm.usage import Usage
+from multiplex.settings import load_settings
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
@@ -110,10 +111,8 @@ class Chat:
 
         def stop(state: RetryCallState) -> bool:
             attempts = _failure(state).attempts
-            return (
-                stop_after_attempt(self.spec.retries + 1)(state)
-                or attempts is not None
-                and state.attempt_number >= attempts
+            return stop_after_attempt(self.spec.retries + 1)(state) or (
+                attempts is not None and state.attempt_number >= attempts
             )
 
         try:
@@ -167,7 +166,7 @@ class Chat:
         async for chunk in line.client.astream(
             list(messages), config={"tags": list(call.tags)}, stream_usage=usage, extra_body=options or None, **known
         ):
-            whole = chunk if whole is None else whole + chunk  # type: ignore[assignment]
+            whole = chunk if whole is None else whole + chunk
             if on_delta is not None and (shown := visible.feed(str(chunk.text))):
                 on_delta(shown)
         if on_delta is not None and (shown := visible.feed("", last=True)):
@@ -199,7 +198,7 @@ class Chat:
     def _parameters(self, line: _Line, call: Call) -> dict[str, Any]:
         """Every optional parameter of the request that this endpoint has not refused."""
         limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
-        wanted = {
+        wanted: dict[str, Any] = {
             "temperature": self.spec.temperature,
             "seed": call.seed,
             limit: call.max_tokens,
@@ -221,13 +220,27 @@ class Chat:
     async def _endpoint(self) -> tuple[str | None, str]:
         if self.spec.local:
             from multiplex.llm.embedded import embedded_server
-            from multiplex.llm.weights import locate_or_pull
+            from multiplex.llm.fetch import ensure
 
-            path = await asyncio.to_thread(locate_or_pull, self.spec.gguf)
+            path = await asyncio.to_thread(ensure, self.spec.gguf)
             server = await asyncio.to_thread(embedded_server, path)
             return server.base_url, server.key.get_secret_value()
         key = api_key(self.spec)
         return self.spec.base_url, key.get_secret_value() if key else ""
+
+
+Model = str | ModelSpec | Chat | None
+
+
+def as_chat(model: Model) -> Chat:
+    """A Chat for a model's name, its spec, or (None) the model that the settings name.
+
+    Raises:
+        UsageError: the name does not say where the model runs, or a setting is wrong.
+    """
+    if isinstance(model, Chat):
+        return model
+    return Chat(model if isinstance(model, ModelSpec) else resolve_model(load_settings(), model))
 
 
 def _failure(state: RetryCallState) -> Failure:

@@ -13,8 +13,10 @@ from pydantic import SecretStr
 
 from multiplex.errors import WeightsError
 
-PERSONA_SLOTS = 7
-SLOTS = PERSONA_SLOTS + 1  # one for each persona's cached prompt, one for everything else
+PERSONA_SLOTS = 7  # one for each persona of the default council, which keeps its prompt there
+PLAIN_SLOT = PERSONA_SLOTS  # strategies of one call
+SYNTHESIS_SLOT = PERSONA_SLOTS + 1  # planning and synthesis
+SLOTS = PERSONA_SLOTS + 2
 SLOT_TOKENS = 2048  # prompt and reply of one call
 
 _servers: dict[Path, EmbeddedServer] = {}

@@ -1,0 +1,225 @@
+"""Asks a question in several ways and measures what came out: `answer` and `aanswer`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.council.answer import Answer
+from multiplex.council.events import Emit
+from multiplex.council.personas import Council
+from multiplex.council.planning import PlanMode, checked_question
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import FRAME, Evaluator, Measures
+from multiplex.llm.chat import Model, as_chat
+
+Strategy = Literal["uniplex", "contextual", "multiplex"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+DEFAULT_STRATEGIES: tuple[Strategy, ...] = ("uniplex", "multiplex")
+
+
+class Measured(BaseModel):
+    """An answer and its measures; they are None where nothing could be measured, and a note of the answer says why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    answer: Answer
+    measures: Measures | None = None
+
+
+class Result(BaseModel):
+    """What came of one question.
+
+    Attributes:
+        answers: by strategy, those that were finished.
+        failed: by strategy, one line for each that was not.
+        spoken: the voices of a council that failed, so that nothing finished is lost.
+        models: each model used, as its spec describes it (the name of a key's variable, never a key).
+        created: UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    question: str
+    seed: int
+    frame: tuple[str, ...]
+    answers: dict[str, Measured]
+    failed: dict[str, str] = {}
+    spoken: tuple[dict[str, Any], ...] = ()
+    models: dict[str, dict[str, Any]] = {}
+    version: str = ""
+    created: str = ""
+
+    def __getitem__(self, strategy: str) -> Answer:
+        """The answer of a strategy; KeyError where it failed (see `failed`) or was not asked for."""
+        return self.answers[strategy].answer
+
+
+async def ask(
+    question: str,
+    *,
+    strategies: Sequence[Strategy] = DEFAULT_STRATEGIES,
+    model: Model = None,
+    council: Council | None = None,
+    voice_models: Mapping[str, Model] | None = None,
+    rounds: int = 1,
+    plan: PlanMode = "default",
+    seed: int | None = None,
+    min_voices: int | None = None,
+    frame: Sequence[str] = FRAME,
+    emit: Emit | None = None,
+) -> tuple[Result, MultiplexError | None]:
+    """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
+
+    Raises:
+        UsageError: the question or an argument is wrong; nothing was sent.
+        MultiplexError: no strategy brought an answer.
+    """
+    from multiplex.council import strategies as ways
+
+    chosen = _checked(strategies)
+    chat = as_chat(model)
+    question = checked_question(question, local=chat.spec.local)
+    council = council or Council.load()
+    chats = {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
+    seed = random.randrange(2**31) if seed is None else seed
+    spoken: list[dict[str, Any]] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        if event["type"] == "voice.finished":
+            spoken.append(event)
+        if emit is not None:
+            emit(event)
+
+    asked = {
+        "uniplex": lambda: ways.uniplex(question, chat, seed, hear),
+        "contextual": lambda: ways.contextual(question, chat, seed, hear),
+        "multiplex": lambda: ways.multiplex(
+            question, chat, seed, hear, council=council, voice_models=chats, rounds=rounds, plan_mode=plan,
+            min_voices=min_voices,
+        ),
+    }  # fmt: skip
+    try:
+        outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
+    finally:
+        await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
+    errors = _errors(dict(zip(chosen, outcomes, strict=True)))
+    answers = {s: Measured(answer=o) for s, o in zip(chosen, outcomes, strict=True) if isinstance(o, Answer)}
+    worst = _worst(errors)
+    if worst is not None and not answers and not spoken:
+        raise worst
+    result = Result(
+        question=question,
+        seed=seed,
+        frame=tuple(frame),
+        answers=answers,
+        failed={strategy: str(error) for strategy, error in errors.items()},
+        spoken=tuple(spoken) if "multiplex" in errors else (),
+        models={
+            each.spec.name: each.spec.model_dump() | {"base_url": each.spec.place} for each in (chat, *chats.values())
+        },
+        version=_version(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return result, worst
+
+
+def measured(result: Result, evaluator: Evaluator) -> Result:
+    """The result with every answer measured; an answer that cannot be says so in a note.
+
+    Raises:
+        ContentError: a gazetteer or a trained head is missing or wrong.
+    """
+    answers = {}
+    for strategy, each in result.answers.items():
+        answer = each.answer
+        try:
+            measures = evaluator.measure(
+                answer.text, question=result.question, scaffold=answer.scaffold, prompt=answer.prompt
+            )
+        except UsageError as error:
+            note = f"{strategy}: not measured: {error}"
+            answers[strategy] = Measured(answer=answer.model_copy(update={"notes": (*answer.notes, note)}))
+        else:
+            answers[strategy] = Measured(answer=answer, measures=measures)
+    return result.model_copy(update={"answers": answers})
+
+
+async def aanswer(
+    question: str, *, frame: Sequence[str] = FRAME, sentiment_model: str | None = None, **options: Any
+) -> Result:
+    """Answer a question with every strategy asked for, and measure the answers.
+
+    Args:
+        question: at most 20,000 characters.
+        frame: the perspectives that the measures count over.
+        sentiment_model: a `transformers` text-classification model in place of the built-in head.
+        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, emit.
+
+    Returns:
+        The answers and measures by strategy. A strategy that failed stands in `failed` instead.
+
+    Raises:
+        UsageError: the question or an argument is wrong; nothing was sent.
+        MultiplexError: no strategy brought an answer.
+    """
+    evaluator = Evaluator(frame, sentiment_model=sentiment_model)
+    result, error = await ask(question, frame=evaluator.frame, **options)
+    if error is not None and not result.answers:
+        raise error
+    return await asyncio.to_thread(measured, result, evaluator)
+
+
+def answer(question: str, **options: Any) -> Result:
+    """`aanswer` for code that does not await.
+
+    Raises:
+        UsageError: as `aanswer`; also inside a running event loop, where `await aanswer(...)` is the way.
+        MultiplexError: as `aanswer`.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(aanswer(question, **options))
+    raise UsageError("answer() cannot run inside an event loop; use `await aanswer(...)`")
+
+
+def _checked(strategies: Sequence[str]) -> tuple[Strategy, ...]:
+    unknown = [strategy for strategy in strategies if strategy not in STRATEGIES]
+    if unknown or not strategies:
+        raise UsageError(f"no strategy {unknown[0] if unknown else ''!r}; there are {', '.join(STRATEGIES)}")
+    return tuple(dict.fromkeys(strategies))  # type: ignore[arg-type]  # checked above
+
+
+def _errors(outcomes: Mapping[str, object]) -> dict[str, MultiplexError]:
+    """The failures by strategy; an exception that multiplex did not raise on purpose goes on."""
+    errors = {}
+    for strategy, outcome in outcomes.items():
+        if isinstance(outcome, MultiplexError):
+            errors[strategy] = outcome
+        elif isinstance(outcome, BaseException):
+            raise outcome
+    return errors
+
+
+def _worst(errors: Mapping[str, MultiplexError]) -> MultiplexError | None:
+    """The error that decides the exit code: a wrong usage first, then the council's, then a plain call's."""
+    for kind in (UsageError, MultiplexError):
+        for strategy in reversed(STRATEGIES):
+            if isinstance(errors.get(strategy), kind):
+                return errors[strategy]
+    return None
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("multiplex-worldviews")
+    except PackageNotFoundError:
+        return "not installed"

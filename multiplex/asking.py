@@ -1,0 +1,172 @@
+"""Carries out `multiplex answer`: prepares the models, shows what happens, measures, prints and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, measured
+from multiplex.council.personas import Council
+from multiplex.council.planning import checked_question
+from multiplex.errors import MultiplexError, VoicesLostError
+from multiplex.evaluation import Evaluator
+from multiplex.llm.spec import ModelSpec
+from multiplex.rendering import as_json, reading_order, write_output
+from multiplex.screen import Screen, print_notes, print_result
+
+PRELOAD_AFTER = 1.0  # seconds; the first requests leave before the evaluator's imports take the processor
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asked for."""
+
+    question: str
+    spec: ModelSpec
+    voice_specs: dict[str, ModelSpec]
+    council: Council
+    strategies: tuple[str, ...]
+    rounds: int
+    plan: Any
+    seed: int | None
+    min_voices: int | None
+    frame: tuple[str, ...]
+    sentiment_model: str | None
+    show_voices: bool
+    as_json: bool
+    output: Path | None
+    quiet: bool
+
+
+def carry_out(order: Order, why: Sequence[str]) -> int:
+    """Ask, measure, print; the exit code.
+
+    Raises:
+        MultiplexError: nothing could be answered.
+    """
+    out = Console(soft_wrap=False)
+    progress = out if out.is_terminal and not order.as_json else Console(stderr=True)
+    silent = order.quiet or (order.as_json and not progress.is_terminal)
+    order = replace(order, strategies=order.strategies or DEFAULT_STRATEGIES)
+    evaluator = Evaluator(order.frame, sentiment_model=order.sentiment_model)
+    checked_question(order.question, local=order.spec.local)
+    for line in why:
+        progress.print(Text(line, "dim"), soft_wrap=True)
+    _prepare(order, progress, silent=silent)
+    with_screen = Console(stderr=True, quiet=True) if silent else progress
+    screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
+    timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
+    timer.daemon = True
+    timer.start()
+    try:
+        with screen:
+            result, error = asyncio.run(_ask(order, screen))
+    except KeyboardInterrupt:
+        _print_finished(screen, progress)
+        raise
+    finally:
+        timer.cancel()
+    if not silent and result.answers:
+        progress.print(Text("measuring …", "dim"))
+    result = measured(result, evaluator)
+    _print(order, result, out, progress, streamed=screen.streamed)
+    if order.output is not None:
+        write_output(result, order.output, show_voices=order.show_voices)
+    if error is None:
+        return 0
+    print(f"multiplex: {error}", file=sys.stderr)
+    return error.exit_code if isinstance(error, VoicesLostError) or not result.answers else 1
+
+
+async def _ask(order: Order, screen: Screen) -> tuple[Result, MultiplexError | None]:
+    return await ask(
+        order.question,
+        strategies=order.strategies,  # type: ignore[arg-type]  # `ask` checks them
+        model=order.spec,
+        council=order.council,
+        voice_models=order.voice_specs,
+        rounds=order.rounds,
+        plan=order.plan,
+        seed=order.seed,
+        min_voices=order.min_voices,
+        frame=order.frame,
+        emit=screen.hear,
+    )
+
+
+def _prepare(order: Order, progress: Console, *, silent: bool) -> None:
+    """Have the weights and the embedded server ready before the clock starts, where they are needed."""
+    local = {spec.gguf for spec in (order.spec, *order.voice_specs.values()) if spec.local}
+    if not local:
+        return
+    from multiplex.llm.embedded import embedded_server
+
+    if not silent and not order.question.isascii():
+        progress.print(Text("the embedded model is English first: in other languages expect errors", "yellow"))
+    for gguf in local:
+        path = ensure_weights(gguf, silent=silent)
+        if not silent:
+            progress.print(Text("loading the embedded model; on two cores a question takes a minute or two", "dim"))
+        embedded_server(path)
+
+
+def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:
+    """The model file, fetched with a progress bar on standard error if it is not there.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    from multiplex.llm.fetch import ensure
+    from multiplex.llm.weights import locate
+    from multiplex.llm.weights import plan as plan_weights
+
+    console = Console(stderr=True, quiet=silent)
+    if gguf is not None or locate() is not None:
+        return ensure(gguf)
+    console.print(Text(str(plan_weights())), soft_wrap=True)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal or silent) as bar:
+        task = bar.add_task("model")
+        return ensure(
+            None,
+            lambda here, all_: bar.update(task, completed=here, total=all_),
+            lambda line: console.print(Text(line), soft_wrap=True),
+        )
+
+
+def _print(order: Order, result: Result, out: Console, progress: Console, *, streamed: bool) -> None:
+    if order.as_json:
+        print(as_json(result))
+    elif order.quiet:
+        print("\n\n".join(result.answers[strategy].answer.text for strategy in reading_order(result)))
+    elif result.answers:
+        print_result(out, result, streamed=streamed, show_voices=order.show_voices)
+    else:
+        for voice in result.spoken:
+            out.print(Text(f"The {voice['title']} voice:\n{voice['text']}\n"), soft_wrap=True)
+        print_notes(progress, result)
+    sys.stdout.flush()
+
+
+def _print_finished(screen: Screen, progress: Console) -> None:
+    """What was said before an interruption: nothing finished is lost."""
+    for title, text in screen.finished_voices:
+        progress.print(Text(f"The {title} voice:\n{text}\n"), soft_wrap=True)
+
+
+def leave(code: int) -> None:
+    """End the process without waiting for llama.cpp's threads."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,300 @@
+"""The command line. Every heavy import waits inside a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from multiplex.llm.spec import ModelSpec
+
+INTERRUPTED, CLOSED_PIPE = 130, 141
+
+app = typer.Typer(
+    name="multiplex",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A question answered by a council of culture personas, and measured next to the same model simply asked.",
+)
+models_app = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="The models: which would be used, and the embedded one."
+)
+app.add_typer(models_app, name="models")
+
+ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
+BaseUrlFlag = Annotated[
+    str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
+]
+KeyFlag = Annotated[
+    str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
+]
+QuestionArgument = Annotated[str | None, typer.Argument(help="The question, @FILE, or - for standard input.")]
+StrategyFlag = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="uniplex, contextual or multiplex; repeatable. [default: uniplex, multiplex]"),
+]
+CouncilFlag = Annotated[
+    list[str] | None,
+    typer.Option("--council", help="A persona, a persona file or a folder of them; repeatable, or with commas."),
+]
+VoiceModelFlag = Annotated[
+    list[str] | None, typer.Option("--voice-model", help="PERSPECTIVE=MODEL: another model for one voice; repeatable.")
+]
+RoundsFlag = Annotated[
+    int, typer.Option("--rounds", min=1, max=5, help="From 2 on, voices read each other, anonymised, and speak again.")
+]
+PlanFlag = Annotated[str, typer.Option("--plan", help="default, or model: the model gives each voice its task.")]
+SeedFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**31 - 1, help="Fixes orders and the calls' seeds. [default: drawn, and printed]"
+    ),
+]
+MinVoicesFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--min-voices", min=1, help="Fewer voices than this is an error. [default: two thirds of the council]"
+    ),
+]
+FrameFlag = Annotated[
+    str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
+]
+SentimentModelFlag = Annotated[
+    str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
+]
+ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
+AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+OutputFlag = Annotated[
+    Path | None, typer.Option("--output", help="Also write to this file: .md, .json (the full record) or .html.")
+]
+
+
+def _debug(value: bool) -> None:
+    if value:
+        os.environ["MULTIPLEX_DEBUG"] = "1"
+
+
+DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show a traceback with an error.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="Print the answers alone.")]
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("multiplex-worldviews"))
+        raise typer.Exit
+
+
+@app.command()
+def answer(
+    question: QuestionArgument = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    strategy: StrategyFlag = None,
+    council: CouncilFlag = None,
+    voice_model: VoiceModelFlag = None,
+    rounds: RoundsFlag = 1,
+    plan: PlanFlag = "default",
+    seed: SeedFlag = None,
+    min_voices: MinVoicesFlag = None,
+    frame: FrameFlag = None,
+    sentiment_model: SentimentModelFlag = None,
+    show_voices: ShowVoicesFlag = False,
+    as_json: AsJsonFlag = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Answer a question through the council, next to the same model simply asked, and measure both."""
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.rendering import check_output
+    from multiplex.settings import load_settings
+
+    asked = _question(question)
+    if plan not in ("default", "model"):
+        raise UsageError(f"--plan {plan!r}: there are default and model")
+    if output is not None:
+        check_output(output)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    spec = resolve_model(settings)
+    others = {p: resolve_model(settings, name) for p, name in map(_voice_model, voice_model or [])}
+
+    from multiplex.asking import Order, carry_out
+    from multiplex.council.personas import Council
+    from multiplex.evaluation.frame import FRAME, checked_frame
+
+    names = [name for each in council or [] for name in ([each] if Path(each).exists() else each.split(","))]
+    order = Order(
+        question=asked,
+        spec=spec,
+        voice_specs=others,
+        council=Council.load(*names),
+        strategies=tuple(strategy or ()),
+        rounds=rounds,
+        plan=plan,
+        seed=seed,
+        min_voices=min_voices,
+        frame=checked_frame([name.strip() for name in frame.split(",")]) if frame else FRAME,
+        sentiment_model=sentiment_model,
+        show_voices=show_voices,
+        as_json=as_json,
+        output=output,
+        quiet=quiet,
+    )
+    code = carry_out(order, _why(spec, model) if not (quiet or as_json) else [])
+    raise typer.Exit(code)
+
+
+@app.command()
+def personas(name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None) -> None:
+    """List the personas, or show one with its sources."""
+    from multiplex.council.personas import built_in, persona_text
+    from multiplex.rendering import CONSTRUCTIONS
+
+    if name is not None:
+        typer.echo(persona_text(name).rstrip())
+        return
+    for persona in built_in():
+        reviewed = "reviewed by members" if persona.reviewed_by_members else "not reviewed by members"
+        typer.echo(f"{persona.name:<16}{persona.title}; version {persona.version}, {reviewed}")
+        typer.echo(f"{'':<16}speaks for {'; '.join(persona.speaks_for)}\n")
+    typer.echo(CONSTRUCTIONS)
+
+
+@models_app.callback()
+def models(
+    ctx: typer.Context, model: ModelFlag = None, base_url: BaseUrlFlag = None, api_key_env: KeyFlag = None
+) -> None:
+    """Say which model would be used and why, and where the embedded one is."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from multiplex.llm.spec import resolve_model
+    from multiplex.llm.weights import locate
+    from multiplex.llm.weights import plan as plan_weights
+    from multiplex.settings import load_settings
+
+    spec = resolve_model(load_settings(model=model, base_url=base_url, api_key_env=api_key_env))
+    for line in _why(spec, model):
+        typer.echo(line)
+    here = locate()
+    typer.echo(f"embedded model: {here}" if here else f"embedded model: not here; {plan_weights()}")
+
+
+@models_app.command("pull")
+def models_pull() -> None:
+    """Fetch the embedded model (1.1 GB, once) and verify it."""
+    from multiplex.asking import ensure_weights
+
+    typer.echo(f"{ensure_weights(None)} is there and whole")
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Check the embedded model's size and SHA-256."""
+    from multiplex.errors import WeightsError
+    from multiplex.llm.weights import EMBEDDED, locate
+    from multiplex.llm.weights import verify as verify_weights
+
+    path = locate()
+    if path is None:
+        raise WeightsError("the embedded model is not here; `multiplex models pull` fetches it")
+    verify_weights(path, EMBEDDED)
+    typer.echo(f"{path} is {EMBEDDED.name}, whole (SHA-256 {EMBEDDED.sha256})")
+
+
+@models_app.command("remove")
+def models_remove() -> None:
+    """Delete the embedded model and give its disk space back."""
+    from multiplex.llm.weights import in_words
+    from multiplex.llm.weights import remove as remove_weights
+
+    typer.echo(f"{in_words(remove_weights())} given back")
+
+
+def main() -> NoReturn:
+    """Run the command line; errors become one line and an exit code."""
+    from multiplex.errors import MultiplexError
+
+    code: Any = 0
+    try:
+        code = app(standalone_mode=False) or 0
+    except MultiplexError as error:
+        code = _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = CLOSED_PIPE
+    except OSError as error:
+        code = _complain(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        code = _click_or_bug(error)
+    sys.exit(code)
+
+
+def _click_or_bug(error: Exception) -> int:
+    """Typer's own errors (a wrong flag) exit 2; anything else is a bug of ours and says so."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show()
+        return code
+    return _complain(f"a bug in multiplex, please report it: {type(error).__name__}: {error}", 1)
+
+
+def _complain(line: str, code: int) -> int:
+    if os.environ.get("MULTIPLEX_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    print(f"multiplex: {line}", file=sys.stderr)
+    return code
+
+
+def _question(given: str | None) -> str:
+    from multiplex.errors import UsageError
+
+    if given is not None and given.startswith("@"):
+        try:
+            return Path(given[1:]).read_text("utf-8")
+        except OSError as error:
+            raise UsageError(f"{given}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{given}: not UTF-8 text") from error
+    if given not in (None, "-"):
+        return str(given)
+    if sys.stdin.isatty():
+        raise UsageError(
+            'no question; try: multiplex answer "How should families decide who cares for ageing parents?"'
+        )
+    return sys.stdin.buffer.read(1_000_000).decode("utf-8", "replace")
+
+
+def _voice_model(given: str) -> tuple[str, str]:
+    from multiplex.errors import UsageError
+
+    perspective, equals, name = given.partition("=")
+    if not (perspective and equals and name):
+        raise UsageError(f"--voice-model {given!r}: write PERSPECTIVE=MODEL, such as islamic=openai:NAME")
+    return perspective, name
+
+
+def _why(spec: ModelSpec, flag: str | None) -> list[str]:
+    from multiplex.llm.spec import model_source, unused_endpoints
+
+    source = model_source(flag)
+    lines = [f"model: {spec.name}, at {spec.place} ({source})"]
+    return lines + (unused_endpoints() if source == "no other model is named" else [])

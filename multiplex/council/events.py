@@ -1,0 +1,29 @@
+"""What happens while a question is answered, as LangGraph custom stream events and to whoever watches.
+
+An event is a plain dict with `type` and `strategy`. The types:
+
+- `voice.started`: persona, perspective, title, round
+- `voice.delta`: persona, tokens (pieces received so far)
+- `voice.finished`: persona, perspective, text, seconds, usage, note, round
+- `voice.failed`: persona, perspective, error, seconds, round
+- `synthesis.started`
+- `synthesis.delta`: text (the next piece of the answer)
+- `synthesis.restarted`: reason; the pieces before it are void
+- `done`: text (the whole answer)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Event = dict[str, Any]
+Emit = Callable[[Event], None]
+
+
+def writer(strategy: str) -> Emit:
+    """The stream writer of the running LangGraph node; it adds the strategy to every event."""
+    from langgraph.config import get_stream_writer
+
+    write = get_stream_writer()
+    return lambda event: write({"strategy": strategy, **event})

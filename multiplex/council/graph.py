@@ -1,0 +1,121 @@
+"""The council as a LangGraph: plan, every persona in parallel, (again, if there are more rounds), synthesize.
+
+START -> plan -> speak x K -> gather -> synthesize -> END
+                    ^------------'  while rounds are left
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+
+from multiplex.council.answer import Voice, last_words
+from multiplex.council.events import writer
+from multiplex.council.personas import Council
+from multiplex.council.planning import PlanMode, plan
+from multiplex.council.speaking import heard_by, speak
+from multiplex.council.state import CouncilState, Turn
+from multiplex.council.synthesis import synthesize
+from multiplex.errors import ModelError, UsageError, VoicesLostError
+from multiplex.llm.chat import Model, as_chat
+from multiplex.llm.embedded import PERSONA_SLOTS
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+STRATEGY = "multiplex"
+
+
+def build_graph(
+    council: Council | None = None,
+    model: Model = None,
+    *,
+    voice_models: Mapping[str, Model] | None = None,
+    rounds: int = 1,
+    plan_mode: PlanMode = "default",
+    min_voices: int | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The compiled graph; ask it with `await graph.ainvoke({"messages": [("user", question)]})`.
+
+    The answer is the last of `messages`; `voices` and `synthesis` hold the parts. Events of `council/events.py`
+    come in the stream mode `custom`. `voice_models` gives a perspective a model of its own.
+
+    Raises:
+        UsageError: an argument is wrong. Running the graph raises UsageError for a question that cannot be asked,
+            ModelError where no call could be made, VoicesLostError where fewer than `min_voices` spoke.
+    """
+    council = council or Council.load()
+    chat = as_chat(model)
+    chats = dict.fromkeys(council.perspectives, chat)
+    for perspective, other in (voice_models or {}).items():
+        if perspective not in chats:
+            raise UsageError(f"--voice-model: no perspective {perspective!r} in this council: {', '.join(chats)}")
+        chats[perspective] = as_chat(other)
+    needed = council.quorum if min_voices is None else min_voices
+    if not 1 <= needed <= len(chats) or rounds < 1:
+        raise UsageError(f"--min-voices must be 1 to {len(chats)}, the size of the council, and --rounds at least 1")
+    personas = {persona.name: persona for persona in council.personas}
+    slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
+
+    async def plan_node(state: CouncilState) -> dict[str, Any]:
+        seed = state.get("seed", 0)
+        made = await plan(state["messages"], council, chat, plan_mode, seed)
+        return {
+            "question": made.question,
+            "tasks": made.tasks,
+            "planning": made,
+            "seed": seed,
+            "round": 1,
+            "voices": None,
+        }
+
+    def fan_out(state: CouncilState) -> list[Send]:
+        return [Send("speak", _turn(state, persona.name)) for persona in council.personas]
+
+    def _turn(state: CouncilState, name: str) -> Turn:
+        persona = personas[name]
+        heard = heard_by(persona, last_words(state["voices"], council.perspectives), state["seed"])
+        return Turn(persona=name, question=state["question"], task=state["tasks"][persona.perspective],
+                    seed=state["seed"], round=state["round"], heard=heard)  # fmt: skip
+
+    async def speak_node(turn: Turn) -> dict[str, list[Voice]]:
+        persona = personas[turn["persona"]]
+        return {
+            "voices": [await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer(STRATEGY))]
+        }
+
+    def gather_node(state: CouncilState) -> dict[str, int]:
+        voices = last_words(state["voices"], council.perspectives)
+        lost = tuple(voice.perspective for voice in voices if voice.error is not None)
+        if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
+            raise ModelError(f"no call could be made: {voices[0].error}")
+        if len(voices) - len(lost) < needed:
+            why = "; ".join(f"{voice.perspective}: {voice.error}" for voice in voices if voice.error is not None)
+            raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {needed} must speak: {why}", lost)
+        return {"round": state["round"] + 1}
+
+    def next_round(state: CouncilState) -> list[Send] | str:
+        return fan_out(state) if state["round"] <= rounds else "synthesize"
+
+    async def synthesize_node(state: CouncilState) -> dict[str, Any]:
+        voices = last_words(state["voices"], council.perspectives)
+        synthesis = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
+        return {"synthesis": synthesis, "messages": [AIMessage(synthesis.text)]}
+
+    graph = StateGraph(CouncilState)
+    graph.add_node("plan", plan_node)
+    graph.add_node("speak", speak_node, input_schema=Turn)  # type: ignore[arg-type]  # the stubs miss async here
+    graph.add_node("gather", gather_node)
+    graph.add_node("synthesize", synthesize_node)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", fan_out, ["speak"])
+    graph.add_edge("speak", "gather")
+    graph.add_conditional_edges("gather", next_round, ["speak", "synthesize"])
+    graph.add_edge("synthesize", END)
+    return graph.compile(checkpointer=checkpointer, name=STRATEGY)

@@ -1,0 +1,127 @@
+"""The ways to answer a question. Each takes a question and returns an Answer; what happens goes to `emit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+from multiplex.content import prompt
+from multiplex.council.answer import Answer, last_words
+from multiplex.council.events import Emit, Event
+from multiplex.council.personas import Council
+from multiplex.council.planning import PlanMode
+from multiplex.council.seeds import call_seed
+from multiplex.council.speaking import whole_sentences
+from multiplex.llm.chat import Call, Chat
+from multiplex.llm.embedded import PLAIN_SLOT
+from multiplex.llm.usage import total
+
+if TYPE_CHECKING:
+    from multiplex.llm.chat import Model
+
+
+async def uniplex(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+    """The question alone, with no system prompt: what the model says when it is simply asked.
+
+    Raises:
+        CallError: the call failed for good.
+    """
+    return await _one_call("uniplex", question, "", chat, seed, emit)
+
+
+async def contextual(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+    """One call whose system prompt states the principles of multiplexity (after Senturk).
+
+    Raises:
+        CallError: the call failed for good.
+    """
+    return await _one_call("contextual", question, prompt("contextual"), chat, seed, emit)
+
+
+async def multiplex(
+    question: str,
+    chat: Chat,
+    seed: int,
+    emit: Emit,
+    *,
+    council: Council,
+    voice_models: Mapping[str, Model] | None = None,
+    rounds: int = 1,
+    plan_mode: PlanMode = "default",
+    min_voices: int | None = None,
+) -> Answer:
+    """The council's answer: every persona in parallel, then the synthesis.
+
+    Raises:
+        UsageError: an argument does not fit the council.
+        ModelError: no call could be made.
+        VoicesLostError: fewer than `min_voices` voices spoke.
+    """
+    from langchain_core.messages import HumanMessage
+
+    from multiplex.council.graph import build_graph
+
+    started = perf_counter()
+    graph = build_graph(
+        council, chat, voice_models=voice_models, rounds=rounds, plan_mode=plan_mode, min_voices=min_voices
+    )
+    asked = {"messages": [HumanMessage(question)], "seed": seed}
+    state: Any = None
+    async for kind, data in graph.astream(asked, stream_mode=["custom", "values"]):
+        if kind == "custom":
+            emit(cast(Event, data))
+        else:
+            state = data
+    voices = last_words(state["voices"], council.perspectives)
+    synthesis, planning = state["synthesis"], state["planning"]
+    answer = Answer(
+        strategy="multiplex",
+        text=synthesis.text,
+        model=chat.spec.name,
+        prompt="\n\n".join(persona.system_prompt(brief=chat.spec.brief) for persona in council.personas),
+        voices=tuple(voices),
+        rounds=tuple(state["voices"]),
+        lost=tuple(voice.perspective for voice in voices if voice.error is not None),
+        scaffold=synthesis.scaffold,
+        usage=total([planning.usage, *(voice.usage for voice in state["voices"]), synthesis.usage]),
+        seconds=perf_counter() - started,
+        notes=(*planning.notes, *_voice_notes(state["voices"]), *([synthesis.note] if synthesis.note else [])),
+    )
+    emit({"type": "done", "strategy": "multiplex", "text": answer.text})
+    return answer
+
+
+def _voice_notes(voices: list[Any]) -> list[str]:
+    return [
+        f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}: {voice.note or voice.error}"
+        for voice in voices
+        if voice.note or voice.error
+    ]
+
+
+async def _one_call(strategy: str, question: str, system: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+    from langchain_core.messages import HumanMessage, SystemMessage
+
+    messages = [*([SystemMessage(system)] if system else []), HumanMessage(question)]
+    call = Call(
+        max_tokens=chat.spec.answer_tokens,
+        seed=call_seed(seed, strategy),
+        slot=PLAIN_SLOT,
+        tags=(f"multiplex:{strategy}",),
+    )
+    reply = await chat.complete(messages, call)
+    text, notes = reply.text, tuple[str, ...]()
+    if reply.cut:
+        text = whole_sentences(reply.text) or reply.text
+        notes = (f"{strategy}: cut off at the token limit; kept to its last full sentence",)
+    emit({"type": "done", "strategy": strategy, "text": text})
+    return Answer(
+        strategy=strategy,
+        text=text,
+        model=chat.spec.name,
+        prompt=system,
+        usage=reply.usage,
+        seconds=reply.seconds,
+        notes=notes,
+    )

@@ -1,0 +1,249 @@
+"""A result in the forms it leaves in: the JSON contract, the full record, a Markdown or HTML document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from multiplex.answering import Measured, Result
+from multiplex.errors import MultiplexError, UsageError
+
+CONSTRUCTIONS = (
+    "The voices are editorial constructions, spoken by a language model and not reviewed by members of the "
+    "traditions: they represent no people."
+)
+READING = (
+    "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
+    "Few references bias it downward, so read it with their number. More positive is not better."
+)
+ENDINGS = (".json", ".md", ".html")
+
+
+def contract(result: Result) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    printed: dict[str, Any] = {
+        "question": result.question,
+        "seed": result.seed,
+        "frame": list(result.frame),
+        "answers": {strategy: _contract_answer(each) for strategy, each in result.answers.items()},
+    }
+    if result.failed:
+        printed["failed"] = dict(result.failed)
+        printed["spoken"] = [
+            {name: voice[name] for name in ("persona", "perspective", "text", "seconds", "usage")}
+            for voice in result.spoken
+        ]
+    return printed
+
+
+def _contract_answer(each: Measured) -> dict[str, Any]:
+    answer = each.answer
+    return {
+        "text": answer.text,
+        "model": answer.model,
+        "voices": [
+            voice.model_dump(include={"persona", "perspective", "text", "error", "seconds", "usage"})
+            for voice in answer.voices
+        ],
+        "lost": list(answer.lost),
+        "usage": answer.usage.model_dump(),
+        "seconds": answer.seconds,
+        "measures": each.measures.summary() if each.measures else None,
+    }
+
+
+def as_json(result: Result) -> str:
+    """The contract as JSON text."""
+    return json.dumps(contract(result), ensure_ascii=False, indent=2)
+
+
+def as_record(result: Result) -> str:
+    """Everything known of the result as JSON text: the contract, references, scaffold, rounds, models."""
+    whole = contract(result)
+    for strategy, each in result.answers.items():
+        answer, printed = each.answer, whole["answers"][strategy]
+        printed["scaffold"] = [list(span) for span in answer.scaffold]
+        printed["notes"] = list(answer.notes)
+        printed["rounds"] = [voice.model_dump() for voice in answer.rounds]
+        printed["prompt"] = answer.prompt
+        if each.measures:
+            printed["measures"] = each.measures.model_dump(mode="json") | each.measures.summary()
+            printed["measures"]["found"] = each.measures.model_dump(mode="json")["references"]
+    whole |= {"models": result.models, "version": result.version, "created": result.created}
+    return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def comparison(result: Result) -> list[tuple[str, list[str]]]:
+    """The rows of the comparison: a label, then a value per strategy in the order of `result.answers`."""
+    answers = list(result.answers.values())
+    return [(label, [show(each) for each in answers]) for label, show in _ROWS]
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "–" if value is None else f"{value:{form}}{unit}"
+
+
+def _measure(name: str, form: str, unit: str = "", scale: float = 1.0) -> Any:
+    def show(each: Measured) -> str:
+        value = getattr(each.measures, name) if each.measures else None
+        return _number(None if value is None else value * scale, form, unit)
+
+    return show
+
+
+def _tone(each: Measured) -> str:
+    if each.measures is None:
+        return "–"
+    tone = each.measures.sentiment
+    return f"{tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}"
+
+
+def _tokens(each: Measured) -> str:
+    usage = each.answer.usage
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return "not reported"
+    return f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+
+
+_ROWS = (
+    ("references (n)", _measure("n", "d")),
+    ("entropy", _measure("entropy", ".1f", "%")),
+    ("… without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
+    ("effective perspectives", _measure("effective", ".2f")),
+    ("excluded perspectives", _measure("excluded", ".0f", "%", 100)),
+    ("dominance (largest share)", _measure("dominance", ".0f", "%", 100)),
+    ("out of frame", _measure("out_of_frame", ".0f", "%", 100)),
+    ("positive / neutral / negative", _tone),
+    ("words", _measure("words", "d")),
+    ("calls", lambda each: str(each.answer.usage.calls)),
+    ("tokens", _tokens),
+    ("seconds", lambda each: f"{each.answer.seconds:.1f}"),
+)
+
+
+def shares(result: Result) -> list[tuple[str, list[float | None]]]:
+    """Per perspective of the frame its share in each answer, 0..1; None where an answer has no reference."""
+    return [
+        (
+            perspective,
+            [
+                each.measures.shares[perspective] if each.measures and each.measures.n else None
+                for each in result.answers.values()
+            ],
+        )
+        for perspective in result.frame
+    ]
+
+
+def warnings(result: Result) -> list[str]:
+    """What a reader must know of this result: failed strategies, lost voices, notes."""
+    lines = [f"{strategy} failed: {error}" for strategy, error in result.failed.items()]
+    for strategy, each in result.answers.items():
+        lost = {voice.perspective: voice for voice in each.answer.voices if voice.error is not None}
+        lines += [f"{strategy}: the {voice.title} voice was lost: {voice.error}" for voice in lost.values()]
+        lines += [note for note in each.answer.notes if not any(note == f"{p}: {v.error}" for p, v in lost.items())]
+    return lines
+
+
+def as_markdown(result: Result, *, show_voices: bool = False) -> str:
+    """The result as one Markdown document."""
+    parts = [f"# {_escaped(' '.join(result.question.split()))}"]
+    for strategy in reading_order(result):
+        answer = result.answers[strategy].answer
+        parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
+        if show_voices:
+            parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
+    if result.answers:
+        names = list(result.answers)
+        table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+        table += [f"| {label} | {' | '.join(values)} |" for label, values in comparison(result)]
+        table += [
+            f"| share of {perspective} | {' | '.join('–' if v is None else f'{v:.0%}' for v in values)} |"
+            for perspective, values in shares(result)
+        ]
+        parts += ["---\n\n## Comparison", "\n".join(table), READING]
+    if lines := warnings(result):
+        parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
+    parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")
+    return "\n\n".join(parts) + "\n"
+
+
+def reading_order(result: Result) -> list[str]:
+    """The strategies with the council's answer first, as it is what was asked for."""
+    return sorted(result.answers, key=lambda strategy: strategy != "multiplex")
+
+
+def _voice(title: str, text: str, error: str | None) -> str:
+    return f"### The {title} voice\n\n{text if error is None else f'*Lost: {_escaped(error)}*'}"
+
+
+def _escaped(text: str) -> str:
+    """A foreign line as literal Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>multiplex</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ overflow-wrap: anywhere }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; text-align: left }}
+h2 {{ margin-top: 2rem }}
+</style>
+</head>
+<body dir="auto">
+{body}
+</body>
+</html>
+"""
+
+
+def as_html(result: Result, *, show_voices: bool = False) -> str:
+    """The result as one HTML page that loads nothing; text of models and users is escaped."""
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    return _PAGE.format(body=reader.render(as_markdown(result, show_voices=show_voices)))
+
+
+def check_output(path: Path) -> None:
+    """Whether a result can be written to this file, asked before anything is spent.
+
+    Raises:
+        UsageError: the ending is unknown, or the folder is not there or not writable.
+    """
+    import os
+
+    if path.suffix not in ENDINGS:
+        raise UsageError(f"--output {path}: the name must end in {', '.join(ENDINGS)}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--output {path}: cannot be written there; does the folder exist?")
+
+
+def write_output(result: Result, path: Path, *, show_voices: bool = False) -> None:
+    """Write the result in the form of the file's ending, whole or not at all.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    text = {
+        ".json": as_record,
+        ".md": lambda r: as_markdown(r, show_voices=show_voices),
+        ".html": lambda r: as_html(r, show_voices=show_voices),
+    }[path.suffix](result)
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise MultiplexError(f"--output {path}: {error.strerror or error}; the answer stands on the screen") from error
+    finally:
+        draft.unlink(missing_ok=True)

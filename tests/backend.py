@@ -1,0 +1,156 @@
+"""A real OpenAI-compatible server on loopback, scripted by the test: replies, latency, failures, cut connections."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Say:
+    """One scripted reply. `status` other than 200 sends `error`; `cut_after` breaks the connection after that many pieces."""
+
+    text: str = "Elders are heard first. Care is shared by all kin."
+    status: int = 200
+    error: Body | str = field(default_factory=lambda: {"message": "scripted failure", "type": "test"})
+    headers: dict[str, str] = field(default_factory=dict)
+    finish: str = "stop"
+    usage: bool = True
+    delay: float = 0.0
+    cut_after: int | None = None
+    broken_event: bool = False
+
+
+Script = Callable[[Body, int], Say]
+
+
+def _always(_: Body, __: int) -> Say:
+    return Say()
+
+
+@dataclass
+class Backend:
+    """The running server: where it is, what it was asked and when, and the script that answers."""
+
+    url: str
+    script: Script = _always
+    requests: list[Body] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    times: list[tuple[float, float]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    def system_prompts(self) -> list[str]:
+        return ["".join(m["content"] for m in r["messages"] if m["role"] == "system") for r in self.requests]
+
+
+def asked(body: Body) -> str:
+    """All text of a request's messages."""
+    return "\n".join(str(message["content"]) for message in body["messages"])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    backend: Backend
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        began = time.monotonic()
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.backend.lock:
+            number = len(self.backend.requests)
+            self.backend.requests.append(body)
+            self.backend.headers.append({name.lower(): value for name, value in self.headers.items()})
+        say = self.backend.script(body, number)
+        time.sleep(say.delay)
+        try:
+            self._answer(body, say)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        with self.backend.lock:
+            self.backend.times.append((began, time.monotonic()))
+
+    def _answer(self, body: Body, say: Say) -> None:
+        if say.status != 200:
+            error = say.error if isinstance(say.error, str) else json.dumps({"error": say.error})
+            self._send(say.status, "application/json", error.encode(), say.headers)
+            return
+        pieces = [word + " " for word in say.text.split(" ")] if say.text else []
+        if pieces:
+            pieces[-1] = pieces[-1][:-1]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for i, piece in enumerate(pieces):
+            if say.cut_after is not None and i >= say.cut_after:
+                self.wfile.flush()
+                self.close_connection = True
+                self.connection.close()
+                return
+            self._event(_chunk(body, {"role": "assistant", "content": piece}))
+        if say.broken_event:
+            self._event({"error": {"message": "the backend died", "type": "server_error"}})
+        self._event(_chunk(body, {}, finish=say.finish))
+        if say.usage and (body.get("stream_options") or {}).get("include_usage"):
+            usage = {"prompt_tokens": len(asked(body).split()), "completion_tokens": len(pieces)}
+            usage["total_tokens"] = sum(usage.values())
+            self._event({**_chunk(body, {}), "choices": [], "usage": usage})
+        self._raw(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _event(self, event: Body) -> None:
+        self._raw(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+    def _raw(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+    def _send(self, status: int, kind: str, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _chunk(body: Body, delta: Body, finish: str | None = None) -> Body:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": body["model"], "choices": [choice]}
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+
+
+@contextmanager
+def running() -> Iterator[Backend]:
+    """A backend on a free loopback port, gone when the block ends."""
+    handler = type("Handler", (_Handler,), {})
+    server = _Server(("127.0.0.1", 0), handler)
+    backend = Backend(f"http://127.0.0.1:{server.server_port}")
+    handler.backend = backend
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield backend
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
