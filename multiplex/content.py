@@ -70,11 +70,18 @@ def read_yaml(path: Path) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(read_text(path))
+        return yaml.load(read_text(path), Loader=_loader())  # noqa: S506  # a safe loader, the C one if built in
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
         raise ContentError(path, f"not valid YAML: {getattr(error, 'problem', error)}", line=line) from error
+
+
+def _loader() -> Any:
+    """PyYAML's safe loader; its C form reads ten times as fast."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_model(path: Path, kind: type[Model]) -> Model:
@@ -91,7 +98,7 @@ def read_model(path: Path, kind: type[Model]) -> Model:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        tree = yaml.compose(read_text(path), Loader=yaml.SafeLoader)
+        tree = yaml.compose(read_text(path), Loader=_loader())
         field = ".".join(str(part) for part in first["loc"])
         raise ContentError(path, first["msg"], line=_line_of(tree, first["loc"]), field=field) from error
 

@@ -1,0 +1,112 @@
+"""The gazetteer says which file, line and field is wrong, and matches what a scholar wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from multiplex.content import content_root
+from multiplex.errors import ContentError
+from multiplex.evaluation.frame import KNOWN
+from multiplex.evaluation.gazetteer import Gazetteer
+
+GOOD = """perspective: african
+named:
+  - id: ghana
+    people: [Ghanaians]
+    places: [Ghana]
+concept:
+  - id: ubuntu
+    forms: [ubuntu]
+    source: Mogobe Ramose, 1999
+    modern: false
+"""
+
+
+def found(gazetteer: Gazetteer, text: str) -> list[tuple[str, str]]:
+    return [(text[match.start : match.end], match.form.entity.id) for match in gazetteer.match(text)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "says"),
+    [
+        ("people: [Ghanaians]", "peple: [Ghanaians]", 4, "named.0.peple", "Extra inputs"),
+        ("modern: false", "modern: maybe", 10, "concept.0.modern", "boolean"),
+        ("source: Mogobe Ramose, 1999", 'source: " "', 9, "concept.0.source", "at least 1 character"),
+        ("    source: Mogobe Ramose, 1999\n", "", 7, "concept.0.source", "required"),
+        ("forms: [ubuntu]", "forms: []", 8, "concept.0.forms", "at least 1 item"),
+        ("forms: [ubuntu]", "forms: [no]", 8, "concept.0.forms.0", "valid string"),
+        ("forms: [ubuntu]", 'forms: ["--"]', 8, "concept.0.forms.0", "holds no word"),
+        ("forms: [ubuntu]", "forms: [ubuntu, Ghana]", 8, "concept.0.forms.1", "already stands for 'ghana'"),
+        ("id: ubuntu", "id: ghana", 8, "concept.0.forms.0", "id 'ghana' is already used in african.yaml:4"),
+        ("id: ubuntu", "id: Ubuntu!", 7, "concept.0.id", "pattern"),
+        ("perspective: african", "perspective: atlantean", 1, "perspective", "'western'"),
+        ("perspective: african", "perspective: islamic", 1, "perspective", "not the file's name"),
+        ("concept:\n", "named:\n", 6, "named", "key stands twice"),
+        ("    forms: [ubuntu]\n", "    forms: [ubuntu\n", 9, "", "not valid YAML"),
+        ("modern: false", "modern: false\n    also: [african]", 11, "concept.0.also", "named twice"),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_field(
+    tmp_path: Path, old: str, new: str, line: int, field: str, says: str
+) -> None:
+    assert old in GOOD
+    (tmp_path / "african.yaml").write_text(GOOD.replace(old, new), "utf-8")
+    with pytest.raises(ContentError) as caught:
+        Gazetteer.load(tmp_path)
+    assert (caught.value.path.name, caught.value.line, caught.value.field) == ("african.yaml", line, field)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_form_in_two_files_is_an_error_that_names_both(tmp_path: Path) -> None:
+    (tmp_path / "african.yaml").write_text(GOOD, "utf-8")
+    (tmp_path / "none.yaml").write_text("perspective: null\nnone:\n  - Ghana\n", "utf-8")
+    with pytest.raises(ContentError, match=r"none\.yaml:3: none\.0: 'Ghana' already stands for 'ghana' in african"):
+        Gazetteer.load(tmp_path)
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match=r"holds no \*\.yaml file"):
+        Gazetteer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ubuntu, and ubuntu.", [("Ubuntu", "ubuntu"), ("ubuntu", "ubuntu")]),
+        ("UBUNTU is a name, ubuntus are not.", []),
+        ("The japanese lantern", []),
+        ("JAPAN and KOREA", [("JAPAN", "japan"), ("KOREA", "korea")]),
+        ("zakat al-fitr, zakat", [("zakat al-fitr", "zakat"), ("zakat", "zakat")]),
+        ("the Qur’an says", [("Qur’an", "quran")]),
+        ("Japan's and Japan’s", [("Japan", "japan"), ("Japan", "japan")]),
+        ("the M\u0101ori, the Ma\u0304ori", [("M\u0101ori", "maori"), ("Ma\u0304ori", "maori")]),
+        ("Paṇḍitā but not Pandita", [("Paṇḍitā", "pandita")]),
+        ("filial-piety, filial\npiety", [("filial-piety", "filial_piety"), ("filial\npiety", "filial_piety")]),
+        ("Filial *Piety*", [("Filial *Piety", "filial_piety")]),
+        ("filial, piety", []),
+        ("百善孝为先", [("孝", "filial_piety")]),
+        ("American Indian elders", [("American Indian", "american_indians")]),
+        ("in the Indian Ocean", [("Indian Ocean", "none")]),
+        ("Non-Western and non-Muslim", []),
+        ("a Western-style house", [("Western", "west")]),
+        ("Indiana", []),
+    ],
+)
+def test_the_longest_whole_word_match_wins(gazetteer: Gazetteer, text: str, expected: list[tuple[str, str]]) -> None:
+    assert found(gazetteer, text) == expected
+
+
+def test_an_entity_carries_every_perspective_it_belongs_to(gazetteer: Gazetteer) -> None:
+    assert gazetteer.entities["buddhism"].perspectives == ("east_asian", "south_asian", "southeast_asian")
+    assert gazetteer.entities["me_too"].modern
+    assert "none" not in gazetteer.entities
+
+
+def test_the_shipped_gazetteer_loads_and_covers_every_known_perspective() -> None:
+    folder = content_root() / "eval" / "gazetteers"
+    shipped = Gazetteer.load()
+    assert {path.stem for path in folder.glob("*.yaml")} == {*KNOWN, "none"}
+    assert {name for entity in shipped.entities.values() for name in entity.perspectives} == set(KNOWN)

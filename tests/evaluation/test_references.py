@@ -1,0 +1,149 @@
+"""A reference is a (sentence, perspective) pair; a mere label is a place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from multiplex.content import content_root
+from multiplex.errors import ContentError, UsageError
+from multiplex.evaluation.cues import CueWords
+from multiplex.evaluation.frame import FRAME
+from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.references import count, find, pairs
+
+
+def cues(gazetteer: Gazetteer, text: str) -> list[tuple[str, str, str]]:
+    return [(found.text, found.perspective, found.cue) for found in find(text, gazetteer)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Japanese families eat together.",
+        "Japanese traditional culture is old.",
+        "the “Japanese” way of life",
+        "Japanese, Korean and Indian elders are heard.",
+        "The Japanese value restraint.",
+        "In Japan, elders are respected.",
+        "In Japan, what do people eat?",
+        "Elders are respected in Japan.",
+        "In many parts of rural Japan, families live together.",
+        "families in Japan",
+        "Families in India and Japan live together.",
+        "Japan still values its elders.",
+        "Japan's customs are many.",
+        "**Japanese:** harmony comes first.",
+        "| Japanese | harmony |",
+        "# Japanese",
+        "## Japanese Families and Elders",
+        "Japanese people bow.",
+        "In a Japanese home, guests take off their shoes.",
+    ],
+)
+def test_a_holder_of_a_view_value_or_practice_is_named(gazetteer: Gazetteer, text: str) -> None:
+    assert [found.cue for found in find(text, gazetteer) if found.entity == "japan"] == ["named"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "She is an Indian actress.",
+        "An Indian company was sold, people say.",
+        "The office is at 5 Main Street, Delhi, India.",
+        "He flew to India.",
+        "The firm opened in India in 1990, and families came.",
+        "In India, the plane landed.",
+        "My neighbour is Indian.",
+        "In Indian, this is a common word.",
+        "She works at the Indian Society of Engineers.",
+        "The plane landed in India; elders are respected elsewhere.",
+        "The plane landed in India while families waited elsewhere.",
+    ],
+)
+def test_a_mere_label_is_a_place(gazetteer: Gazetteer, text: str) -> None:
+    assert [found.cue for found in find(text, gazetteer) if found.entity == "india"] == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("American Indian elders teach.", [("American Indian", "indigenous", "named")]),
+        ("African American families gather.", []),
+        ("African-American families gather.", []),
+        ("Go to the western wall of the garden.", []),
+        ("The Indian Ocean is warm.", []),
+        ("Every native speaker knows.", []),
+        ("Non-Western cultures differ.", []),
+        (
+            "American Indians are not Indians.",
+            [("American Indians", "indigenous", "named"), ("Indians", "south_asian", "named")],
+        ),
+        ("Muslim Nigeria fasts.", [("Muslim", "islamic", "named"), ("Nigeria", "african", "place")]),
+        ("In Muslim Nigeria, families fast.", [("Muslim", "islamic", "named"), ("Nigeria", "african", "named")]),
+        ("They pay zakat.", [("zakat", "islamic", "concept")]),
+    ],
+)
+def test_traps(gazetteer: Gazetteer, text: str, expected: list[tuple[str, str, str]]) -> None:
+    assert cues(gazetteer, text) == expected
+
+
+def test_a_cue_of_several_perspectives_refers_to_each(gazetteer: Gazetteer) -> None:
+    found = find("Buddhism teaches it.", gazetteer)
+    assert [one.perspective for one in found] == ["east_asian", "south_asian", "southeast_asian"]
+    assert count(found) == {**dict.fromkeys(FRAME, 0), "east_asian": 1, "south_asian": 1}
+
+
+def test_a_sentence_counts_once_for_a_perspective_and_nothing_is_inferred_across_sentences(
+    gazetteer: Gazetteer,
+) -> None:
+    found = find("Muslims pay zakat, says the Qur'an. They fast. Islam asks it of Muslims.", gazetteer)
+    assert [one.sentence for one in found] == [0, 0, 0, 2, 2]
+    assert count(found)["islamic"] == 2
+    assert pairs(found) == {(0, "islamic"), (2, "islamic")}
+
+
+def test_a_list_item_is_one_sentence(gazetteer: Gazetteer) -> None:
+    assert count(find("- Muslims fast. Muslims pray.\n- Muslims give.", gazetteer))["islamic"] == 2
+
+
+def test_offsets_point_into_the_text(gazetteer: Gazetteer) -> None:
+    text = "## Views\n\nFirst.  In Japan’s villages, elders — and Maori — speak.\n"
+    for found in find(text, gazetteer):
+        assert text[found.start : found.end] == found.text
+    assert [found.text for found in find(text, gazetteer)] == ["Japan", "Maori"]
+
+
+def test_an_echo_is_flagged_by_entity_and_left_out(gazetteer: Gazetteer) -> None:
+    found = find("Japanese families bow. Korean families bow.", gazetteer, question="How do people greet in Japan?")
+    assert [(one.entity, one.echo) for one in found] == [("japan", True), ("korea", False)]
+    assert count(found)["east_asian"] == 1
+    assert count(found, include_echo=True)["east_asian"] == 2
+
+
+def test_cues_and_frame_choose_what_counts(gazetteer: Gazetteer) -> None:
+    found = find("He flew to India. Jews pray. Ubuntu binds.", gazetteer)
+    assert count(found, ("south_asian", "jewish"), ("place", "named")) == {"south_asian": 1, "jewish": 1}
+    assert count(found, ("african", "jewish"), ("concept",)) == {"african": 1, "jewish": 0}
+
+
+def test_nothing_is_found_inside_the_scaffold(gazetteer: Gazetteer) -> None:
+    text = "## Islamic\n\nFrom the Muslim view, Japanese families bow."
+    opener = text.index("From"), text.index("Japanese")
+    found = find(text, gazetteer, scaffold=[(0, 10), opener])
+    assert [(one.text, one.start, one.cue) for one in found] == [("Japanese", opener[1], "named")]
+
+
+@pytest.mark.parametrize("span", [(-1, 2), (3, 2), (0, 99)])
+def test_a_scaffold_span_outside_the_text_is_refused(gazetteer: Gazetteer, span: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match="scaffold span"):
+        find("Muslims fast.", gazetteer, scaffold=[span])
+
+
+def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> None:
+    shipped = (content_root() / "eval" / "cues.yaml").read_text("utf-8")
+    wrong = tmp_path / "cues.yaml"
+    wrong.write_text(shipped.replace("turns: [", "turns: [no, "), "utf-8")
+    with pytest.raises(ContentError, match=r"cues\.yaml: turns\.0: Input should be a valid string"):
+        CueWords.load(wrong)

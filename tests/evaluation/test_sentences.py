@@ -1,0 +1,83 @@
+"""Sentences end where a reader would end them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from multiplex.evaluation.sentences import split
+
+
+def texts(text: str) -> list[str]:
+    return [sentence.text for sentence in split(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Elders are heard. Children listen!", ["Elders are heard.", "Children listen!"]),
+        ("Dr. King spoke of St. Augustine.", ["Dr. King spoke of St. Augustine."]),
+        ("They eat rice, e.g. Basmati, at noon.", ["They eat rice, e.g. Basmati, at noon."]),
+        ("It is so in the U.S. The law says so.", ["It is so in the U.S.", "The law says so."]),
+        ("The U.S. Constitution binds.", ["The U.S. Constitution binds."]),
+        ("J. R. R. Tolkien wrote it.", ["J. R. R. Tolkien wrote it."]),
+        ("It fell by 3.5 percent. Then 2.1.", ["It fell by 3.5 percent.", "Then 2.1."]),
+        ("He said no. Farmers agreed.", ["He said no.", "Farmers agreed."]),
+        ("See No. 5 of it.", ["See No. 5 of it."]),
+        ("Well... perhaps. Wait... No.", ["Well... perhaps.", "Wait...", "No."]),
+        ("“Why?” she asked. “Go.” They went.", ["“Why?” she asked.", "“Go.”", "They went."]),
+        ("**It is so.** We say *that.* So", ["**It is so.**", "We say *that.*", "So"]),
+        ("A claim.[1] Another.", ["A claim.[1]", "Another."]),
+        ("هل هذا صحيح؟ نعم هو صحيح.", ["هل هذا صحيح؟", "نعم هو صحيح."]),
+        ("یہ ٹھیک ہے۔ وہ گیا۔", ["یہ ٹھیک ہے۔", "وہ گیا۔"]),
+        ("家庭很重要。我们尊敬老人！为什么？", ["家庭很重要。", "我们尊敬老人！", "为什么？"]),
+        ("यह सही है। वह गया॥", ["यह सही है।", "वह गया॥"]),
+    ],
+)
+def test_a_stop_ends_a_sentence_only_where_it_should(text: str, expected: list[str]) -> None:
+    assert texts(text) == expected
+
+
+def test_list_items_headings_and_table_rows_are_sentences_of_their_own() -> None:
+    text = (
+        "# The family\n\nFirst line\nwraps here. Second one.\n\n- one. Still one\n  and on\n- two\n\n"
+        "1. three\n2) four\n\n| a | b |\n|---|---|\n| c. D | e |\n\n---\n**Bold head**\nBody.\n> Quoted. Twice.\n"
+    )
+    assert texts(text) == [
+        "The family",
+        "First line\nwraps here.",
+        "Second one.",
+        "one. Still one\n  and on",
+        "two",
+        "three",
+        "four",
+        "| a | b |",
+        "| c. D | e |",
+        "**Bold head**",
+        "Body.",
+        "Quoted.",
+        "Twice.",
+    ]
+
+
+def test_a_wrapped_line_that_begins_with_a_number_is_no_list_item() -> None:
+    assert texts("There were more than\n12. Nobody counted.") == ["There were more than\n12.", "Nobody counted."]
+
+
+def test_offsets_point_into_the_source_in_order_and_without_overlap() -> None:
+    text = "  One.  Two\r\nthree.\r\n\r\n* Four: “five.”\n\n孝。六 "
+    found = split(text)
+    assert [text[sentence.start : sentence.end] for sentence in found] == [sentence.text for sentence in found]
+    assert [sentence.text for sentence in found] == ["One.", "Two\r\nthree.", "Four: “five.”", "孝。", "六"]
+    assert all(left.end <= right.start for left, right in pairwise(found))
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "---\n***\n", "?!", "|---|---|", "```\n```"])
+def test_what_holds_no_word_holds_no_sentence(text: str) -> None:
+    assert split(text) == []
+
+
+@pytest.mark.parametrize("text", ["." * 100_000 + "x", '."' * 50_000 + "x", "word. e.g. " * 20_000, "- " * 100_000])
+def test_a_long_and_hostile_text_is_split_in_linear_time(text: str) -> None:
+    assert len(split(text)) <= 1

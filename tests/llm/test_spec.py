@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from multiplex.errors import ContentError, UsageError
+from multiplex.llm.spec import api_key, model_source, parse_spec, resolve_model, unused_endpoints
+from multiplex.settings import load_settings
+
+
+def test_local_is_small_and_composed() -> None:
+    spec = parse_spec("local")
+    assert (spec.local, spec.synthesis, spec.brief, spec.voice_tokens) == (True, "composed", True, 170)
+
+
+def test_a_gguf_is_named_after_a_colon() -> None:
+    assert parse_spec("local:/models/x.gguf").gguf == "/models/x.gguf"
+
+
+def test_openai_reads_its_own_key_and_has_no_address() -> None:
+    spec = parse_spec("openai:some-name")
+    assert (spec.model, spec.base_url, spec.api_key_env, spec.synthesis) == (
+        "some-name",
+        None,
+        "OPENAI_API_KEY",
+        "written",
+    )
+
+
+def test_a_name_with_a_colon_is_kept_whole_at_its_own_endpoint() -> None:
+    assert parse_spec("qwen3:8b", "http://127.0.0.1:11434/v1").model == "qwen3:8b"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:11434", "ftp://x/v1", "http://", "http://h:99999/v1", ""])
+def test_a_wrong_address_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="--base-url"):
+        parse_spec("m", url)
+
+
+def test_a_name_without_an_address_is_refused() -> None:
+    with pytest.raises(UsageError, match="say where it runs"):
+        parse_spec("some-model")
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    place = parse_spec("m", "http://user:secret@127.0.0.1:8000/v1?key=abc").place
+    assert place == "http://127.0.0.1:8000/v1"
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('model = "openai:from-file"\ntimeout = 7\n')
+    monkeypatch.setenv("MULTIPLEX_CONFIG", str(file))
+    assert resolve_model(load_settings()).model == "from-file"
+    assert resolve_model(load_settings()).timeout == 7
+    assert model_source(None) == "the configuration file"
+    monkeypatch.setenv("MULTIPLEX_MODEL", "openai:from-environment")
+    assert resolve_model(load_settings()).model == "from-environment"
+    assert model_source(None) == "MULTIPLEX_MODEL"
+    assert resolve_model(load_settings(model="local")).local
+
+
+def test_without_any_name_the_embedded_model_is_used() -> None:
+    assert resolve_model(load_settings()).name == "local"
+    assert model_source(None) == "no other model is named"
+
+
+def test_the_way_of_synthesis_can_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIPLEX_SYNTHESIS", "written")
+    assert resolve_model(load_settings(model="local")).synthesis == "written"
+
+
+def test_an_address_without_a_model_is_refused() -> None:
+    with pytest.raises(UsageError, match="--base-url needs --model"):
+        resolve_model(load_settings(base_url="http://127.0.0.1:1/v1"))
+
+
+@pytest.mark.parametrize(("text", "said"), [("timeout = -1", "timeout"), ("modle = 'x'", "modle"), ("model =", "TOML")])
+def test_a_wrong_file_is_named_with_its_field(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    monkeypatch.setenv("MULTIPLEX_CONFIG", str(file))
+    with pytest.raises(UsageError, match=said) as caught:
+        load_settings()
+    assert str(file) in str(caught.value)
+
+
+def test_a_named_file_that_is_absent_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MULTIPLEX_CONFIG", "/nowhere/config.toml")
+    with pytest.raises(ContentError, match="no file is there"):
+        load_settings()
+
+
+def test_a_key_that_is_there_but_unused_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-something-secret")
+    lines = unused_endpoints()
+    assert any("--model openai:NAME" in line for line in lines)
+    assert not any("sk-something-secret" in line for line in lines)
+
+
+def test_an_ollama_that_is_there_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11434")
+    assert any("Ollama" in line for line in unused_endpoints())
+
+
+def test_a_key_is_read_late_and_kept_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = parse_spec("openai:x", api_key_env="MY_KEY")
+    with pytest.raises(UsageError, match="set MY_KEY"):
+        api_key(spec)
+    monkeypatch.setenv("MY_KEY", "sk-hidden-hidden")
+    key = api_key(spec)
+    assert key is not None
+    assert "sk-hidden" not in repr(key)
