@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 PROJECT = "multiplex-worldviews"
+_MARK = re.compile(r"<(/?\s*(?:question|voices?|heard|conversation|newest)\b[^<>]*)>", re.IGNORECASE)
 TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
 
 
@@ -136,6 +138,11 @@ def prompt(name: str, /, **values: str) -> str:
         return _template(name).substitute(values).strip()
     except (KeyError, ValueError) as error:
         raise ContentError(content_root() / "prompts" / f"{name}.md", f"bad or unfilled field {error}") from error
+
+
+def as_data(text: str) -> str:
+    """Text of a user or a model, made fit to stand between a prompt's <marks>: it cannot close them or open its own."""
+    return _MARK.sub(r"‹\1›", text)
 
 
 def sha256(text: str) -> str:

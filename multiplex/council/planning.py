@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from multiplex.content import prompt
+from multiplex.content import as_data, prompt
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
@@ -69,9 +69,9 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     usage, notes = Usage(), []
     try:
         if history:
-            alone = await _ask(prompt("stand_alone", history=history, question=question), chat, seed)
+            alone = await _ask(prompt("stand_alone", history=as_data(history), question=as_data(question)), chat, seed)
             question, usage = alone.text, alone.usage
-        reply = await _ask(prompt("plan", question=question, perspectives=", ".join(tasks)), chat, seed)
+        reply = await _ask(prompt("plan", question=as_data(question), perspectives=", ".join(tasks)), chat, seed)
     except CallError as error:
         return Plan(question, tasks, usage, (f"no plan by the model ({error}); every voice had the same task",))
     for line in reply.text.splitlines():

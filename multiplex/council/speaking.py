@@ -7,7 +7,7 @@ import re
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from multiplex.content import prompt
+from multiplex.content import as_data, prompt
 from multiplex.council.answer import Voice
 from multiplex.council.events import Emit
 from multiplex.council.grammar import voice_grammar
@@ -77,9 +77,9 @@ def voice_messages(persona: Persona, chat: Chat, turn: Turn) -> list[BaseMessage
     """The fixed part first, so that a prompt cache serves the next question; the question is marked as data."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{text}" for i, text in enumerate(turn["heard"]))
+    heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{as_data(text)}" for i, text in enumerate(turn["heard"]))
     name = ("voice_brief" if chat.spec.brief else "voice") if not heard else "voice_again"
-    values = {"question": turn["question"], "task": turn["task"]} | ({"heard": heard} if heard else {})
+    values = {"question": as_data(turn["question"]), "task": turn["task"]} | ({"heard": heard} if heard else {})
     return [SystemMessage(persona.system_prompt(brief=chat.spec.brief)), HumanMessage(prompt(name, **values))]
 
 

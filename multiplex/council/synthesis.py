@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from multiplex.content import prompt
+from multiplex.content import as_data, prompt
 from multiplex.council.answer import Span, Synthesis, Voice
 from multiplex.council.events import Emit
 from multiplex.council.grammar import OPENER, connecting_grammar
@@ -102,7 +102,7 @@ def written_messages(question: str, spoken: Sequence[Voice], personas: Mapping[s
     """The synthesizer's prompt: rules as system message, question and voices as data."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    voices = "\n\n".join(f'<voice tradition="{voice.title}">\n{voice.text}\n</voice>' for voice in spoken)
+    voices = "\n\n".join(f'<voice tradition="{voice.title}">\n{as_data(voice.text)}\n</voice>' for voice in spoken)
     contested = [
         f"- {voice.title}, on {item.practice}: {item.by}"
         for voice in spoken
@@ -111,7 +111,7 @@ def written_messages(question: str, spoken: Sequence[Voice], personas: Mapping[s
     reported = "\n".join(contested) or "(the voices report none of those on record)"
     return [
         SystemMessage(prompt("synthesize")),
-        HumanMessage(prompt("synthesize_voices", question=question, voices=voices, contested=reported)),
+        HumanMessage(prompt("synthesize_voices", question=as_data(question), voices=voices, contested=reported)),
     ]
 
 
@@ -133,7 +133,7 @@ async def composed(
     excerpts = "\n".join(f"{voice.title}: {_parts(voice.text)[0]}" for voice in spoken)
     titles = [voice.title for voice in spoken]
     reply = await chat.complete(
-        [HumanMessage(prompt("connect", question=question, voices=excerpts))],
+        [HumanMessage(prompt("connect", question=as_data(question), voices=as_data(excerpts)))],
         Call(
             max_tokens=chat.spec.synthesis_tokens,
             seed=call_seed(seed, "synthesis"),
