@@ -107,6 +107,8 @@ def read_model(path: Path, kind: type[Model]) -> Model:
 
 def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
     """The line of the deepest part of `loc` that stands in the YAML tree; where a key is absent, its parent's."""
+    import yaml
+
     if node is None:
         return None
     line = node.start_mark.line + 1
@@ -115,7 +117,7 @@ def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
     step, rest = loc[0], loc[1:]
     if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
         return _line_of(node.value[step], rest)
-    for key, value in node.value if node.id == "mapping" else ():
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if key.value == step:
             return _line_of(value, rest) if rest else key.start_mark.line + 1
     return line

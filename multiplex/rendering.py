@@ -107,7 +107,7 @@ def _tokens(each: Measured) -> str:
 
 
 _ROWS = (
-    ("references (n)", _measure("n", "d")),
+    ("references (n)", _measure("n", ".0f")),
     ("entropy", _measure("entropy", ".1f", "%")),
     ("… without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
     ("effective perspectives", _measure("effective", ".2f")),
@@ -115,7 +115,7 @@ _ROWS = (
     ("dominance (largest share)", _measure("dominance", ".0f", "%", 100)),
     ("out of frame", _measure("out_of_frame", ".0f", "%", 100)),
     ("positive / neutral / negative", _tone),
-    ("words", _measure("words", "d")),
+    ("words", _measure("words", ".0f")),
     ("calls", lambda each: str(each.answer.usage.calls)),
     ("tokens", _tokens),
     ("seconds", lambda each: f"{each.answer.seconds:.1f}"),
@@ -234,11 +234,12 @@ def write_output(result: Result, path: Path, *, show_voices: bool = False) -> No
     Raises:
         MultiplexError: the disk refuses.
     """
-    text = {
-        ".json": as_record,
-        ".md": lambda r: as_markdown(r, show_voices=show_voices),
-        ".html": lambda r: as_html(r, show_voices=show_voices),
-    }[path.suffix](result)
+    if path.suffix == ".json":
+        text = as_record(result)
+    elif path.suffix == ".md":
+        text = as_markdown(result, show_voices=show_voices)
+    else:
+        text = as_html(result, show_voices=show_voices)
     draft = path.with_name(f".{path.name}.part")
     try:
         draft.write_text(text, "utf-8")

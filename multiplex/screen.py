@@ -42,16 +42,22 @@ class Screen:
         self._stream = stream and console.is_terminal
         titles = {persona.perspective: persona.title for persona in council.personas}
         self._lines = {p: _Line(t) for p, t in titles.items()} if "multiplex" in strategies else {}
+        self._lines |= {s: _Line(f"({s})", "speaking", monotonic()) for s in strategies if s != "multiplex"}
         self._live: Live | None = None
         self._written = ""
         self.streamed = False
 
     def __enter__(self) -> Screen:
-        if self._console.is_terminal:
-            self._live = Live(self._table(), console=self._console, refresh_per_second=8, transient=True)
-            self._live.get_renderable = self._renderable  # type: ignore[method-assign]  # redrawn as time passes
-            self._live.start()
+        self._show(self._table)
         return self
+
+    def _show(self, live_part: Callable[[], RenderableType]) -> None:
+        """Let this be the live part at the foot of the terminal, redrawn as time passes."""
+        if self._live is not None:
+            self._live.stop()
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=live_part, console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
@@ -87,10 +93,11 @@ class Screen:
         self._say(f"{line.title}: lost: {event['error']}", always=True)
 
     def _on_synthesis_started(self, event: dict[str, Any]) -> None:  # noqa: ARG002
-        if self._live is not None:
-            self._console.print(self._table())
-        if self._stream:
-            self._console.print(Rule("multiplex", style="dim"))
+        if not self._stream:
+            return
+        self._show(lambda: Markdown(self._written))
+        self._console.print(self._table())
+        self._console.print(Rule("multiplex", style="dim"))
 
     def _on_synthesis_delta(self, event: dict[str, Any]) -> None:
         """Whole blocks are printed above the live part, which holds the block under way."""
@@ -109,20 +116,18 @@ class Screen:
 
     def _on_done(self, event: dict[str, Any]) -> None:
         if event["strategy"] != "multiplex":
-            self._say(f"{event['strategy']}: done")
+            line = self._lines[event["strategy"]]
+            line.state, line.seconds = "done", monotonic() - line.started
+            self._say(f"{event['strategy']}: done, {line.seconds:.1f} s")
             return
         if self._stream and self._written:
             self._console.print(Markdown(self._written))
-        self._written, self._lines = "", {}
+        self._written = ""
+        self._show(self._table)
 
     def _say(self, line: str, *, always: bool = False) -> None:
         if self._live is None or always:
             self._console.print(Text(line), style="yellow" if always else "", soft_wrap=True)
-
-    def _renderable(self) -> RenderableType:
-        if self._stream and self.streamed:
-            return Markdown(self._written)
-        return self._table()
 
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -145,10 +150,10 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
             console.print(
                 Rule("the same model, simply asked (uniplex)" if strategy == "uniplex" else strategy, style="dim")
             )
-            console.print(Markdown(answer.text) if console.is_terminal else Text(answer.text), soft_wrap=True)
+            console.print(Markdown(answer.text) if console.is_terminal else Text(answer.text))
         for voice in answer.voices if show_voices else ():
             console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
-            console.print(Text(voice.text or f"lost: {voice.error}"), soft_wrap=True)
+            console.print(Text(voice.text or f"lost: {voice.error}"))
     console.print(Rule(style="dim"))
     if any(each.measures for each in result.answers.values()):
         console.print(_comparison(result))

@@ -16,7 +16,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Say:
-    """One scripted reply. `status` other than 200 sends `error`; `cut_after` breaks the connection after that many pieces."""
+    """One scripted reply. A `status` other than 200 sends `error`; `cut_after` pieces the connection breaks."""
 
     text: str = "Elders are heard first. Care is shared by all kin."
     status: int = 200

@@ -7,13 +7,13 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from tests.backend import Backend, Body, Say, asked
 
 from multiplex.council.graph import build_graph
 from multiplex.council.personas import Council
 from multiplex.errors import ModelError, UsageError, VoicesLostError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
+from tests.backend import Backend, Body, Say, asked
 
 QUESTION = "How should families decide who cares for ageing parents?"
 SYNTHESIZER = "You write one answer out of several voices"

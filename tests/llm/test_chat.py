@@ -5,11 +5,11 @@ import time
 
 import pytest
 from langchain_core.messages import HumanMessage
-from tests.backend import Backend, Body, Say
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
 from multiplex.llm.spec import ModelSpec, parse_spec
+from tests.backend import Backend, Body, Say
 
 KEY = "sk-veryverysecret1234567890"
 
@@ -148,7 +148,7 @@ async def test_nothing_at_the_address_says_so() -> None:
 
 async def test_a_reply_that_takes_too_long_is_given_up(backend: Backend) -> None:
     backend.script = lambda body, n: Say(delay=2.0)
-    with pytest.raises(CallError, match="no answer within 0.3 s") as caught:
+    with pytest.raises(CallError, match=r"no answer within 0\.3 s") as caught:
         await asks(spec_of(backend, timeout=0.3, retries=0))
     assert caught.value.kind == "timeout"
 

@@ -1,0 +1,22 @@
+"""Measuring text: references to perspectives, their distribution, sentiment. It measures any text, whoever wrote it."""
+
+from multiplex.evaluation.frame import FRAME, KNOWN
+from multiplex.evaluation.gazetteer import Entity, Gazetteer
+from multiplex.evaluation.measures import Evaluator, Measures, Tone
+from multiplex.evaluation.references import Reference, count, find
+from multiplex.evaluation.sentences import Sentence, split
+
+__all__ = [
+    "FRAME",
+    "KNOWN",
+    "Entity",
+    "Evaluator",
+    "Gazetteer",
+    "Measures",
+    "Reference",
+    "Sentence",
+    "Tone",
+    "count",
+    "find",
+    "split",
+]

@@ -1,0 +1,228 @@
+"""Reads eval/gazetteers/: the names and concepts by which a perspective is recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from multiplex.content import content_root, read_text, read_yaml
+from multiplex.errors import ContentError
+from multiplex.evaluation.frame import Perspective
+from multiplex.evaluation.matching import Form, Match, Matcher
+from multiplex.evaluation.tokens import Token
+
+Slot = Literal["people", "adjectives", "places", "traditions", "concept", "trap"]
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+TRAPS = "none"  # the file of phrases that hold a known name and refer to no perspective
+_Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+_NAMED_SLOTS: tuple[Slot, ...] = ("people", "adjectives", "places", "traditions")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One people, tradition, region or idea under all its names; a trap phrase has no perspective."""
+
+    id: str
+    perspectives: tuple[str, ...]
+    modern: bool = False
+    source: str = ""
+
+
+_NOTHING = Entity("none", ())
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Named(_Part):
+    id: _Id
+    people: tuple[_Text, ...] = ()
+    adjectives: tuple[_Text, ...] = ()
+    places: tuple[_Text, ...] = ()
+    traditions: tuple[_Text, ...] = ()
+    also: tuple[Perspective, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_form(self) -> _Named:
+        if not any(getattr(self, slot) for slot in _NAMED_SLOTS):
+            raise ValueError(f"needs a form under one of {', '.join(_NAMED_SLOTS)}")
+        return self
+
+
+class _Concept(_Part):
+    id: _Id
+    forms: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    source: _Text
+    modern: bool
+    also: tuple[Perspective, ...] = ()
+
+
+class _File(_Part):
+    perspective: Perspective
+    named: tuple[_Named, ...] = ()
+    concept: tuple[_Concept, ...] = ()
+
+
+class _Traps(_Part):
+    perspective: None
+    none: tuple[_Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A surface form with the place it was read from, so that a clash can name both."""
+
+    text: str
+    slot: Slot
+    entity: Entity
+    path: Path
+    line: int
+    field: str
+
+
+class Gazetteer:
+    """Every known name and concept, compiled to one longest-match matcher; it never changes once made."""
+
+    def __init__(self, listed: list[_Listed]) -> None:
+        self.entities: dict[str, Entity] = {}
+        origins: dict[str, _Listed] = {}
+        forms: dict[str, Form[Slot, Entity]] = {}
+        for item in listed:
+            form = Form.of(item.text, item.slot, item.entity)
+            if not form.words:
+                raise ContentError(item.path, f"{item.text!r} holds no word", line=item.line, field=item.field)
+            other = origins.setdefault(form.spelling, item)
+            if other.entity is not item.entity:
+                raise ContentError(
+                    item.path,
+                    f"{item.text!r} already stands for {other.entity.id!r} in {other.path.name}:{other.line}; "
+                    "a form means one entity, with `also` for further perspectives",
+                    line=item.line,
+                    field=item.field,
+                )
+            forms.setdefault(form.spelling, form)
+            if item.entity is not _NOTHING:
+                self.entities[item.entity.id] = item.entity
+        self._matcher = Matcher(forms.values())
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Gazetteer:
+        """The gazetteer of a folder of YAML files; by default the one that ships, eval/gazetteers/.
+
+        Raises:
+            ContentError: there is no file, one is not of the schema (file, line and field are
+                named), an id is used twice, or a surface form stands for two entities.
+        """
+        folder = folder if folder is not None else content_root() / "eval" / "gazetteers"
+        paths = sorted(folder.glob("*.yaml"))
+        if not paths:
+            raise ContentError(folder, "holds no *.yaml file; a gazetteer folder has one file a perspective")
+        seen: dict[str, _Listed] = {}
+        listed = []
+        for path in paths:
+            for item in _read(path):
+                first = seen.setdefault(item.entity.id, item)
+                if first.entity is not item.entity:
+                    raise ContentError(
+                        item.path,
+                        f"id {item.entity.id!r} is already used in {first.path.name}:{first.line}; "
+                        "an entity has one entry, with `also` for further perspectives",
+                        line=item.line,
+                        field=item.field,
+                    )
+                listed.append(item)
+        return cls(listed)
+
+    def match(self, text: str, words: list[Token] | None = None) -> list[Match[Slot, Entity]]:
+        """The forms in a sentence, in order, without overlap; the longest wins. Traps are among them."""
+        return self._matcher.match(text, words)
+
+    def ids_in(self, text: str) -> frozenset[str]:
+        """The ids of the entities that a text names in any way."""
+        return frozenset(match.form.entity.id for match in self.match(text) if match.form.slot != "trap")
+
+
+def _read(path: Path) -> Iterator[_Listed]:
+    data, tree = _parsed(path)
+    try:
+        content = (_Traps if path.stem == TRAPS else _File).model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ContentError(path, first["msg"], line=_line(tree, first["loc"]), field=place) from error
+    if isinstance(content, _Traps):
+        for row, phrase in enumerate(content.none):
+            yield _Listed(phrase, "trap", _NOTHING, path, _line(tree, ("none", row)), f"none.{row}")
+        return
+    if content.perspective != path.stem:
+        line = _line(tree, ("perspective",))
+        raise ContentError(path, f"{content.perspective!r} is not the file's name", line=line, field="perspective")
+    for row, named in enumerate(content.named):
+        entity = Entity(named.id, _perspectives(path, tree, content.perspective, "named", row, named.also))
+        for slot in _NAMED_SLOTS:
+            for index, text in enumerate(getattr(named, slot)):
+                line = _line(tree, ("named", row, slot, index))
+                yield _Listed(text, slot, entity, path, line, f"named.{row}.{slot}.{index}")
+    for row, concept in enumerate(content.concept):
+        also = _perspectives(path, tree, content.perspective, "concept", row, concept.also)
+        idea = Entity(concept.id, also, concept.modern, concept.source)
+        for index, text in enumerate(concept.forms):
+            line = _line(tree, ("concept", row, "forms", index))
+            yield _Listed(text, "concept", idea, path, line, f"concept.{row}.forms.{index}")
+
+
+def _parsed(path: Path) -> tuple[Any, Any]:
+    """The plain data of a YAML file and its nodes, which know their lines; no key stands twice."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(read_text(path))
+    try:
+        tree = loader.get_single_node()
+        _refuse_repeated_keys(path, tree)
+        return (None if tree is None else loader.construct_document(tree)), tree
+    except yaml.YAMLError:
+        return read_yaml(path), None  # raises, with the line of the fault
+    finally:
+        loader.dispose()
+
+
+def _perspectives(path: Path, tree: Any, own: str, part: str, row: int, also: tuple[str, ...]) -> tuple[str, ...]:
+    every = (own, *also)
+    for name in also:
+        if every.count(name) > 1:
+            line = _line(tree, (part, row, "also"))
+            raise ContentError(path, f"{name!r} is named twice", line=line, field=f"{part}.{row}.also")
+    return every
+
+
+def _line(node: Any, place: tuple[int | str, ...]) -> int:
+    """The line (from 1) of the deepest node on the way to a place that the file really holds."""
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            below = next((value for name, value in node.value if name.value == step), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            below = node.value[step]
+        else:
+            below = None
+        if below is None:
+            break
+        node = below
+    return int(node.start_mark.line) + 1 if node is not None else 1
+
+
+def _refuse_repeated_keys(path: Path, node: Any) -> None:
+    """YAML readers keep the last of two equal keys in silence: half a file would be lost."""
+    if isinstance(node, yaml.MappingNode):
+        names = set()
+        for name, value in node.value:
+            if name.value in names:
+                raise ContentError(path, "key stands twice", line=name.start_mark.line + 1, field=str(name.value))
+            names.add(name.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(path, value)

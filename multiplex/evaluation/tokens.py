@@ -1,0 +1,71 @@
+"""Words of a text with their places, and how two spellings of a word are compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʻʿʾ´′", "'"))
+# Letters with a stroke have no decomposition in Unicode, so stripping marks would leave them.
+_STROKES = str.maketrans("łŁøØđĐħĦıŧŦ", "lLoOdDhHitT")
+_MARK = re.compile("[\u0300-\u036f]")
+# Chinese and Japanese write no spaces, so there every character is a word of its own.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Vowel signs and other marks belong to the word, but Python's \w leaves them out.
+_JOINED = (
+    "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0f71-\u0fbc\u102b-\u103e\u17b4-\u17d3"
+)
+_LETTER = f"(?:[^\\W_{_UNSPACED}]|[{_JOINED}])"
+_WORD = re.compile(f"[{_UNSPACED}]|{_LETTER}+(?:['’‘ʼʻʿʾ´′]{_LETTER}+)*")
+
+
+class Token(NamedTuple):
+    """One word: `text[start:end]`, with `word` its NFC spelling and `key` that without case or diacritics."""
+
+    start: int
+    end: int
+    word: str
+    key: str
+
+
+def tokens(text: str) -> list[Token]:
+    """The words of a text in order; a word keeps its inner apostrophes ("Qur'an", "Japan's")."""
+    if text.isascii():
+        plain_words = ((match.start(), match.end(), match.group()) for match in _WORD.finditer(text))
+        return [Token(start, end, word, word.lower()) for start, end, word in plain_words]
+    found = []
+    for match in _WORD.finditer(text):
+        word = normal(match.group())
+        found.append(Token(match.start(), match.end(), word, key(word)))
+    return found
+
+
+def count_words(text: str) -> int:
+    """How many words a text has; numbers count, punctuation and Markdown marks do not.
+
+    A Chinese or Japanese character counts as one word.
+    """
+    return sum(1 for _ in _WORD.finditer(text))
+
+
+def has_word(text: str) -> bool:
+    """Whether a text holds a word at all."""
+    return _WORD.search(text) is not None
+
+
+def normal(word: str) -> str:
+    """A word in Unicode NFC with one kind of apostrophe."""
+    return unicodedata.normalize("NFC", word).translate(_APOSTROPHES)
+
+
+def plain(word: str) -> str:
+    """A word without diacritics, case kept: "Māori" -> "Maori", "Łódź" -> "Lodz"."""
+    if word.isascii():
+        return word
+    return unicodedata.normalize("NFC", _MARK.sub("", unicodedata.normalize("NFD", word))).translate(_STROKES)
+
+
+def key(word: str) -> str:
+    """A word without diacritics or case: what an index is keyed by."""
+    return plain(word).casefold()

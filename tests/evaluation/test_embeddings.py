@@ -1,0 +1,64 @@
+"""The embedding model is real, quiet, and safe to share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from multiplex.evaluation.embeddings import DIMENSIONS, Embedder
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return Embedder()
+
+
+def test_rows_are_unit_vectors_in_the_order_of_the_sentences(embedder: Embedder) -> None:
+    sentences = ["A long sentence about the weather, the rain and the wind of the north.", "Bread.", "A dog barks."]
+    rows = embedder.encode(sentences)
+    assert rows.shape == (3, DIMENSIONS)
+    assert rows.dtype == np.float32
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    assert embedder.encode(sentences[1:2])[0] == pytest.approx(rows[1], abs=1e-5)
+
+
+def test_near_in_meaning_is_near_in_space(embedder: Embedder) -> None:
+    care, nurse, engine = embedder.encode(
+        ["Children look after their old parents.", "Sons and daughters nurse the elderly.", "The engine needs oil."]
+    )
+    assert care @ nurse > care @ engine + 0.3
+
+
+def test_no_sentence_gives_no_row(embedder: Embedder) -> None:
+    rows = embedder.encode([])
+    assert rows.shape == (0, DIMENSIONS)
+    assert rows.dtype == np.float32
+
+
+def test_empty_and_endless_texts_have_an_embedding(embedder: Embedder) -> None:
+    rows = embedder.encode(["", "word " * 20_000])
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_threads_share_one_fresh_instance() -> None:
+    embedder = Embedder()
+    texts = [[f"Sentence {k} of thread {thread}." for k in range(5)] for thread in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(embedder.encode, texts))
+    for rows, sentences in zip(together, texts, strict=True):
+        assert rows == pytest.approx(embedder.encode(sentences), abs=1e-5)
+
+
+def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
+    script = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO)\n"
+        "import multiplex.evaluation.embeddings as e, multiplex.evaluation.sentiment, multiplex.evaluation.implied\n"
+        "assert not {'torch', 'transformers', 'sentence_transformers', 'numpy'} & set(sys.modules)\n"
+        "e.Embedder().encode(['quiet'])\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
