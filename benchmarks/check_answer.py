@@ -46,7 +46,9 @@ def main() -> None:
     check(len(council["voices"]) == 7, f"{len(council['voices'])} voices")
     check(all(bool(v["text"]) != bool(v["error"]) for v in council["voices"]), "a voice neither spoke nor failed")
     check(len(council["voices"]) - len(council["lost"]) >= 5, f"lost: {council['lost']}")
-    check(council["measures"]["references"] > plain["measures"]["references"], "the council names no more than the model")
+    check(
+        council["measures"]["references"] > plain["measures"]["references"], "the council names no more than the model"
+    )
     whole = record["answers"]["multiplex"]
     check(whole["scaffold"] and whole["measures"]["found"], "the record holds no scaffold or no references")
     check("$" not in "".join(v["text"][:1] for v in council["voices"]), "an unfilled template")

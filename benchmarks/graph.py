@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.backend import Backend, Body, Say, running
-
 from multiplex.answering import ask
 from multiplex.council.personas import Council
 from multiplex.llm.spec import parse_spec
+from tests.backend import Backend, Body, Say, running
 
 RUNS, LATENCY = 15, 0.2
 QUESTION = "How should families decide who cares for ageing parents?"

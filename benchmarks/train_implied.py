@@ -31,12 +31,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multiplex.evaluation.embeddings import Embedder
 from multiplex.evaluation.gazetteer import Gazetteer
 from multiplex.evaluation.heads import save_head
 from multiplex.evaluation.implied import NONE
 from multiplex.evaluation.references import find
 from multiplex.evaluation.sentences import split
+from multiplex.llm.embeddings import Embedder
 
 SEED, FOLDS, REPEATS = 7, 5, 3
 STRENGTH = 3.0  # the inverse of the L2 penalty

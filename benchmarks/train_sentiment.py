@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multiplex.evaluation.embeddings import Embedder
 from multiplex.evaluation.heads import save_head
 from multiplex.evaluation.sentiment import LABELS, vader_features
+from multiplex.llm.embeddings import Embedder
 
 ARCHIVE_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
 INNER = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"

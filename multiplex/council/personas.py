@@ -114,7 +114,7 @@ class Persona(_Part):
     def system_prompt(self, *, brief: bool) -> str:
         """The fixed part of every prompt to this persona's model; `brief` is the form for small models."""
         if brief:
-            return self.brief
+            return prompt("persona_brief", brief=self.brief)
         return prompt(
             "persona",
             speaker=self.speaker,

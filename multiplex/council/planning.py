@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import as_data, prompt
+from multiplex.council.nearness import nearest_ideas
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
@@ -63,10 +65,10 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         raise UsageError("there is no question: `messages` holds no human message")
     question = checked_question(str(messages[asked[-1]].text), local=chat.spec.local)
     history = "\n".join(f"{message.type}: {message.text}" for message in messages[: asked[-1]])
-    tasks = {perspective: prompt("task") for perspective in council.perspectives}
+    tasks = await _default_tasks(question, council, chat)
     if mode == "default":
         return Plan(f"{history}\n\n{question}" if history else question, tasks)
-    usage, notes = Usage(), []
+    default, usage, notes = dict(tasks), Usage(), []
     try:
         if history:
             alone = await _ask(prompt("stand_alone", history=as_data(history), question=as_data(question)), chat, seed)
@@ -78,10 +80,23 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         perspective, _, task = line.partition(":")
         if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
             tasks[perspective] = task.strip()
-    unplanned = [perspective for perspective, task in tasks.items() if task == prompt("task")]
+    unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
         notes.append(f"the model planned no task for {', '.join(unplanned)}; each had the default one")
     return Plan(question, tasks, usage + reply.usage, tuple(notes))
+
+
+async def _default_tasks(question: str, council: Council, chat: Chat) -> dict[str, str]:
+    """One task for all; a small model is also handed the ideas of its tradition that bear on the question."""
+    if not chat.spec.brief:
+        return {perspective: prompt("task") for perspective in council.perspectives}
+    nearest = await asyncio.to_thread(nearest_ideas, question, council)
+    return {
+        perspective: prompt(
+            "task_ideas", ideas="\n".join(f"- {idea.name}, from {idea.source.author}: {idea.says}" for idea in ideas)
+        )
+        for perspective, ideas in nearest.items()
+    }
 
 
 async def _ask(text: str, chat: Chat, seed: int) -> Reply:

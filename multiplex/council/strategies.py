@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from multiplex.llm.chat import Model
 
 
+SMALL = (
+    "a small model speaks here: it mixes up who holds what; the sources, disagreements and contested practices "
+    "listed in the answer are the personas' own, its sentences are not to be relied on"
+)
+
+
 async def uniplex(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
     """The question alone, with no system prompt: what the model says when it is simply asked.
 
@@ -86,7 +92,12 @@ async def multiplex(
         scaffold=synthesis.scaffold,
         usage=total([planning.usage, *(voice.usage for voice in state["voices"]), synthesis.usage]),
         seconds=perf_counter() - started,
-        notes=(*planning.notes, *_voice_notes(state["voices"]), *([synthesis.note] if synthesis.note else [])),
+        notes=(
+            *([SMALL] if chat.spec.brief else []),
+            *planning.notes,
+            *_voice_notes(state["voices"]),
+            *([synthesis.note] if synthesis.note else []),
+        ),
     )
     emit({"type": "done", "strategy": "multiplex", "text": answer.text})
     return answer

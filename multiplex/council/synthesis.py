@@ -7,6 +7,7 @@ disagreements inside each tradition are then taken from the persona's sources, s
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from multiplex.content import as_data, prompt
 from multiplex.council.answer import Span, Synthesis, Voice
 from multiplex.council.events import Emit
 from multiplex.council.grammar import OPENER, connecting_grammar
-from multiplex.council.personas import Contested, Persona, Schools
+from multiplex.council.nearness import closest_and_furthest, ideas_in, nearest_schools
+from multiplex.council.personas import Contested, Persona
 from multiplex.council.seeds import call_seed
 from multiplex.council.speaking import whole_sentences
 from multiplex.errors import MultiplexError
@@ -27,7 +29,6 @@ from multiplex.llm.usage import Usage
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-_WORD = re.compile(r"[^\W\d_]{4,}")
 TAGS = ("multiplex:synthesis",)
 
 
@@ -67,7 +68,7 @@ async def synthesize(
     except MultiplexError as error:
         emit({"type": "synthesis.restarted", "reason": str(error)})
         draft = Draft(emit)
-        _write_voices(draft, spoken, personas)
+        await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
         synthesis = draft.finish(Usage(), f"the synthesizer failed ({error}); the voices stand unconnected")
     lost = [voice.title for voice in voices if voice.error is not None]
     if not lost:
@@ -124,29 +125,44 @@ async def composed(
         CallError: the call for the connecting sentences failed for good.
     """
     draft = Draft(emit)
-    _write_voices(draft, spoken, personas)
+    await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
     if len(spoken) < 2:
         return draft.finish(Usage())
     from langchain_core.messages import HumanMessage
 
-    draft.write("\n\n## Where they meet and where they part\n\n", scaffold=True)
-    excerpts = "\n".join(f"{voice.title}: {_parts(voice.text)[0]}" for voice in spoken)
-    titles = [voice.title for voice in spoken]
+    draft.write("\n\n## Where they stand close and where far apart\n\n", scaffold=True)
+    leads = await asyncio.to_thread(_leads, spoken)
+    excerpts = "\n".join(f"{voice.title}: {_parts(voice.text)[0]}" for voice in spoken if voice.title in "".join(leads))
     reply = await chat.complete(
-        [HumanMessage(prompt("connect", question=as_data(question), voices=as_data(excerpts)))],
+        [HumanMessage(prompt("connect", voices=as_data(excerpts), form="...".join(leads)))],
         Call(
             max_tokens=chat.spec.synthesis_tokens,
             seed=call_seed(seed, "synthesis"),
             slot=SYNTHESIS_SLOT,
-            grammar=connecting_grammar(question, titles) if chat.spec.local else None,
+            grammar=connecting_grammar(question, leads) if chat.spec.local else None,
             tags=TAGS,
         ),
     )
-    _write_connecting(draft, whole_sentences(reply.text) if reply.cut else reply.text, titles)
+    _write_connecting(draft, whole_sentences(reply.text) if reply.cut else reply.text, leads)
     return draft.finish(reply.usage)
 
 
-def _write_voices(draft: Draft, spoken: Sequence[Voice], personas: Mapping[str, Persona]) -> None:
+def _leads(spoken: Sequence[Voice]) -> list[str]:
+    """The beginnings of the connecting sentences: which voices are compared is told by embeddings, not by the model.
+
+    Close and far are relative, and each phrase is put to one voice: the form never asserts an agreement.
+    """
+    (a, b), (c, d) = closest_and_furthest([_parts(voice.text)[0] for voice in spoken])
+    titles = [voice.title for voice in spoken]
+    return [
+        f"Closest to each other in meaning are the {titles[a]} and {titles[b]} voices: {titles[a]} speaks of ",
+        f"; {titles[b]} speaks of ",
+        f". Furthest apart are the {titles[c]} and {titles[d]} voices: {titles[c]} speaks of ",
+        f"; {titles[d]} speaks of ",
+    ]
+
+
+def _write_voices(draft: Draft, question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona]) -> None:
     draft.write("## How each voice answers", scaffold=True)
     for voice in spoken:
         draft.write(f"\n\n**{voice.title}.** ", scaffold=True)
@@ -157,10 +173,15 @@ def _write_voices(draft: Draft, spoken: Sequence[Voice], personas: Mapping[str, 
     for voice, asked in considered:
         draft.write(f"\n- **{voice.title}:** {OPENER}", scaffold=True)
         draft.write(asked.removeprefix(OPENER))
+    named = [(voice, idea) for voice in spoken for idea in ideas_in(voice.text, personas[voice.persona])]
+    if named:
+        draft.write("\n\n## Where to read about these ideas\n", scaffold=True)
+    for voice, idea in named:
+        draft.write(f"\n- **{voice.title}:** {idea.name}: *{idea.source}*", scaffold=True)
     draft.write("\n\n## Who disagrees inside each tradition\n", scaffold=True)
     for voice in spoken:
         persona = personas[voice.persona]
-        school = nearest_schools(voice.text, persona)
+        school = nearest_schools(question, persona)
         draft.write(
             f"\n- **{voice.title}:** {' and '.join(school.between)}. {school.over} *({school.source})*", scaffold=True
         )
@@ -171,34 +192,22 @@ def _write_voices(draft: Draft, spoken: Sequence[Voice], personas: Mapping[str, 
         draft.write(f"\n- **{voice.title}:** {item.practice}. {item.by}", scaffold=True)
 
 
-def _write_connecting(draft: Draft, text: str, titles: Sequence[str]) -> None:
-    """The connecting sentences; what the grammar forced at their beginnings is scaffold."""
+def _write_connecting(draft: Draft, text: str, leads: Sequence[str]) -> None:
+    """The connecting sentences; the leads in them are scaffold."""
     rest = text
-    for lead in re.finditer(_leads(titles), text):
-        before, rest = text[len(text) - len(rest) : lead.start()], text[lead.end() :]
-        draft.write(before)
-        draft.write(lead.group(), scaffold=True)
+    for lead in leads:
+        before, found, after = rest.partition(lead.strip())
+        if found:
+            draft.write(before)
+            draft.write(found, scaffold=True)
+            rest = after
     draft.write(rest)
-
-
-def _leads(titles: Sequence[str]) -> str:
-    name = "(?:" + "|".join(map(re.escape, titles)) + ")"
-    return f"(?:Closest to each other are|Furthest apart are) the {name} and {name} voices:"
 
 
 def _parts(text: str) -> tuple[str, str]:
     """A voice's answer, and what it asks the reader to consider (empty where it does not say so on its last line)."""
     body, _, last = text.rpartition("\n")
     return (body.strip(), last.strip()) if body.strip() and last.startswith(OPENER) else (text.strip(), "")
-
-
-def nearest_schools(text: str, persona: Persona) -> Schools:
-    """The disagreement inside the persona's tradition that shares most words with a text; the first one on a tie."""
-    said = {word.lower() for word in _WORD.findall(text)}
-    shared = [
-        len(said & {w.lower() for w in _WORD.findall(f"{' '.join(s.between)} {s.over}")}) for s in persona.schools
-    ]
-    return persona.schools[shared.index(max(shared))]
 
 
 def contested_in(text: str, persona: Persona) -> list[Contested]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError
-from multiplex.evaluation.embeddings import DIMENSIONS
 from multiplex.evaluation.heads import Head, load_head
+from multiplex.llm.embeddings import DIMENSIONS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,9 +20,9 @@ from multiplex.evaluation.tokens import count_words
 if TYPE_CHECKING:
     import numpy as np
 
-    from multiplex.evaluation.embeddings import Embedder
     from multiplex.evaluation.implied import Implied
     from multiplex.evaluation.sentiment import Sentiment
+    from multiplex.llm.embeddings import Embedder
 
 
 class Tone(BaseModel):
@@ -187,9 +187,9 @@ class _Loaded:
     """The gazetteer and the models, read-only once here; one text at a time goes through the models."""
 
     def __init__(self, folder: Path | None, sentiment_model: str | None) -> None:
-        from multiplex.evaluation.embeddings import Embedder
         from multiplex.evaluation.implied import Implied
         from multiplex.evaluation.sentiment import Sentiment
+        from multiplex.llm.embeddings import Embedder
 
         self.gazetteer = Gazetteer.load(folder)
         self._embedder: Embedder = Embedder()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.embeddings import DIMENSIONS, Embedder, quiet_transformers
 from multiplex.evaluation.heads import load_head
+from multiplex.llm.embeddings import DIMENSIONS, Embedder, quiet_transformers
 
 if TYPE_CHECKING:
     import numpy as np

