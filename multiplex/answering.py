@@ -82,10 +82,11 @@ async def ask(
     """
     from multiplex.council import strategies as ways
 
-    chosen = _checked(strategies)
+    chosen = checked_strategies(strategies)
     chat = as_chat(model)
     question = checked_question(question, local=chat.spec.local)
     council = council or Council.load()
+    council.check(voice_models or (), rounds, min_voices)
     chats = {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
     seed = random.randrange(2**31) if seed is None else seed
     spoken: list[dict[str, Any]] = []
@@ -189,7 +190,12 @@ def answer(question: str, **options: Any) -> Result:
     raise UsageError("answer() cannot run inside an event loop; use `await aanswer(...)`")
 
 
-def _checked(strategies: Sequence[str]) -> tuple[Strategy, ...]:
+def checked_strategies(strategies: Sequence[str]) -> tuple[Strategy, ...]:
+    """The strategies without repetition.
+
+    Raises:
+        UsageError: one is unknown, or there is none.
+    """
     unknown = [strategy for strategy in strategies if strategy not in STRATEGIES]
     if unknown or not strategies:
         raise UsageError(f"no strategy {unknown[0] if unknown else ''!r}; there are {', '.join(STRATEGIES)}")

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, measured
+from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, checked_strategies, measured
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.errors import MultiplexError, VoicesLostError
@@ -56,7 +56,8 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     out = Console(soft_wrap=False)
     progress = out if out.is_terminal and not order.as_json else Console(stderr=True)
     silent = order.quiet or (order.as_json and not progress.is_terminal)
-    order = replace(order, strategies=order.strategies or DEFAULT_STRATEGIES)
+    order = replace(order, strategies=checked_strategies(order.strategies or DEFAULT_STRATEGIES))
+    order.council.check(order.voice_specs, order.rounds, order.min_voices)
     evaluator = Evaluator(order.frame, sentiment_model=order.sentiment_model)
     checked_question(order.question, local=order.spec.local)
     for line in why:

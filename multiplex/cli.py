@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
 
-INTERRUPTED, CLOSED_PIPE = 130, 141
+INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
 
 app = typer.Typer(
     name="multiplex",
@@ -232,10 +232,10 @@ def main() -> NoReturn:
     code: Any = 0
     try:
         code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            code = _complain("interrupted", INTERRUPTED)
     except MultiplexError as error:
         code = _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = CLOSED_PIPE
@@ -259,9 +259,17 @@ def _complain(line: str, code: int) -> int:
     if os.environ.get("MULTIPLEX_DEBUG"):
         import traceback
 
-        traceback.print_exc()
+        print(_without_keys(traceback.format_exc()), end="", file=sys.stderr)
     print(f"multiplex: {line}", file=sys.stderr)
     return code
+
+
+def _without_keys(text: str) -> str:
+    """A traceback may quote an endpoint that quotes the key: what the environment keeps secret is taken out."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD")):
+            text = text.replace(value, f"[{name}]")
+    return text
 
 
 def _question(given: str | None) -> str:

@@ -25,4 +25,5 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
             "OLLAMA_HOST",
         ):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("MULTIPLEX_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))

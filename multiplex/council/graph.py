@@ -20,7 +20,7 @@ from multiplex.council.planning import PlanMode, plan
 from multiplex.council.speaking import heard_by, speak
 from multiplex.council.state import CouncilState, Turn
 from multiplex.council.synthesis import synthesize
-from multiplex.errors import ModelError, UsageError, VoicesLostError
+from multiplex.errors import ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.embedded import PERSONA_SLOTS
 
@@ -51,15 +51,10 @@ def build_graph(
             ModelError where no call could be made, VoicesLostError where fewer than `min_voices` spoke.
     """
     council = council or Council.load()
+    needed = council.check(voice_models or (), rounds, min_voices)
     chat = as_chat(model)
     chats = dict.fromkeys(council.perspectives, chat)
-    for perspective, other in (voice_models or {}).items():
-        if perspective not in chats:
-            raise UsageError(f"--voice-model: no perspective {perspective!r} in this council: {', '.join(chats)}")
-        chats[perspective] = as_chat(other)
-    needed = council.quorum if min_voices is None else min_voices
-    if not 1 <= needed <= len(chats) or rounds < 1:
-        raise UsageError(f"--min-voices must be 1 to {len(chats)}, the size of the council, and --rounds at least 1")
+    chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
     personas = {persona.name: persona for persona in council.personas}
     slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
 

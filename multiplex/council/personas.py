@@ -163,6 +163,23 @@ class Council:
         """How many voices must speak unless another number is asked for: two thirds, rounded up."""
         return math.ceil(len(self.personas) * 2 / 3)
 
+    def check(self, voice_models: Iterable[str] = (), rounds: int = 1, min_voices: int | None = None) -> int:
+        """How many voices must speak, once the numbers and the perspectives with models of their own fit the council.
+
+        Raises:
+            UsageError: they do not.
+        """
+        size = len(self.personas)
+        for perspective in voice_models:
+            if perspective not in self.perspectives:
+                there = ", ".join(self.perspectives)
+                raise UsageError(f"--voice-model: no perspective {perspective!r} in this council: {there}")
+        if min_voices is not None and not 1 <= min_voices <= size:
+            raise UsageError(f"--min-voices must be 1 to {size}, the size of the council")
+        if rounds < 1:
+            raise UsageError("--rounds must be at least 1")
+        return self.quorum if min_voices is None else min_voices
+
     @property
     def perspectives(self) -> tuple[str, ...]:
         """The perspectives that speak, in order."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from multiplex.errors import CallError
-from multiplex.llm.failures import Failure, explain, refused_parameter
+from multiplex.llm.failures import Failure, explain, is_broken_connection, refused_parameter
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec, api_key, resolve_model
 from multiplex.llm.thinking import ThinkingFilter, without_thinking
@@ -142,8 +142,8 @@ class Chat:
                     chunk = await self._stream(line, messages, call, parameters, on_delta)
                 return self._read(chunk)
             except CallError as error:
-                # nothing in the reply: the model may do better; cut off while thinking: it would not
-                raise _AttemptError(Failure(error, attempts=1 if error.kind == "cut_off" else 2)) from error
+                # an empty reply: the model may do better once; cut off while thinking: it would not
+                raise _AttemptError(Failure(error, {"cut_off": 1, "empty": 2}.get(error.kind))) from error
             except Exception as error:
                 refused = refused_parameter(error, set(parameters))
                 if refused is None:
@@ -163,12 +163,18 @@ class Chat:
         options = dict(parameters)
         usage = options.pop("stream_options", None) is not None
         known = {name: options.pop(name) for name in ("temperature", "seed", "top_p") if name in options}
-        async for chunk in line.client.astream(
+        pieces = line.client.astream(
             list(messages), config={"tags": list(call.tags)}, stream_usage=usage, extra_body=options or None, **known
-        ):
-            whole = chunk if whole is None else whole + chunk
-            if on_delta is not None and (shown := visible.feed(str(chunk.text))):
-                on_delta(shown)
+        )
+        try:
+            async for chunk in pieces:
+                whole = chunk if whole is None else whole + chunk
+                if on_delta is not None and (shown := visible.feed(str(chunk.text))):
+                    on_delta(shown)
+        except Exception as error:
+            if whole is not None and is_broken_connection(error):
+                raise CallError("server", f"{self._at}: the connection broke in the middle of the answer") from error
+            raise
         if on_delta is not None and (shown := visible.feed("", last=True)):
             on_delta(shown)
         if whole is None:
@@ -184,7 +190,7 @@ class Chat:
         )
         text = without_thinking(str(chunk.text))
         finish = chunk.response_metadata.get("finish_reason")
-        at = f"{self.spec.name} at {self.spec.place}"
+        at = self._at
         if not text and finish == "length":
             raise CallError(
                 "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"
@@ -194,6 +200,10 @@ class Chat:
         if not text:
             raise CallError("empty", f"{at}: the reply is empty")
         return text, usage, finish == "length"
+
+    @property
+    def _at(self) -> str:
+        return f"{self.spec.name} at {self.spec.place}"
 
     def _parameters(self, line: _Line, call: Call) -> dict[str, Any]:
         """Every optional parameter of the request that this endpoint has not refused."""

@@ -49,15 +49,13 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
         )
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, spec, at, secret)
-    if isinstance(error, openai.APIConnectionError):
+    if is_broken_connection(error):
         cause = safe(str(error.__cause__ or error), secret)
         return Failure(
             CallError("unreachable", f"{at}: nothing answers there ({cause}); is it running, is --base-url right?")
         )
     if isinstance(error, openai.APIError):
         return Failure(CallError("server", f"{at}: {safe(error.message, secret)}"))
-    if _is_transport(error):
-        return Failure(CallError("server", f"{at}: the connection broke in the middle of the answer"))
     reason = safe(f"{type(error).__name__}: {error}", secret)
     return Failure(
         CallError(
@@ -106,11 +104,14 @@ def _retry_after(error: openai.APIStatusError) -> float | None:
         return None
 
 
-def _is_transport(error: Exception) -> bool:
-    """Whether it comes from the HTTP client beneath the SDK, which lets mid-stream breaks through as they are."""
-    return any(
-        base.__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") for base in type(error).__mro__
-    )
+def is_broken_connection(error: Exception) -> bool:
+    """Whether the connection failed: as the SDK says it, or as the HTTP client beneath it lets it through."""
+    import openai
+
+    if isinstance(error, openai.APIConnectionError):
+        return not isinstance(error, openai.APITimeoutError)
+    beneath = ("httpx", "httpx2", "httpcore", "httpcore2")
+    return any(base.__module__.split(".")[0] in beneath for base in type(error).__mro__)
 
 
 def refused_parameter(error: Exception, sent: set[str]) -> str | None:
