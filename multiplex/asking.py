@@ -67,7 +67,8 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
     timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
     timer.daemon = True
-    timer.start()
+    if not order.spec.local:  # the embedded model has better use for the processor
+        timer.start()
     try:
         with screen:
             result, error = asyncio.run(_ask(order, screen))

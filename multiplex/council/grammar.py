@@ -31,16 +31,16 @@ def _grammar(root: str, question: str) -> str:
 
 
 def voice_grammar(question: str) -> str:
-    """Two or three sentences, then on a line of its own what the reader is asked to consider."""
+    """Two sentences, then on a line of its own what the reader is asked to consider."""
     last = f'"{OPENER}" rest' if question.isascii() else "s"
-    return _grammar(rf's " " s (" " s)? "\n" {last}', question)
+    return _grammar(rf's " " s "\n" {last}', question)
 
 
 def connecting_grammar(question: str, leads: Sequence[str]) -> str:
     """After each lead, which is ours, a phrase of the model's."""
     characters = _ASCII.replace(",", "").replace(";", "").replace(":", "") if question.isascii() else _ANY
     forms = " ".join(f"{quoted(lead)} phrase" for lead in leads)
-    return f'root ::= {forms} "."\nphrase ::= [A-Za-z] c{{10,160}}\nc ::= {characters}\n'
+    return f'root ::= {forms} "."\nphrase ::= [A-Za-z] c{{10,100}}\nc ::= {characters}\n'
 
 
 def quoted(text: str) -> str:

@@ -132,7 +132,9 @@ async def composed(
 
     draft.write("\n\n## Where they stand close and where far apart\n\n", scaffold=True)
     leads = await asyncio.to_thread(_leads, spoken)
-    excerpts = "\n".join(f"{voice.title}: {_parts(voice.text)[0]}" for voice in spoken if voice.title in "".join(leads))
+    excerpts = "\n".join(
+        f"{voice.title}: {first_sentence(voice.text)}" for voice in spoken if voice.title in "".join(leads)
+    )
     reply = await chat.complete(
         [HumanMessage(prompt("connect", voices=as_data(excerpts), form="...".join(leads)))],
         Call(
@@ -140,6 +142,7 @@ async def composed(
             seed=call_seed(seed, "synthesis"),
             slot=SYNTHESIS_SLOT,
             grammar=connecting_grammar(question, leads) if chat.spec.local else None,
+            temperature=0.2,  # it retells; nothing new is wanted here
             tags=TAGS,
         ),
     )
@@ -208,6 +211,11 @@ def _parts(text: str) -> tuple[str, str]:
     """A voice's answer, and what it asks the reader to consider (empty where it does not say so on its last line)."""
     body, _, last = text.rpartition("\n")
     return (body.strip(), last.strip()) if body.strip() and last.startswith(OPENER) else (text.strip(), "")
+
+
+def first_sentence(text: str) -> str:
+    """Enough of a voice to tell what it speaks of, and little for a small model to read."""
+    return re.split(r"(?<=[.!?。！？؟।])\s", text, maxsplit=1)[0]
 
 
 def contested_in(text: str, persona: Persona) -> list[Contested]:

@@ -40,13 +40,15 @@ class Call:
     """How one call differs from another to the same model.
 
     `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
-    is GBNF. Both go to the embedded server only. `tags` mark the call in LangChain's and LangGraph's streams.
+    is GBNF. Both go to the embedded server only. `temperature` replaces the spec's. `tags` mark the call in
+    LangChain's and LangGraph's streams.
     """
 
     max_tokens: int | None = None
     seed: int | None = None
     slot: int | None = None
     grammar: str | None = None
+    temperature: float | None = None
     tags: tuple[str, ...] = ()
 
 
@@ -209,7 +211,7 @@ class Chat:
         """Every optional parameter of the request that this endpoint has not refused."""
         limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
         wanted: dict[str, Any] = {
-            "temperature": self.spec.temperature,
+            "temperature": self.spec.temperature if call.temperature is None else call.temperature,
             "seed": call.seed,
             limit: call.max_tokens,
             "stream_options": True,

@@ -91,7 +91,7 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
             brief=True,
             voice_tokens=170,
             synthesis_tokens=170,
-            answer_tokens=256,
+            answer_tokens=200,
             timeout=900.0,
             retries=1,
             limit=8,
