@@ -70,6 +70,6 @@ def _start(path: Path) -> EmbeddedServer:
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
             f"{path}: llama.cpp cannot load this file as a model ({str(error).strip() or 'no reason given'}); "
-            "run `multiplex models --verify`, or name another GGUF"
+            "run `multiplex models verify`, or name another GGUF"
         ) from error
     return EmbeddedServer(f"{server.listening_address}/v1", SecretStr(key), server)
