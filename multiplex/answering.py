@@ -170,6 +170,8 @@ async def aanswer(
         MultiplexError: no strategy brought an answer.
     """
     evaluator = Evaluator(frame, sentiment_model=sentiment_model)
+    if sentiment_model:
+        await asyncio.to_thread(evaluator.preload)  # a model that is not there is told before anything is spent
     result, error = await ask(question, frame=evaluator.frame, **options)
     if error is not None and not result.answers:
         raise error

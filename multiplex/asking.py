@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -65,6 +64,8 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     _prepare(order, progress, silent=silent)
     with_screen = Console(stderr=True, quiet=True) if silent else progress
     screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
+    if order.sentiment_model:
+        evaluator.preload()  # a model that is not there is told before anything is spent
     timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
     timer.daemon = True
     if not order.spec.local:  # the embedded model has better use for the processor
@@ -165,10 +166,3 @@ def _print_finished(screen: Screen, progress: Console) -> None:
     """What was said before an interruption: nothing finished is lost."""
     for title, text in screen.finished_voices:
         progress.print(Text(f"The {title} voice:\n{text}\n"), soft_wrap=True)
-
-
-def leave(code: int) -> None:
-    """End the process without waiting for llama.cpp's threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
