@@ -85,16 +85,22 @@ DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show 
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Print the answers alone.")]
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-    debug: DebugFlag = False,  # noqa: ARG001
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
 
-        typer.echo(installed("multiplex-worldviews"))
+        typer.echo(version("multiplex-worldviews"))
         raise typer.Exit
+
+
+VersionFlag = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+@app.callback()
+def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:  # noqa: ARG001
+    pass
 
 
 @app.command()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -384,6 +385,12 @@ def test_on_a_terminal_the_answer_streams_under_a_line_per_voice(talking: Backen
     assert "waiting" in text
     assert "done" in text
     assert text.index("Ubuntu asks that kin share care.") < text.index("entropy")
+
+
+def test_the_version_is_told() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.strip() == version("multiplex-worldviews")
 
 
 def test_personas_are_listed_and_shown_for_what_they_are() -> None:
