@@ -99,7 +99,7 @@ VersionFlag = Annotated[
 
 
 @app.callback()
-def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:  # noqa: ARG001
+def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:
     pass
 
 

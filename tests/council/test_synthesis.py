@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import re
 
-from tests.backend import Backend, Say, asked
-
 from multiplex.council.answer import Voice
 from multiplex.council.grammar import OPENER, connecting_grammar, voice_grammar
 from multiplex.council.personas import Council
 from multiplex.council.synthesis import synthesize
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
+from tests.backend import Backend, Say, asked
 
 SAID = {
     "western": "Kant grounds duty in reason.\nConsider the autonomy of each parent.",
