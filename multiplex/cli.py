@@ -249,6 +249,9 @@ def main() -> NoReturn:
         code = _complain(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     except Exception as error:
         code = _click_or_bug(error)
+    if code == INTERRUPTED:  # llama.cpp's threads would first finish the batch they are at, which takes long
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 
