@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from multiplex.errors import ContentError
 
 if TYPE_CHECKING:
-    import yaml
     from pydantic import BaseModel
 
     Model = TypeVar("Model", bound=BaseModel)
@@ -92,35 +91,67 @@ def read_model(path: Path, kind: type[Model]) -> Model:
     Raises:
         ContentError: it cannot be read, is not YAML, or a field is wrong; the line and the field are named.
     """
-    import yaml
     from pydantic import ValidationError
 
-    data = read_yaml(path)
+    data, tree = read_tree(path)
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        tree = yaml.compose(read_text(path), Loader=_loader())
         field = ".".join(str(part) for part in first["loc"])
-        raise ContentError(path, first["msg"], line=_line_of(tree, first["loc"]), field=field) from error
+        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=field) from error
 
 
-def _line_of(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int | None:
-    """The line of the deepest part of `loc` that stands in the YAML tree; where a key is absent, its parent's."""
+def read_tree(path: Path) -> tuple[Any, Any]:
+    """The plain data of a YAML file and its nodes, which know their lines.
+
+    Raises:
+        ContentError: it cannot be read, is not YAML, or a key stands twice; the line is named.
+    """
     import yaml
 
-    if node is None:
-        return None
-    line = node.start_mark.line + 1
-    if not loc:
-        return line
-    step, rest = loc[0], loc[1:]
-    if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
-        return _line_of(node.value[step], rest)
-    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        if key.value == step:
-            return _line_of(value, rest) if rest else key.start_mark.line + 1
-    return line
+    loader = _loader()(read_text(path))
+    try:
+        tree = loader.get_single_node()
+        _refuse_repeated_keys(path, tree)
+        return (None if tree is None else loader.construct_document(tree)), tree
+    except yaml.YAMLError:
+        return read_yaml(path), None  # raises, with the line of the fault
+    finally:
+        loader.dispose()
+
+
+def line_of(node: Any, place: tuple[int | str, ...]) -> int:
+    """The line (from 1) of the deepest node on the way to a place that the file really holds."""
+    import yaml
+
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            below = next((value for name, value in node.value if name.value == step), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            below = node.value[step]
+        else:
+            below = None
+        if below is None:
+            break
+        node = below
+    return int(node.start_mark.line) + 1 if node is not None else 1
+
+
+def _refuse_repeated_keys(path: Path, node: Any) -> None:
+    """YAML readers keep the last of two equal keys in silence: half a file would be lost."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        names = set()
+        for name, value in node.value:
+            if name.value in names:
+                raise ContentError(path, "key stands twice", line=name.start_mark.line + 1, field=str(name.value))
+            names.add(name.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(path, value)
 
 
 @cache

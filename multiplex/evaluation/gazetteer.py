@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from multiplex.content import content_root, read_text, read_yaml
+from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
 from multiplex.evaluation.frame import Perspective
 from multiplex.evaluation.matching import Form, Match, Matcher
@@ -149,80 +148,38 @@ class Gazetteer:
 
 
 def _read(path: Path) -> Iterator[_Listed]:
-    data, tree = _parsed(path)
+    data, tree = read_tree(path)
     try:
         content = (_Traps if path.stem == TRAPS else _File).model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ContentError(path, first["msg"], line=_line(tree, first["loc"]), field=place) from error
+        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=place) from error
     if isinstance(content, _Traps):
         for row, phrase in enumerate(content.none):
-            yield _Listed(phrase, "trap", _NOTHING, path, _line(tree, ("none", row)), f"none.{row}")
+            yield _Listed(phrase, "trap", _NOTHING, path, line_of(tree, ("none", row)), f"none.{row}")
         return
     if content.perspective != path.stem:
-        line = _line(tree, ("perspective",))
+        line = line_of(tree, ("perspective",))
         raise ContentError(path, f"{content.perspective!r} is not the file's name", line=line, field="perspective")
     for row, named in enumerate(content.named):
         entity = Entity(named.id, _perspectives(path, tree, content.perspective, "named", row, named.also))
         for slot in _NAMED_SLOTS:
             for index, text in enumerate(getattr(named, slot)):
-                line = _line(tree, ("named", row, slot, index))
+                line = line_of(tree, ("named", row, slot, index))
                 yield _Listed(text, slot, entity, path, line, f"named.{row}.{slot}.{index}")
     for row, concept in enumerate(content.concept):
         also = _perspectives(path, tree, content.perspective, "concept", row, concept.also)
         idea = Entity(concept.id, also, concept.modern, concept.source)
         for index, text in enumerate(concept.forms):
-            line = _line(tree, ("concept", row, "forms", index))
+            line = line_of(tree, ("concept", row, "forms", index))
             yield _Listed(text, "concept", idea, path, line, f"concept.{row}.forms.{index}")
-
-
-def _parsed(path: Path) -> tuple[Any, Any]:
-    """The plain data of a YAML file and its nodes, which know their lines; no key stands twice."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(read_text(path))
-    try:
-        tree = loader.get_single_node()
-        _refuse_repeated_keys(path, tree)
-        return (None if tree is None else loader.construct_document(tree)), tree
-    except yaml.YAMLError:
-        return read_yaml(path), None  # raises, with the line of the fault
-    finally:
-        loader.dispose()
 
 
 def _perspectives(path: Path, tree: Any, own: str, part: str, row: int, also: tuple[str, ...]) -> tuple[str, ...]:
     every = (own, *also)
     for name in also:
         if every.count(name) > 1:
-            line = _line(tree, (part, row, "also"))
+            line = line_of(tree, (part, row, "also"))
             raise ContentError(path, f"{name!r} is named twice", line=line, field=f"{part}.{row}.also")
     return every
-
-
-def _line(node: Any, place: tuple[int | str, ...]) -> int:
-    """The line (from 1) of the deepest node on the way to a place that the file really holds."""
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            below = next((value for name, value in node.value if name.value == step), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            below = node.value[step]
-        else:
-            below = None
-        if below is None:
-            break
-        node = below
-    return int(node.start_mark.line) + 1 if node is not None else 1
-
-
-def _refuse_repeated_keys(path: Path, node: Any) -> None:
-    """YAML readers keep the last of two equal keys in silence: half a file would be lost."""
-    if isinstance(node, yaml.MappingNode):
-        names = set()
-        for name, value in node.value:
-            if name.value in names:
-                raise ContentError(path, "key stands twice", line=name.start_mark.line + 1, field=str(name.value))
-            names.add(name.value)
-            _refuse_repeated_keys(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated_keys(path, value)
