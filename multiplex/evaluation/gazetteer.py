@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,28 +12,35 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
+from multiplex.evaluation.atlas import Place, places
 from multiplex.evaluation.frame import Perspective
 from multiplex.evaluation.matching import Form, Match, Matcher
 from multiplex.evaluation.tokens import Token
 
-Slot = Literal["people", "adjectives", "places", "traditions", "concept", "trap"]
+Slot = Literal["people", "adjectives", "places", "homonyms", "traditions", "concept", "trap"]
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 TRAPS = "none"  # the file of phrases that hold a known name and refer to no perspective
 _Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-_NAMED_SLOTS: tuple[Slot, ...] = ("people", "adjectives", "places", "traditions")
+_NAMED_SLOTS: tuple[Slot, ...] = ("people", "adjectives", "places", "homonyms", "traditions")
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One people, tradition, region or idea under all its names; a trap phrase has no perspective."""
+    """One people, tradition, region or idea under all its names; a trap phrase has no perspective.
+
+    A region is what names a place among its forms: a country and its people, not a religion.
+    """
 
     id: str
     perspectives: tuple[str, ...]
     modern: bool = False
     source: str = ""
+    region: bool = False
 
 
 _NOTHING = Entity("none", ())
+# What informal writing leaves without a capital: "spanish culture", "the nigerians"; but not to polish, nor a danish.
+_INFORMAL = re.compile(r"(?!Polish|Danish)[A-Z][a-z]+(?:ian|ean|ican|ish|ese)s?")
 
 
 class _Part(BaseModel):
@@ -44,6 +52,7 @@ class _Named(_Part):
     people: tuple[_Text, ...] = ()
     adjectives: tuple[_Text, ...] = ()
     places: tuple[_Text, ...] = ()
+    homonyms: tuple[_Text, ...] = ()
     traditions: tuple[_Text, ...] = ()
     also: tuple[Perspective, ...] = ()
 
@@ -88,7 +97,7 @@ class _Listed:
 class Gazetteer:
     """Every known name and concept, compiled to one longest-match matcher; it never changes once made."""
 
-    def __init__(self, listed: list[_Listed]) -> None:
+    def __init__(self, listed: list[_Listed], atlas: Iterable[Place] = ()) -> None:
         self.entities: dict[str, Entity] = {}
         origins: dict[str, _Listed] = {}
         forms: dict[str, Form[Slot, Entity]] = {}
@@ -108,16 +117,29 @@ class Gazetteer:
             forms.setdefault(form.spelling, form)
             if item.entity is not _NOTHING:
                 self.entities[item.entity.id] = item.entity
+        for form in list(forms.values()):
+            if form.slot in ("people", "adjectives") and _INFORMAL.fullmatch(form.spelling):
+                slot: Slot = form.slot
+                lower = Form.of(form.spelling.lower(), slot, form.entity)
+                forms.setdefault(lower.spelling, lower)
+        taken = {form.keys for form in forms.values()}
+        for place in atlas:
+            slot = "homonyms" if place.homonym else "places"
+            form = Form.of(place.name, slot, Entity(place.id, place.perspectives, region=True))
+            if form.keys not in taken:  # what a scholar wrote in a gazetteer goes before the atlas
+                forms.setdefault(form.spelling, form)
+                self.entities.setdefault(place.id, form.entity)
         self._matcher = Matcher(forms.values())
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Gazetteer:
-        """The gazetteer of a folder of YAML files; by default the one that ships, eval/gazetteers/.
+        """The gazetteer of a folder of YAML files; by default the one that ships, eval/gazetteers/, with the atlas.
 
         Raises:
             ContentError: there is no file, one is not of the schema (file, line and field are
                 named), an id is used twice, or a surface form stands for two entities.
         """
+        atlas = places() if folder is None else ()
         folder = folder if folder is not None else content_root() / "eval" / "gazetteers"
         paths = sorted(folder.glob("*.yaml"))
         if not paths:
@@ -136,7 +158,7 @@ class Gazetteer:
                         field=item.field,
                     )
                 listed.append(item)
-        return cls(listed)
+        return cls(listed, atlas)
 
     def match(self, text: str, words: list[Token] | None = None) -> list[Match[Slot, Entity]]:
         """The forms in a sentence, in order, without overlap; the longest wins. Traps are among them."""
@@ -163,7 +185,8 @@ def _read(path: Path) -> Iterator[_Listed]:
         line = line_of(tree, ("perspective",))
         raise ContentError(path, f"{content.perspective!r} is not the file's name", line=line, field="perspective")
     for row, named in enumerate(content.named):
-        entity = Entity(named.id, _perspectives(path, tree, content.perspective, "named", row, named.also))
+        own = _perspectives(path, tree, content.perspective, "named", row, named.also)
+        entity = Entity(named.id, own, region=bool(named.places or named.homonyms))
         for slot in _NAMED_SLOTS:
             for index, text in enumerate(getattr(named, slot)):
                 line = line_of(tree, ("named", row, slot, index))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -53,17 +53,26 @@ class Match(Generic[SlotT, EntityT]):
     form: Form[SlotT, EntityT]
 
 
+@dataclass(slots=True)
+class _Starts(Generic[SlotT, EntityT]):
+    """The forms that begin with one word: those that end with it too, and the others by their second word."""
+
+    alone: list[Form[SlotT, EntityT]] = field(default_factory=list)
+    onward: dict[str, list[Form[SlotT, EntityT]]] = field(default_factory=dict)
+
+
 class Matcher(Generic[SlotT, EntityT]):
-    """A dictionary from first words to forms: one look-up a word of text, however many forms there are.
+    """A dictionary from first and second words to forms: two look-ups a word of text, however many forms there are.
 
     A capital in a form must stand in the text; a word in lower case matches with any first letter.
     A form with diacritics needs them; one without matches with or without. Words match whole.
     """
 
     def __init__(self, forms: Iterable[Form[SlotT, EntityT]]) -> None:
-        index: dict[str, list[Form[SlotT, EntityT]]] = {}
+        index: dict[str, _Starts[SlotT, EntityT]] = {}
         for form in forms:
-            index.setdefault(form.keys[0], []).append(form)
+            starts = index.setdefault(form.keys[0], _Starts())
+            (starts.onward.setdefault(form.keys[1], []) if len(form.keys) > 1 else starts.alone).append(form)
         self._index = index
 
     def match(self, text: str, words: list[Token] | None = None) -> list[Match[SlotT, EntityT]]:
@@ -73,7 +82,7 @@ class Matcher(Generic[SlotT, EntityT]):
         then the earlier; a form in the text's own case and diacritics goes before a looser one.
         """
         words = tokens(text) if words is None else words
-        found = [match for at, forms in self._candidates(words) for match in _starting(text, words, at, forms)]
+        found = [match for at, form in self._candidates(words) if (match := _standing(text, words, at, form))]
         if len(found) > 1:
             found.sort(key=_rank)
             taken: list[Match[SlotT, EntityT]] = []
@@ -83,37 +92,44 @@ class Matcher(Generic[SlotT, EntityT]):
             found = sorted(taken, key=lambda match: match.start)
         return [match for match in found if not _negated(words, match)]
 
-    def _candidates(self, words: list[Token]) -> Iterable[tuple[int, list[Form[SlotT, EntityT]]]]:
-        """(word number, the forms that its word could begin) for the few words that begin any."""
+    def _candidates(self, words: list[Token]) -> Iterator[tuple[int, Form[SlotT, EntityT]]]:
+        """(word number, a form that its word and the next could begin) for the few words that begin any."""
+        last = len(words) - 1
         for at, token in enumerate(words):
-            forms = self._index.get(token.key)
-            if token.key.endswith("'s"):
-                single = [form for form in self._index.get(token.key[:-2], []) if len(form.keys) == 1]
-                forms = [*(forms or []), *single]
-            if forms:
-                yield at, forms
+            starts = self._index.get(token.key)
+            if starts is not None:
+                for form in starts.alone:
+                    yield at, form
+                if starts.onward and at < last:
+                    onward = words[at + 1].key
+                    for form in starts.onward.get(onward, ()):
+                        yield at, form
+                    if onward.endswith("'s"):
+                        for form in starts.onward.get(onward[:-2], ()):
+                            yield at, form
+            if token.key.endswith("'s") and (starts := self._index.get(token.key[:-2])) is not None:
+                for form in starts.alone:
+                    yield at, form
 
 
-def _starting(
-    text: str, words: list[Token], at: int, forms: list[Form[SlotT, EntityT]]
-) -> Iterable[Match[SlotT, EntityT]]:
-    """The forms that stand in the text from word `at` on."""
-    for form in forms:
-        last = at + len(form.keys) - 1
-        if last >= len(words):
-            continue
-        final = words[last].key
-        possessive = final == form.keys[-1] + "'s"
-        if not possessive and final != form.keys[-1]:
-            continue
-        span = words[at : last + 1]
-        if any(token.key != want for token, want in zip(span[:-1], form.keys[:-1], strict=True)):
-            continue
-        written = [token.word for token in span]
-        if possessive:
-            written[-1] = written[-1][:-2]
-        if _agrees(form, written) and _gaps(text, span) == form.gaps:
-            yield Match(span[0].start, span[-1].end - (2 if possessive else 0), at, last, possessive, form)
+def _standing(text: str, words: list[Token], at: int, form: Form[SlotT, EntityT]) -> Match[SlotT, EntityT] | None:
+    """The form as a match, if it stands in the text from word `at` on."""
+    last = at + len(form.keys) - 1
+    if last >= len(words):
+        return None
+    final = words[last].key
+    possessive = final == form.keys[-1] + "'s"
+    if not possessive and final != form.keys[-1]:
+        return None
+    span = words[at : last + 1]
+    if any(token.key != want for token, want in zip(span[:-1], form.keys[:-1], strict=True)):
+        return None
+    written = [token.word for token in span]
+    if possessive:
+        written[-1] = written[-1][:-2]
+    if not _agrees(form, written) or _gaps(text, span) != form.gaps:
+        return None
+    return Match(span[0].start, span[-1].end - (2 if possessive else 0), at, last, possessive, form)
 
 
 def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:

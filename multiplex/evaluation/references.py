@@ -6,13 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.cues import Context, CueWords, shipped_cue_words
+from multiplex.evaluation.cue_words import CueWords, shipped_cue_words
+from multiplex.evaluation.cues import Context
 from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, Cue
-from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.gazetteer import Entity, Gazetteer, Slot
+from multiplex.evaluation.matching import Match
 from multiplex.evaluation.sentences import Sentence, split
 from multiplex.evaluation.tokens import tokens
 
 Span = tuple[int, int]
+_REGIONLESS = frozenset(("christian", "secular"))
+_ASIAN = frozenset(("east_asian", "south_asian", "southeast_asian"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ def find(
 ) -> tuple[Reference, ...]:
     """The named, concept and place references of a text, in order; none of them inside the scaffold.
 
-    An entity of two perspectives gives one reference to each. Nothing is inferred across sentences.
+    An entity of two perspectives gives one reference to each, but for one that the Asian perspectives
+    share in a sentence that names where. Nothing is inferred across sentences.
 
     Raises:
         UsageError: a scaffold span does not lie in the text.
@@ -81,13 +86,13 @@ def find_in(
         matches = gazetteer.match(sentence.text, words)
         if not matches:
             continue
-        context = Context.of(sentence.text, words, matches, cue_words)
-        for match in matches:
+        cues = _cues(Context.of(sentence.text, words, matches, cue_words), matches)
+        regions = frozenset(
+            name for match, _ in cues if match.form.entity.region for name in match.form.entity.perspectives
+        )
+        for match, cue in cues:
             entity = match.form.entity
-            if not entity.perspectives:
-                continue
-            cue = context.cue(match)
-            for perspective in entity.perspectives:
+            for perspective in _meant(entity, regions):
                 found.append(
                     Reference(
                         start=sentence.start + match.start,
@@ -101,6 +106,39 @@ def find_in(
                     )
                 )
     return tuple(found)
+
+
+def _cues(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[tuple[Match[Slot, Entity], Cue]]:
+    """The matches of one sentence that refer to a perspective, with their cues.
+
+    `christian` and `secular` stand for what no region is credited with: in "Christmas in Filipino
+    culture" the feast is the Filipinos'. A Christian idea gives way to any region, a church or a
+    believer to one that is more than a place.
+    """
+    judged = [(match, context.cue(match)) for match in matches if match.form.entity.perspectives]
+    found = [(match, cue) for match, cue in judged if cue is not None]
+    regional = {cue for match, cue in found if match.form.entity.region and not _is_regionless(match)}
+    return [
+        (match, cue)
+        for match, cue in found
+        if not (_is_regionless(match) and ("named" in regional or (cue == "concept" and regional)))
+    ]
+
+
+def _meant(entity: Entity, regions: frozenset[str]) -> tuple[str, ...]:
+    """The perspectives that an entity refers to in a sentence that names these regions.
+
+    What the three Asian perspectives share is the one's that the sentence names: "Buddhism" is all
+    of theirs, "Buddhism in Thailand" is southeast_asian.
+    """
+    named = regions & _ASIAN
+    if entity.region or named.isdisjoint(entity.perspectives):
+        return entity.perspectives
+    return tuple(name for name in entity.perspectives if name in named or name not in _ASIAN)
+
+
+def _is_regionless(match: Match[Slot, Entity]) -> bool:
+    return _REGIONLESS.issuperset(match.form.entity.perspectives)
 
 
 def pairs(

@@ -32,8 +32,7 @@ class Token(NamedTuple):
 def tokens(text: str) -> list[Token]:
     """The words of a text in order; a word keeps its inner apostrophes ("Qur'an", "Japan's")."""
     if text.isascii():
-        plain_words = ((match.start(), match.end(), match.group()) for match in _WORD.finditer(text))
-        return [Token(start, end, word, word.lower()) for start, end, word in plain_words]
+        return [Token(*match.span(), word, word.lower()) for match in _WORD.finditer(text) if (word := match[0])]
     found = []
     for match in _WORD.finditer(text):
         word = normal(match.group())

@@ -8,7 +8,7 @@ import pytest
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.cues import CueWords
+from multiplex.evaluation.cue_words import CueWords
 from multiplex.evaluation.frame import FRAME
 from multiplex.evaluation.gazetteer import Gazetteer
 from multiplex.evaluation.references import count, find, pairs
@@ -36,8 +36,10 @@ def cues(gazetteer: Gazetteer, text: str) -> list[tuple[str, str, str]]:
         "Japan's customs are many.",
         "**Japanese:** harmony comes first.",
         "| Japanese | harmony |",
-        "# Japanese",
         "## Japanese Families and Elders",
+        "A Japanese would never say so.",
+        "We baked a traditional Japanese cake.",
+        "Japanese school children bow.",
         "Japanese people bow.",
         "In a Japanese home, guests take off their shoes.",
     ],
@@ -60,6 +62,14 @@ def test_a_holder_of_a_view_value_or_practice_is_named(gazetteer: Gazetteer, tex
         "She works at the Indian Society of Engineers.",
         "The plane landed in India; elders are respected elsewhere.",
         "The plane landed in India while families waited elsewhere.",
+        "Indian",
+        "# Indian",
+        "An Indian film festival opened with prayers.",
+        "The Indian army lost.",
+        "Two Indians arrived in the village.",
+        "Indians were defeated in the battle.",
+        "He was born in India and married there.",
+        "1,700 people died in India.",
     ],
 )
 def test_a_mere_label_is_a_place(gazetteer: Gazetteer, text: str) -> None:
@@ -95,6 +105,20 @@ def test_a_cue_of_several_perspectives_refers_to_each(gazetteer: Gazetteer) -> N
     assert count(found) == {**dict.fromkeys(FRAME, 0), "east_asian": 1, "south_asian": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Buddhism in Japan is old.", {"east_asian"}),
+        ("Buddhism came from India to Japan.", {"south_asian", "east_asian"}),
+        ("Buddhism is known in Ghana.", {"east_asian", "south_asian", "southeast_asian", "african"}),
+    ],
+)
+def test_what_the_asian_perspectives_share_is_the_ones_that_the_sentence_names(
+    gazetteer: Gazetteer, text: str, expected: set[str]
+) -> None:
+    assert {one.perspective for one in find(text, gazetteer)} == expected
+
+
 def test_a_sentence_counts_once_for_a_perspective_and_nothing_is_inferred_across_sentences(
     gazetteer: Gazetteer,
 ) -> None:
@@ -128,6 +152,79 @@ def test_cues_and_frame_choose_what_counts(gazetteer: Gazetteer) -> None:
     assert count(found, ("african", "jewish"), ("concept",)) == {"african": 1, "jewish": 0}
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Gazetteer:
+    return Gazetteer.load()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # America's Indians and India's
+        ("American Indian elders teach patience.", ["indigenous named"]),
+        ("Cherokee Indians honor their elders.", ["indigenous named"]),
+        ("Asian Indian families celebrate.", ["south_asian named"]),
+        ("The Indian Ocean is warm.", []),
+        ("West Indian families cook callaloo.", ["latin_american named"]),
+        ("The West Indies lie there.", ["latin_american place"]),
+        ("Families in West Bengal eat fish.", ["south_asian named"]),
+        ("They moved to New Mexico.", ["western place"]),
+        # diasporas are outside every perspective
+        ("African-American families gather.", []),
+        ("Mexican Americans vote.", []),
+        ("Chinese Singaporeans light candles.", ["southeast_asian named"]),
+        # the West and the compass
+        ("The modern West prizes the person.", ["western named"]),
+        ("Western values differ.", ["western named"]),
+        ("Western Civilization is old.", ["western named"]),
+        ("He lives in western Pennsylvania.", ["western place"]),
+        ("Western Kenya is green.", ["african place"]),
+        ("The western coast is windy.", []),
+        ("The Western Gate is old.", []),
+        # names of persons and things
+        ("Georgia is on my mind.", []),
+        ("We roasted the turkey.", []),
+        ("Michael Jordan plays.", []),
+        ("The shoes of Jordan Peterson are new.", []),
+        ("In Jordan, families drink tea.", ["islamic named"]),
+        ("Chad counted the chads.", []),
+        ("Elders in Chad are respected.", ["african named"]),
+        ("Charlotte smiled at Florence.", []),
+        ("Florence, Italy, is old.", ["western place", "western place"]),
+        ("In Sydney, families swim.", ["western named"]),
+        ("In Lagos, families gather.", ["african named"]),
+        ("He took a bath in Bath and went on Reading.", []),
+        ("People of Port of Spain celebrate.", ["latin_american named"]),
+        ("She trained in kung fu.", []),
+        ("The Avicenna Mausoleum is old.", ["islamic place"]),
+        ("Avicenna wrote on medicine.", ["islamic concept"]),
+        # languages and alphabets
+        ("She is a native speaker.", []),
+        ("Latin is taught here.", []),
+        ("English is the medium of instruction.", []),
+        ("They are fluent in French.", []),
+        ("The French-speaking cantons voted.", []),
+        ("The English value privacy.", ["western named"]),
+        ("He is French.", ["western place"]),
+        # a power's rule speaks of the land it rules
+        ("The Spanish colonial era ended.", []),
+        ("Under Ottoman rule Albanians kept their law.", ["eastern_european named"]),
+        # churches
+        ("A Lutheran church stands there.", ["christian place"]),
+        ("The Lutheran church teaches grace.", ["christian named"]),
+        ("Christmas is a feast of light.", ["christian concept"]),
+        ("Christmas is long in Filipino culture.", ["southeast_asian named"]),
+        ("Muslims and Christians pray.", ["islamic named", "christian named"]),
+        ("Muslim Nigeria fasts.", ["islamic named", "african place"]),
+        # without capitals
+        ("How do spanish families eat?", ["western named"]),
+        ("Please polish the danish silver from china.", []),
+    ],
+)
+def test_the_shipped_gazetteer_survives_its_traps(shipped: Gazetteer, text: str, expected: list[str]) -> None:
+    assert [f"{one.perspective} {one.cue}" for one in find(text, shipped)] == expected
+
+
 def test_nothing_is_found_inside_the_scaffold(gazetteer: Gazetteer) -> None:
     text = "## Islamic\n\nFrom the Muslim view, Japanese families bow."
     opener = text.index("From"), text.index("Japanese")
@@ -139,6 +236,14 @@ def test_nothing_is_found_inside_the_scaffold(gazetteer: Gazetteer) -> None:
 def test_a_scaffold_span_outside_the_text_is_refused(gazetteer: Gazetteer, span: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="scaffold span"):
         find("Muslims fast.", gazetteer, scaffold=[span])
+
+
+def test_a_cue_word_of_two_kinds_is_an_error(tmp_path: Path) -> None:
+    shipped = (content_root() / "eval" / "cues.yaml").read_text("utf-8")
+    wrong = tmp_path / "cues.yaml"
+    wrong.write_text(shipped.replace("norms: [", "norms: [families, "), "utf-8")
+    with pytest.raises(ContentError, match=r"cues\.yaml: norms: 'families' stands under holders too"):
+        CueWords.load(wrong)
 
 
 def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> None:
