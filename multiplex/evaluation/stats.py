@@ -1,0 +1,493 @@
+"""How sure the figures are: intervals, differences and tests over many answers, in pure functions.
+
+Every figure here is a function of sums over answers of one row an answer (`answer_rows`): the primitive is those sums,
+resampled. All figures are in percent and their differences in percentage points. Rows come as strata (the domains of a
+benchmark, which are fixed; one stratum where there are none), each an array or anything with `len` and slices, such as
+a `numpy.memmap`: they are read in chunks, so that memory stays constant however many answers there are.
+
+A figure that does not exist is None outside this module; inside, statistics mark it by NaN.
+Formulas follow Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 10, 11 and 14.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from multiplex.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+CHUNK = 512  # rows read at once; with 2,000 resamples their weights take 8 MB
+NONE_LEFT = 1e-9  # sums below it are rounding of zero: words are split into thirds and sevenths
+
+Statistic = Callable[["Array"], "Array"]
+"""Column sums of shape (B, C) to values of shape (B,), NaN where undefined; the same when all sums double."""
+
+
+class Rows(Protocol):
+    """The rows of one stratum, shape (m, C): an array, a `numpy.memmap`, or a view that reads what is sliced."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice, /) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of interest; `biased` where few answers move it so far that its interval must be corrected for it."""
+
+    statistic: Statistic
+    biased: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From `low` to `high`, in the figure's own unit."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure as observed, and its interval; either is None where it does not exist."""
+
+    value: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two arms over the same questions: `differences` are a minus b, in percentage points."""
+
+    differences: dict[str, Estimate]
+    questions: int
+    dropped: int
+    """Questions left out of MEAN because an arm has no entropy there."""
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """A figure, its bias by the jackknife, the figure without that bias, and its standard error."""
+
+    value: float
+    bias: float
+    corrected: float
+    standard_error: float
+    acceleration: float
+    """A sixth of the skewness of the questions' influence on the figure, -1/6..1/6."""
+
+
+def entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """`pds.entropy_percent` of every row of `counts`, shape (n, K): (H in 0..100, whether H exists), both (n,).
+
+    H reads 0.0 where it does not exist: never use the first without the second.
+
+    Raises:
+        UsageError: not two-dimensional, fewer than two perspectives, or a count negative or not finite.
+    """
+    import numpy as np
+
+    counts = np.asarray(counts, dtype=np.float64)
+    if counts.ndim != 2 or counts.shape[1] < 2:
+        raise UsageError(f"counts have shape {counts.shape}; (answers, at least two perspectives) is needed")
+    if not (np.isfinite(counts).all() and (counts >= 0).all()):
+        raise UsageError("a count is negative or not finite; counts are finite numbers of at least 0")
+    return _entropies(counts)
+
+
+def answer_rows(counts: Array) -> Array:
+    """The rows of answers with `counts` of shape (n, K), as all figures here read them: shape (n, K + 4).
+
+    Columns: the K counts; H, or 0 where it does not exist; 1 where H exists, or 0; H, or 0 (for `MEAN0`); 1.
+    Counts by presence or by words make rows of their own. Raises UsageError as `entropies` does.
+    """
+    import numpy as np
+
+    entropy, defined = entropies(counts)
+    return np.column_stack([counts, entropy, defined, entropy, np.ones(len(entropy))])
+
+
+def average_epochs(questions: Sequence[str], rows: Array) -> tuple[tuple[str, ...], Array]:
+    """The questions in order of appearance, and one row each: the mean of its epochs' rows, shape (questions, C).
+
+    A question's H is the mean over those of its epochs that have one.
+
+    Raises:
+        UsageError: not as many questions as rows.
+    """
+    import numpy as np
+
+    _same_length("questions", len(questions), len(rows))
+    places = {question: place for place, question in enumerate(dict.fromkeys(questions))}
+    sums = np.zeros((len(places), rows.shape[1]))
+    np.add.at(sums, [places[question] for question in questions], rows)
+    averaged = _divided(sums, sums[:, -1:])
+    averaged[:, -4] = _divided(averaged[:, -4], averaged[:, -3], otherwise=0.0)
+    averaged[:, -3] = averaged[:, -3] > 0
+    return tuple(places), averaged
+
+
+def by_stratum(rows: Array, labels: Sequence[str]) -> list[Array]:
+    """The rows of every label apart, in order of appearance. Raises UsageError: not as many labels as rows."""
+    import numpy as np
+
+    _same_length("labels", len(labels), len(rows))
+    column = np.array(labels, dtype=object)
+    return [rows[column == label] for label in dict.fromkeys(labels)]
+
+
+def _mean(sums: Array) -> Array:
+    return _divided(sums[:, -4], sums[:, -3]).clip(0.0, 100.0)
+
+
+def _mean0(sums: Array) -> Array:
+    return _divided(sums[:, -2], sums[:, -1]).clip(0.0, 100.0)
+
+
+def _referring(sums: Array) -> Array:
+    return (100.0 * _divided(sums[:, -3], sums[:, -1])).clip(0.0, 100.0)
+
+
+def _pooled(sums: Array) -> Array:
+    import numpy as np
+
+    entropy, defined = _entropies(sums[:, :-4].clip(0.0))
+    return np.where(defined, entropy, np.nan)
+
+
+MEAN = Figure(_mean)
+"""Mean H over the answers that have one."""
+MEAN0 = Figure(_mean0)
+"""Mean H over all answers, 0 for those that have none: the papers' likely convention."""
+POOLED = Figure(_pooled, biased=True)
+"""H of the counts added over answers first. Few answers bias it downward: see `jackknife`."""
+REFERRING = Figure(_referring)
+"""The share of answers with a reference (after `average_epochs`: of questions with one in any epoch)."""
+
+
+def share(perspective: int) -> Figure:
+    """The share of the perspective in column `perspective`, of the counts added over answers."""
+
+    def statistic(sums: Array) -> Array:
+        counts = sums[:, :-4].clip(0.0)
+        return 100.0 * _divided(counts[:, perspective], counts.sum(axis=1))
+
+    return Figure(statistic)
+
+
+def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0) -> Array:
+    """Column sums over bootstrap resamples of the questions within each stratum: shape (resamples, C).
+
+    Each stratum is drawn anew with return, as many questions as it has, exactly and by the seed alone. The deviations
+    of its sums from the observed are stretched by sqrt(m / (m - 1)), m its questions, which makes their variance
+    unbiased (Rao and Wu, JASA 83, 1988); sums of counts may so fall below 0, and the figures here read those as 0.
+    A stratum of one question adds no deviation, since nothing is known of its spread.
+
+    Raises:
+        UsageError: no stratum, or fewer than one resample.
+    """
+    import numpy as np
+
+    if not strata or resamples < 1:
+        raise UsageError(f"{len(strata)} strata and {resamples} resamples; at least one of each is needed")
+    rng = np.random.default_rng(seed)
+    width = strata[0][:0].shape[1]
+    total = np.zeros((resamples, width))
+    for rows in strata:
+        m = len(rows)
+        observed, drawn = np.zeros(width), np.zeros((resamples, width))
+        left, unread = np.full(resamples, m), m
+        for chunk in _chunks(rows):
+            # Given what earlier chunks took of a multinomial draw, the next one's part is binomial.
+            here = rng.binomial(left, len(chunk) / unread)
+            left, unread = left - here, unread - len(chunk)
+            cells = np.repeat(np.arange(resamples) * len(chunk), here) + rng.integers(len(chunk), size=here.sum())
+            times = np.bincount(cells, minlength=resamples * len(chunk)).reshape(resamples, len(chunk))
+            observed += chunk.sum(axis=0)
+            drawn += _weighted(times, chunk)
+        total += observed + (math.sqrt(m / (m - 1)) if m > 1 else 0.0) * (drawn - observed)
+    return total
+
+
+def interval(values: Array, centre: float, acceleration: float = 0.0, level: float = 0.95) -> Interval | None:
+    """The BCa interval of resampled `values`, shape (B,), around `centre` (Efron and Tibshirani 1993, section 14.3).
+
+    Without acceleration and with as many values below `centre` as above it is the percentile interval. None where more
+    than (1 - level) / 2 of the values are undefined (NaN): they could all lie beyond either end; fewer are left out.
+
+    Raises:
+        UsageError: the level is not between 0 and 1.
+    """
+    import numpy as np
+    from scipy.special import ndtr, ndtri
+
+    if not 0 < level < 1:
+        raise UsageError(f"level is {level}; it must lie between 0 and 1")
+    known = values[~np.isnan(values)]
+    if len(values) - len(known) > (1 - level) / 2 * len(values) or not len(known):
+        return None
+    below = np.count_nonzero(known < centre - NONE_LEFT)
+    above = np.count_nonzero(known > centre + NONE_LEFT)
+    half = 0.5 / len(known)
+    shift = ndtri(np.clip(0.5 + (below - above) * half, half, 1 - half))
+    reach = shift + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    low, high = np.quantile(known, ndtr(shift + reach / np.maximum(1 - acceleration * reach, NONE_LEFT)))
+    return Interval(float(low), float(high))
+
+
+def jackknife(strata: Sequence[Rows], figure: Figure = POOLED) -> Jackknife | None:
+    """The delete-one-answer jackknife of a figure (Efron and Tibshirani 1993, chapter 11), within strata.
+
+    bias = sum_h (m_h - 1) (mean_h - value) and standard error^2 = sum_h (m_h - 1) / m_h sum_i (t_hi - mean_h)^2, where
+    t_hi is the figure without answer i of stratum h, the others weighing m_h / (m_h - 1), and mean_h their mean; with
+    one stratum these are the textbook formulas. `corrected` = value - bias may leave 0..100. None where the figure
+    does not exist, or not without some one answer, or not in the strata of two or more answers, the only ones that
+    tell of spread.
+    """
+    return _jackknives(strata, {"": figure.statistic})[""]
+
+
+def bootstrap(
+    strata: Sequence[Rows],
+    figures: Mapping[str, Figure],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Estimate]:
+    """Every figure as observed, with its interval over resamples of the questions within each stratum.
+
+    The interval is `interval`, accelerated by `jackknife`, and None where either is. The plain one would miss a biased
+    figure, whose resamples fall below the observed about as far as the observed falls below the truth: such a figure
+    is corrected by the bootstrap's own estimate of bias (Efron and Tibshirani 1993, section 10.2), as a ratio r =
+    value / mean of the resampled, so that values near 0 keep their scale: the centre is value r, the resampled are
+    multiplied by r^2, and both end at 100. The interval may so lie above the observed value, which stays as it is.
+    Where all answers agree it has no width: what no answer shows, no resample can.
+    """
+    return _estimates(strata, figures, _ONE, resamples, seed, level)
+
+
+def paired_bootstrap(
+    a: Array,
+    b: Array,
+    figures: Mapping[str, Figure],
+    labels: Sequence[str] | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Paired:
+    """The difference a - b of every figure, with an interval by the same resampled questions for both arms.
+
+    `a` and `b` are rows of the same questions in the same order, shape (n, C); `labels` are the questions' strata. For
+    MEAN a question where an arm has no entropy is left out of both. Each arm is corrected for bias as `bootstrap` says.
+
+    Raises:
+        UsageError: the arms or the labels do not fit each other.
+    """
+    import numpy as np
+
+    a, b, dropped = _pairs(a, b)
+    both: Array = np.hstack([a, b])
+    strata = [both] if labels is None else by_stratum(both, labels)
+    return Paired(_estimates(strata, figures, _arms(a), resamples, seed, level), len(a), dropped)
+
+
+def permutation(
+    a: Array, b: Array, figures: Mapping[str, Figure], *, permutations: int = 9999, seed: int = 0
+) -> dict[str, float | None]:
+    """Two-sided p of every figure's difference, were the arms' labels arbitrary within each question.
+
+    Rows as in `paired_bootstrap`; whole rows are swapped, so that pooled figures move with them. p = (b + 1) / (B + 1),
+    b of B permutations differing at least as much (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010); one that
+    leaves the figure undefined counts among b. None where the figure is not defined as observed.
+
+    Raises:
+        UsageError: the arms do not fit each other, or fewer than one permutation.
+    """
+    import numpy as np
+
+    if permutations < 1:
+        raise UsageError(f"{permutations} permutations; at least one is needed")
+    a, b, _ = _pairs(a, b)
+    rng = np.random.default_rng(seed)
+    moved = np.zeros((permutations, a.shape[1]))
+    for chunk in _chunks(b - a):
+        moved += _weighted(rng.integers(2, size=(permutations, len(chunk)), dtype=np.int8), chunk)
+    swapped = np.hstack([a.sum(axis=0) + moved, b.sum(axis=0) - moved])
+    observed = np.hstack([a.sum(axis=0), b.sum(axis=0)])[None]
+    found: dict[str, float | None] = {}
+    for name, figure in figures.items():
+        difference = _over(figure, _arms(a))
+        seen = _known(difference(observed)[0])
+        # An undefined difference is NaN, which is not less than anything.
+        extreme = 0 if seen is None else np.count_nonzero(~(np.abs(difference(swapped)) < abs(seen) - NONE_LEFT))
+        found[name] = None if seen is None else (extreme + 1) / (permutations + 1)
+    return found
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979), 0..1, in the order given.
+
+    Raises:
+        UsageError: a p-value is not in 0..1.
+    """
+    for name, p in p_values.items():
+        if not 0 <= p <= 1:
+            raise UsageError(f"{name!r} has p = {p}; it must lie in 0..1")
+    adjusted, highest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = highest
+    return {name: adjusted[name] for name in p_values}
+
+
+def _entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
+    import numpy as np
+    from scipy.special import entr
+
+    totals = counts.sum(axis=1)
+    shares = _divided(counts, totals[:, None], otherwise=0.0)
+    values: Array = np.clip(100.0 * entr(shares).sum(axis=1) / math.log(counts.shape[1]), 0.0, 100.0)
+    return values, totals > NONE_LEFT
+
+
+def _divided(top: Array, bottom: Array, otherwise: float = math.nan) -> Array:
+    import numpy as np
+
+    quotient: Array = np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > NONE_LEFT)
+    return quotient
+
+
+def _weighted(weights: NDArray[np.integer], rows: Array) -> Array:
+    """weights @ rows, in products so small that BLAS wakes no threads: on a busy machine those cost a hundred times."""
+    import numpy as np
+
+    step = max(1, 200_000 // max(1, rows.size))
+    parts = [weights[at : at + step].astype(np.float64) @ rows for at in range(0, len(weights), step)]
+    return np.concatenate(parts)
+
+
+def _corrected(figure: Figure, sums: Array, observed: Array) -> tuple[Array, float]:
+    import numpy as np
+
+    values, centre = figure.statistic(sums), float(figure.statistic(observed)[0])
+    known = values[~np.isnan(values)]
+    if not figure.biased or not known.any():
+        return values, centre
+    ratio = centre / float(known.mean())
+    return np.minimum(100.0, values * ratio**2), min(100.0, centre * ratio)
+
+
+def _estimates(
+    strata: Sequence[Rows], figures: Mapping[str, Figure], arms: _Arms, resamples: int, seed: int, level: float
+) -> dict[str, Estimate]:
+    sums = resampled_sums(strata, resamples, seed)
+    observed = _sum(strata)[None]
+    statistics = {name: _over(figure, arms) for name, figure in figures.items()}
+    jackknives = _jackknives(strata, statistics)
+    found = {}
+    for name, figure in figures.items():
+        around = None
+        if known := jackknives[name]:
+            parts = [_corrected(figure, sums[:, arm], observed[:, arm]) for arm in arms]
+            values, centre = parts[0]
+            for others, other in parts[1:]:
+                values, centre = values - others, centre - other
+            around = interval(values, centre, known.acceleration, level)
+        found[name] = Estimate(_known(statistics[name](observed)[0]), around)
+    return found
+
+
+def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> dict[str, Jackknife | None]:
+    """Of all statistics at once, so that the rows are read once."""
+    import numpy as np
+
+    def read(sums: Array) -> Array:
+        return np.array([statistic(sums) for statistic in statistics.values()])
+
+    several = [rows for rows in strata if len(rows) > 1]
+    if not several or not statistics:
+        return dict.fromkeys(statistics)
+    observed = _sum(strata)
+    values = read(observed[None])
+    bias, squares, spread, cubes = np.zeros((4, len(statistics)))
+    for rows in several:
+        m, total = len(rows), _sum([rows])
+        first, second, third = np.zeros((3, len(statistics)))
+        for chunk in _chunks(rows):
+            moved = read(observed + (total - m * chunk) / (m - 1)) - values
+            first, second, third = first + moved.sum(1), second + (moved**2).sum(1), third + (moved**3).sum(1)
+        mean, weight = first / m, (m - 1) / m
+        deviations = np.maximum(0.0, second - m * mean**2)
+        bias, squares, spread = bias + (m - 1) * mean, squares + weight * deviations, spread + weight**2 * deviations
+        cubes = cubes - weight**3 * (third - 3 * mean * second + 2 * m * mean**3)
+    acceleration = np.divide(cubes, 6 * spread**1.5, out=np.zeros_like(cubes), where=spread > NONE_LEFT**2)
+    table = np.column_stack([values, bias, values[:, 0] - bias, np.sqrt(squares), acceleration])
+    table[np.isnan(read(_sum(several)[None])[:, 0])] = np.nan
+    return {
+        name: None if np.isnan(row).any() else Jackknife(*row.tolist())
+        for name, row in zip(statistics, table, strict=True)
+    }
+
+
+_Arms = tuple[slice, ...]
+_ONE: _Arms = (slice(None),)
+
+
+def _arms(rows: Array) -> _Arms:
+    """Where the columns of two arms lie, side by side."""
+    width = rows.shape[1]
+    return slice(0, width), slice(width, 2 * width)
+
+
+def _over(figure: Figure, arms: _Arms) -> Statistic:
+    """The figure of one arm, or of the first minus that of the second."""
+    if len(arms) == 1:
+        return figure.statistic
+    first, second = arms
+    return lambda sums: figure.statistic(sums[:, first]) - figure.statistic(sums[:, second])
+
+
+def _pairs(a: Array, b: Array) -> tuple[Array, Array, int]:
+    if a.ndim != 2 or a.shape != b.shape:
+        raise UsageError(f"the arms have shapes {a.shape} and {b.shape}; rows of the same questions are needed")
+    a, b = a.copy(), b.copy()
+    both = (a[:, -3] > 0) & (b[:, -3] > 0)
+    for rows in (a, b):
+        rows[~both, -4:-2] = 0.0
+    return a, b, int((~both).sum())
+
+
+def _chunks(rows: Rows) -> Iterator[Array]:
+    import numpy as np
+
+    for start in range(0, len(rows), CHUNK):
+        yield np.asarray(rows[start : start + CHUNK], dtype=np.float64)
+
+
+def _sum(strata: Sequence[Rows]) -> Array:
+    import numpy as np
+
+    total = np.zeros(strata[0][:0].shape[1])
+    for rows in strata:
+        for chunk in _chunks(rows):
+            total += chunk.sum(axis=0)
+    return total
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _same_length(name: str, found: int, rows: int) -> None:
+    if found != rows:
+        raise UsageError(f"{found} {name} for {rows} rows; one each is needed")
