@@ -40,14 +40,16 @@ class Call:
     """How one call differs from another to the same model.
 
     `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
-    is GBNF. Both go to the embedded server only. `temperature` replaces the spec's. `tags` mark the call in
-    LangChain's and LangGraph's streams.
+    is GBNF. Both go to the embedded server only. `response_format` is OpenAI's (a JSON schema); where the endpoint
+    refuses it the call goes on without, so the prompt must ask for the form too. `temperature` replaces the spec's.
+    `tags` mark the call in LangChain's and LangGraph's streams.
     """
 
     max_tokens: int | None = None
     seed: int | None = None
     slot: int | None = None
     grammar: str | None = None
+    response_format: Mapping[str, Any] | None = None
     temperature: float | None = None
     tags: tuple[str, ...] = ()
 
@@ -215,6 +217,7 @@ class Chat:
             "seed": call.seed,
             limit: call.max_tokens,
             "stream_options": True,
+            "response_format": call.response_format,
         }
         if self.spec.local:
             wanted |= {"top_p": 0.9, "min_p": 0.05, "repeat_penalty": 1.1, "cache_prompt": True}

@@ -49,7 +49,7 @@ async def test_thinking_is_neither_returned_nor_streamed(backend: Backend) -> No
     assert "".join(heard).strip() == "The answer is care."
 
 
-@pytest.mark.parametrize("name", ["temperature", "stream_options", "seed"])
+@pytest.mark.parametrize("name", ["temperature", "stream_options", "seed", "response_format"])
 async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, name: str) -> None:
     def script(body: Body, n: int) -> Say:
         refusal = {
@@ -60,11 +60,13 @@ async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, n
         return Say(status=400, error=refusal) if name in body else Say("fine.")
 
     backend.script = script
-    chat = Chat(spec_of(backend))
+    chat, call = Chat(spec_of(backend)), Call(seed=3, response_format={"type": "json_object"})
     for _ in range(2):
-        assert (await chat.complete([HumanMessage("Why?")], Call(seed=3))).text == "fine."
+        assert (await chat.complete([HumanMessage("Why?")], call)).text == "fine."
     await chat.aclose()
     assert [name in body for body in backend.requests] == [True, False, False]
+    others = {"temperature", "stream_options", "seed", "response_format"} - {name}
+    assert all(others <= body.keys() for body in backend.requests)
 
 
 async def test_retry_after_is_honoured_for_every_call_to_the_endpoint(backend: Backend) -> None:
