@@ -76,6 +76,23 @@ OutputFlag = Annotated[
 ]
 
 
+ScoredArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, or plain text; - for standard input.")
+]
+ScoreFrameFlag = Annotated[
+    str | None,
+    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
+]
+CuesFlag = Annotated[
+    str | None,
+    typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+]
+ExtractorFlag = Annotated[
+    str, typer.Option("--extractor", help="local; judge (a chat model, which must quote its evidence); or both.")
+]
+SentimentFlag = Annotated[str, typer.Option("--sentiment", help="Who reads the tone: classifier, or judge.")]
+
+
 def _debug(value: bool) -> None:
     if value:
         os.environ["MULTIPLEX_DEBUG"] = "1"
@@ -154,7 +171,7 @@ def answer(
         plan=plan,
         seed=seed,
         min_voices=min_voices,
-        frame=checked_frame([name.strip() for name in frame.split(",")]) if frame else FRAME,
+        frame=checked_frame(_names(frame)) if frame else FRAME,
         sentiment_model=sentiment_model,
         show_voices=show_voices,
         as_json=as_json,
@@ -163,6 +180,84 @@ def answer(
     )
     code = carry_out(order, _why(spec, model) if not (quiet or as_json) else [])
     raise typer.Exit(code)
+
+
+@app.command()
+def score(
+    file: ScoredArgument,
+    text_column: Annotated[str, typer.Option("--text-column", help="The column that holds the text.")] = "text",
+    group_by: Annotated[str | None, typer.Option("--group-by", help="A column: sum up each of its values too.")] = None,
+    scaffold_column: Annotated[
+        str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
+    ] = None,
+    frame: ScoreFrameFlag = None,
+    cues: CuesFlag = None,
+    extractor: ExtractorFlag = "local",
+    sentiment: SentimentFlag = "classifier",
+    no_sentiment: Annotated[bool, typer.Option("--no-sentiment", help="Read no tone; much faster.")] = False,
+    sentiment_model: SentimentModelFlag = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page that shows each text with its references.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Also write the summary as JSON.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where a row was skipped.")] = False,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
+    from multiplex.errors import UsageError
+    from multiplex.evaluation.corpus import Columns
+    from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    if extractor not in ("local", "judge", "both"):
+        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
+    if sentiment not in ("classifier", "judge"):
+        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
+    if sentiment_model and (no_sentiment or sentiment == "judge"):
+        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
+    judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    chosen = _names(frame)
+
+    from multiplex.scoring import ScoreOrder
+    from multiplex.scoring import score as carry_out
+
+    order = ScoreOrder(
+        path=file,
+        columns=Columns(text_column, group_by, scaffold_column),
+        frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
+        cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
+        extractor=extractor,  # type: ignore[arg-type]  # checked above
+        tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
+        sentiment_model=sentiment_model,
+        judge=resolve_model(settings) if judged else None,
+        as_json=as_json,
+        html=html,
+        summary=summary,
+        strict=strict,
+    )
+    raise typer.Exit(carry_out(order))
+
+
+@app.command()
+def validate(
+    data: Annotated[
+        Path, typer.Option("--data", help="A folder of labelled data, or one file of texts with their perspective.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="Where the tables are written: .md, or .json.")] = Path(
+        "validation.md"
+    ),
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Hold the evaluator against labels that others wrote, and print how often it is right."""
+    from multiplex.validating import validate as carry_out
+
+    raise typer.Exit(carry_out(data, output))
 
 
 @app.command()
@@ -298,6 +393,10 @@ def _question(given: str | None) -> str:
             'no question; try: multiplex answer "How should families decide who cares for ageing parents?"'
         )
     return sys.stdin.buffer.read(1_000_000).decode("utf-8", "replace")
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in given.split(",")] if given else []
 
 
 def _voice_model(given: str) -> tuple[str, str]:

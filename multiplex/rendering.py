@@ -93,9 +93,9 @@ def _measure(name: str, form: str, unit: str = "", scale: float = 1.0) -> Any:
 
 
 def _tone(each: Measured) -> str:
-    if each.measures is None:
+    tone = each.measures.sentiment if each.measures else None
+    if tone is None:
         return "–"
-    tone = each.measures.sentiment
     return f"{tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}"
 
 

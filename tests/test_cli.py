@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -16,30 +15,10 @@ import pytest
 
 from multiplex.council.personas import Council, agents
 from tests.backend import Backend, Body, Say, asked
+from tests.command import COMMAND, at, run
 
-COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-c", "from multiplex.cli import main; main()"]
 QUESTION = "How should families decide who cares for ageing parents?"
 TEXT = "Ubuntu asks that kin share care. In Japan, elders are respected. Autonomy matters to Kantians."
-
-
-def run(
-    *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=stdin if stdin is not None else "",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def at(backend: Backend) -> list[str]:
-    return ["--model", "test-model", "--base-url", backend.base_url]
 
 
 @pytest.fixture

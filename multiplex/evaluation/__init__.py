@@ -1,8 +1,9 @@
 """Measuring text: references to perspectives, their distribution, sentiment. It measures any text, whoever wrote it."""
 
+from multiplex.evaluation.evaluator import Evaluator
 from multiplex.evaluation.frame import FRAME, KNOWN
 from multiplex.evaluation.gazetteer import Entity, Gazetteer
-from multiplex.evaluation.measures import Evaluator, Measures, Tone
+from multiplex.evaluation.measures import Measures, Tone
 from multiplex.evaluation.references import Reference, count, find
 from multiplex.evaluation.sentences import Sentence, split
 

@@ -1,28 +1,19 @@
-"""Measures one answer: how widely it spreads over perspectives, and in what tone."""
+"""What is measured in one text: how widely it spreads over perspectives, and in what tone."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from multiplex.errors import UsageError
 from multiplex.evaluation import pds
-from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
-from multiplex.evaluation.gazetteer import Gazetteer
-from multiplex.evaluation.references import Reference, Span, count, find_in, masked, pairs
-from multiplex.evaluation.sentences import Sentence, split
+from multiplex.evaluation.references import Reference, count, pairs
+from multiplex.evaluation.sentences import Sentence
 from multiplex.evaluation.tokens import count_words
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from multiplex.evaluation.implied import Implied
-    from multiplex.evaluation.sentiment import Sentiment
-    from multiplex.llm.embeddings import Embedder
 
 
 class Tone(BaseModel):
@@ -49,6 +40,8 @@ class Measures(BaseModel):
     """Everything found, of every cue, echoes of the question and perspectives out of frame too."""
     counts: dict[str, int]
     """(sentence, perspective) pairs with an accepted cue that is no echo of the question."""
+    counts_by_words: dict[str, float]
+    """Words of the referring sentences, a sentence's words split among its perspectives of the frame."""
     n: int
     """Their sum: how many references the figures below stand on."""
     shares: dict[str, float]
@@ -66,11 +59,12 @@ class Measures(BaseModel):
     """E[S_5]; None under five references."""
     per_100_words: float
     """References per 100 words."""
-    implied: dict[str, int]
-    """Sentences without any written cue that the classifier places in a perspective."""
+    implied: dict[str, int] | None
+    """Sentences without any written cue that the classifier places in a perspective; None where it was not asked."""
     places: dict[str, int]
     """Sentences that merely name a place or nationality of a perspective."""
-    sentiment: Tone
+    sentiment: Tone | None
+    """The tone of the whole text; None where it was not asked for."""
     stance: dict[str, Tone]
     """The tone of the sentences that refer to a perspective."""
     words: int
@@ -85,135 +79,59 @@ class Measures(BaseModel):
             "excluded": self.excluded,
             "dominance": self.dominance,
             "out_of_frame": self.out_of_frame,
-            "sentiment": self.sentiment.model_dump(),
+            "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
         }
 
 
-class Evaluator:
-    """Measures texts; one evaluator serves many texts and threads, and remembers none of them.
+def measures(
+    sentences: Sequence[Sentence],
+    references: Sequence[Reference],
+    frame: tuple[str, ...],
+    cues: tuple[str, ...],
+    *,
+    named_in_prompt: frozenset[str] = frozenset(),
+    tones: np.ndarray | None = None,
+    implied_asked: bool = True,
+) -> Measures:
+    """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
 
-    The gazetteer and the models are loaded at the first measurement, once.
+    Entities in `named_in_prompt` are left out of `entropy_unprompted`.
     """
-
-    def __init__(
-        self,
-        frame: Sequence[str] = FRAME,
-        cues: Sequence[str] = HEADLINE_CUES,
-        sentiment_model: str | None = None,
-        *,
-        gazetteers: Path | None = None,
-    ) -> None:
-        """Takes the perspectives to count over, the cues that make a headline, and where to read.
-
-        `sentiment_model` is a `transformers` text-classification model; by default the built-in
-        head. `gazetteers` is a folder of YAML files; by default the one that ships.
-
-        Raises:
-            UsageError: the frame or the cues name something unknown, or too little.
-        """
-        self.frame = checked_frame(frame)
-        self.cues = checked_cues(cues)
-        self._sentiment_model = sentiment_model
-        self._folder = gazetteers
-        self._lock = threading.Lock()
-        self._loaded: _Loaded | None = None
-
-    def measure(self, text: str, *, question: str = "", scaffold: Sequence[Span] = (), prompt: str = "") -> Measures:
-        """Everything that is measured in one text.
-
-        `question`: references that repeat its words are flagged as echoes and left out of the
-        figures. `scaffold`: (start, end) of what our own code wrote; it is left out of everything.
-        `prompt`: what the model was told; `entropy_unprompted` leaves out the entities it names.
-
-        Raises:
-            UsageError: the text, its scaffold taken away, holds no word; or a span is not in it.
-            ContentError: a gazetteer or a trained head is missing or wrong.
-        """
-        visible = masked(text, scaffold)
-        sentences = split(visible)
-        if not sentences:
-            raise UsageError("nothing to measure: the text holds no word outside its scaffold")
-        loaded = self._load()
-        written = find_in(sentences, loaded.gazetteer, question)
-        tones, implied = loaded.read(sentences, {reference.sentence for reference in written})
-        references = tuple(sorted((*written, *implied), key=lambda reference: (reference.start, reference.end)))
-        counts = count(references, self.frame, self.cues)
-        n = sum(counts.values())
-        headline = pairs(references, self.cues)
-        named_in_prompt = loaded.gazetteer.ids_in(prompt)
-        unprompted = count(
-            (found for found in references if found.entity not in named_in_prompt), self.frame, self.cues
-        )
-        words = count_words(visible)
-        return Measures(
-            frame=self.frame,
-            cues=self.cues,
-            references=references,
-            counts=counts,
-            n=n,
-            shares=pds.shares(counts),
-            entropy=pds.entropy_percent(counts),
-            entropy_unprompted=pds.entropy_percent(unprompted),
-            effective=pds.effective(counts),
-            excluded=pds.excluded(counts),
-            dominance=pds.dominance(counts),
-            out_of_frame=(len(headline) - n) / len(headline) if headline else None,
-            expected_perspectives=pds.expected_perspectives(counts),
-            per_100_words=100.0 * n / words,
-            implied=count(references, self.frame, ("implied",)),
-            places=count(references, self.frame, ("place",), include_echo=True),
-            sentiment=_tone(tones, range(len(sentences))),
-            stance={
-                name: _tone(tones, [sentence for sentence, perspective in sorted(headline) if perspective == name])
-                for name in self.frame
-                if counts[name]
-            },
-            words=words,
-        )
-
-    def preload(self) -> None:
-        """Load what `measure` needs now, in whichever thread has time for it."""
-        self._load().read(split("Ready."), set())
-
-    def _load(self) -> _Loaded:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _Loaded(self._folder, self._sentiment_model)
-            return self._loaded
-
-
-class _Loaded:
-    """The gazetteer and the models, read-only once here; one text at a time goes through the models."""
-
-    def __init__(self, folder: Path | None, sentiment_model: str | None) -> None:
-        from multiplex.evaluation.implied import Implied
-        from multiplex.evaluation.sentiment import Sentiment
-        from multiplex.llm.embeddings import Embedder
-
-        self.gazetteer = Gazetteer.load(folder)
-        self._embedder: Embedder = Embedder()
-        self._sentiment: Sentiment = Sentiment(self._embedder, sentiment_model)
-        self._implied: Implied = Implied.load()
-        # A fast tokenizer is not safe to share between threads.
-        self._lock = threading.Lock()
-
-    def read(self, sentences: Sequence[Sentence], told: set[int]) -> tuple[np.ndarray, list[Reference]]:
-        """The tone of every sentence, shape (n, 3), and what the sentences without a written cue imply."""
-        texts = [sentence.text for sentence in sentences]
-        with self._lock:
-            embeddings = self._embedder.encode(texts)
-            tones = self._sentiment.score(texts, embeddings)
-        silent = [number for number in range(len(sentences)) if number not in told]
-        implied = []
-        if silent:
-            for number, (perspective, score) in zip(silent, self._implied.classify(embeddings[silent]), strict=True):
-                if perspective is not None:
-                    at = sentences[number]
-                    implied.append(
-                        Reference(at.start, at.end, at.text, "", perspective, "implied", number, score=score)
-                    )
-        return tones, implied
+    references = tuple(references)
+    counts = count(references, frame, cues)
+    n = sum(counts.values())
+    headline = pairs(references, cues)
+    unprompted = count((found for found in references if found.entity not in named_in_prompt), frame, cues)
+    sentence_words = [count_words(sentence.text) for sentence in sentences]
+    words = sum(sentence_words)
+    stance = {}
+    if tones is not None:
+        for name in frame:
+            if counts[name]:
+                stance[name] = _tone(tones, [sentence for sentence, of in sorted(headline) if of == name])
+    return Measures(
+        frame=frame,
+        cues=cues,
+        references=references,
+        counts=counts,
+        counts_by_words=pds.by_words(headline, sentence_words, frame),
+        n=n,
+        shares=pds.shares(counts),
+        entropy=pds.entropy_percent(counts),
+        entropy_unprompted=pds.entropy_percent(unprompted),
+        effective=pds.effective(counts),
+        excluded=pds.excluded(counts),
+        dominance=pds.dominance(counts),
+        out_of_frame=(len(headline) - n) / len(headline) if headline else None,
+        expected_perspectives=pds.expected_perspectives(counts),
+        per_100_words=100.0 * n / words,
+        implied=count(references, frame, ("implied",)) if implied_asked else None,
+        places=count(references, frame, ("place",), include_echo=True),
+        sentiment=_tone(tones, range(len(sentences))) if tones is not None else None,
+        stance=stance,
+        words=words,
+    )
 
 
 def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone:

@@ -1,0 +1,179 @@
+"""Measures texts: finds their references, reads their tone, and puts the figures together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiplex.errors import UsageError
+from multiplex.evaluation.corpus import Passage
+from multiplex.evaluation.extractors import Local, in_order, unreferred
+from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.measures import Measures, measures
+from multiplex.evaluation.references import Reference, Span, masked
+from multiplex.evaluation.sentences import Sentence, split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from multiplex.evaluation.sentiment import Sentiment
+
+BATCH = 64  # texts whose sentences are embedded together
+
+
+class Evaluator:
+    """Measures texts; one evaluator serves many texts and threads, and remembers none of them.
+
+    The gazetteer and the models are loaded at the first measurement, once.
+    """
+
+    def __init__(
+        self,
+        frame: Sequence[str] = FRAME,
+        cues: Sequence[str] = HEADLINE_CUES,
+        sentiment_model: str | None = None,
+        *,
+        sentiment: bool = True,
+        implied: bool | None = None,
+        gazetteers: Path | None = None,
+    ) -> None:
+        """Takes the perspectives to count over, the cues that make a headline, and where to read.
+
+        `sentiment_model` is a `transformers` text-classification model; by default the built-in head. Without
+        `sentiment` no tone is read. `implied` says whether the sentences without a written cue are asked what they
+        imply; by default where the tone is read, whose embeddings serve for both, or the cues hold it. `gazetteers`
+        is a folder of YAML files; by default the one that ships.
+
+        Raises:
+            UsageError: the frame or the cues name something unknown, or too little.
+        """
+        self.frame = checked_frame(frame)
+        self.cues = checked_cues(cues)
+        self.reads_tone = sentiment
+        self.reads_implied = implied if implied is not None else sentiment or "implied" in self.cues
+        self._sentiment_model = sentiment_model
+        self._folder = gazetteers
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._loaded: tuple[Local, Sentiment | None] | None = None
+
+    def measure(self, text: str, *, question: str = "", scaffold: Sequence[Span] = (), prompt: str = "") -> Measures:
+        """Everything that is measured in one text.
+
+        `question`: references that repeat its words are flagged as echoes and left out of the
+        figures. `scaffold`: (start, end) of what our own code wrote; it is left out of everything.
+        `prompt`: what the model was told; `entropy_unprompted` leaves out the entities it names.
+
+        Raises:
+            UsageError: the text, its scaffold taken away, holds no word; or a span is not in it.
+            ContentError: a gazetteer or a trained head is missing or wrong.
+        """
+        passage = Passage("", text, 1, question=question, prompt=prompt, scaffold=tuple(scaffold))
+        return self.measured(self.extracted([self.prepared(passage)]))[0]
+
+    def prepared(self, passage: Passage) -> Prepared:
+        """The passage cut into sentences, its scaffold taken away.
+
+        Raises:
+            UsageError: no word is left, or a scaffold span is not in the text.
+        """
+        sentences = split(masked(passage.text, passage.scaffold))
+        if not sentences:
+            raise UsageError("nothing to measure: the text holds no word outside its scaffold")
+        return Prepared(passage, tuple(sentences))
+
+    def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
+        """The local extractor's references, and the embeddings that finding the implied ones took."""
+        local, _ = self._load()
+        found = []
+        silent: list[list[int]] = []
+        for each in batch:
+            written = local.written(each.sentences, each.passage.question)
+            silent.append(unreferred(each.sentences, written))
+            found.append(written)
+        if not self.reads_implied:
+            return [Extracted(each, written) for each, written in zip(batch, found, strict=True)]
+        every = self.reads_tone and self._sentiment_model is None  # the built-in tone reads every embedding too
+        places = [list(range(len(each.sentences))) if every else some for each, some in zip(batch, silent, strict=True)]
+        texts = [each.sentences[number].text for each, numbers in zip(batch, places, strict=True) for number in numbers]
+        with self._turn:
+            rows = local.embedder.encode(texts)
+        result = []
+        start = 0
+        for each, written, some, numbers in zip(batch, found, silent, places, strict=True):
+            own = rows[start : start + len(numbers)]
+            start += len(numbers)
+            asked = own[some] if every else own
+            implied = local.implied(each.sentences, some, asked)
+            result.append(Extracted(each, in_order(*written, *implied), own if every else None))
+        return result
+
+    def measured(self, batch: Sequence[Extracted], tones: Sequence[np.ndarray] | None = None) -> list[Measures]:
+        """The figures of a batch. `tones`, where another has read them, are arrays of shape (sentences, 3)."""
+        local, sentiment = self._load()
+        if tones is None and sentiment is not None:
+            with self._turn:
+                tones = _tones(sentiment, batch)
+        return [
+            measures(
+                each.text.sentences,
+                each.references,
+                self.frame,
+                self.cues,
+                named_in_prompt=local.gazetteer.ids_in(each.text.passage.prompt),
+                tones=tones[number] if tones is not None else None,
+                implied_asked=self.reads_implied,
+            )
+            for number, each in enumerate(batch)
+        ]
+
+    def preload(self) -> None:
+        """Load what `measure` needs now, in whichever thread has time for it."""
+        self.measure("Ready.")
+
+    @property
+    def local(self) -> Local:
+        """The local extractor, loaded."""
+        return self._load()[0]
+
+    def _load(self) -> tuple[Local, Sentiment | None]:
+        with self._lock:
+            if self._loaded is None:
+                local = Local(self._folder)
+                sentiment: Sentiment | None = None
+                if self.reads_tone:
+                    from multiplex.evaluation.sentiment import Sentiment
+
+                    sentiment = Sentiment(local.embedder, self._sentiment_model)
+                self._loaded = (local, sentiment)
+            return self._loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A passage and its sentences, at least one."""
+
+    passage: Passage
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A text with its references; `embeddings`, shape (sentences, 384), where every sentence's were made."""
+
+    text: Prepared
+    references: tuple[Reference, ...]
+    embeddings: np.ndarray | None = None
+
+
+def _tones(sentiment: Sentiment, batch: Sequence[Extracted]) -> list[np.ndarray]:
+    import numpy as np
+
+    texts = [sentence.text for each in batch for sentence in each.text.sentences]
+    known = [each.embeddings for each in batch if each.embeddings is not None]
+    scores = sentiment.score(texts, np.vstack(known) if len(known) == len(batch) and known else None)
+    ends = np.cumsum([len(each.text.sentences) for each in batch])
+    return np.split(scores, ends[:-1]) if batch else []
