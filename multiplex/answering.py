@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from multiplex.council.answer import Answer
+from multiplex.council.answer import Answer, Synthesis, Voice
 from multiplex.council.events import Emit
+from multiplex.council.grammar import without_opener
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import FRAME, Evaluator, Measures
+from multiplex.evaluation import FRAME, Evaluator, Kept, Measures
 from multiplex.llm.chat import Model, as_chat
+
+if TYPE_CHECKING:
+    from multiplex.evaluation.entailment import Entailment
 
 Strategy = Literal["uniplex", "contextual", "multiplex"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -30,6 +34,10 @@ class Measured(BaseModel):
 
     answer: Answer
     measures: Measures | None = None
+    nulls: dict[str, Synthesis] = {}
+    """By perspective, the syntheses made without its voice, where they were asked for."""
+    kept: Kept | None = None
+    """What a council's synthesis kept of its voices."""
 
 
 class Result(BaseModel):
@@ -72,9 +80,12 @@ async def ask(
     seed: int | None = None,
     min_voices: int | None = None,
     frame: Sequence[str] = FRAME,
+    nulls: bool = False,
     emit: Emit | None = None,
 ) -> tuple[Result, MultiplexError | None]:
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
+
+    With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.
@@ -107,10 +118,16 @@ async def ask(
     }  # fmt: skip
     try:
         outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
+        whole = dict(zip(chosen, outcomes, strict=True)).get("multiplex")
+        without = await ways.nulls(whole, question, council, chat, seed) if nulls and isinstance(whole, Answer) else {}
     finally:
         await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
     errors = _errors(dict(zip(chosen, outcomes, strict=True)))
-    answers = {s: Measured(answer=o) for s, o in zip(chosen, outcomes, strict=True) if isinstance(o, Answer)}
+    answers = {
+        strategy: Measured(answer=outcome, nulls=without if strategy == "multiplex" else {})
+        for strategy, outcome in zip(chosen, outcomes, strict=True)
+        if isinstance(outcome, Answer)
+    }
     worst = _worst(errors)
     if worst is not None and not answers and not spoken:
         raise worst
@@ -130,8 +147,10 @@ async def ask(
     return result, worst
 
 
-def measured(result: Result, evaluator: Evaluator) -> Result:
+def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None) -> Result:
     """The result with every answer measured; an answer that cannot be says so in a note.
+
+    `nli` is a natural-language-inference model that decides which of the voices' claims the synthesis covers.
 
     Raises:
         ContentError: a gazetteer or a trained head is missing or wrong.
@@ -145,14 +164,45 @@ def measured(result: Result, evaluator: Evaluator) -> Result:
             )
         except UsageError as error:
             note = f"{strategy}: not measured: {error}"
-            answers[strategy] = Measured(answer=answer.model_copy(update={"notes": (*answer.notes, note)}))
+            noted = answer.model_copy(update={"notes": (*answer.notes, note)})
+            answers[strategy] = each.model_copy(update={"answer": noted})
         else:
-            answers[strategy] = Measured(answer=answer, measures=measures)
+            answers[strategy] = each.model_copy(update={"measures": measures, "kept": _kept(each, nli)})
     return result.model_copy(update={"answers": answers})
 
 
+def _kept(each: Measured, nli: Entailment | None) -> Kept | None:
+    """What the synthesis kept of its voices; None where fewer than two spoke."""
+    from multiplex.evaluation.kept import kept
+    from multiplex.evaluation.masking import visible
+
+    answer = each.answer
+    voices = _said(answer.voices)
+    if len(voices) < 2:
+        return None
+    first = _said(voice for voice in answer.rounds if voice.round == 1)
+    return kept(
+        voices,
+        answer.text,
+        answer.scaffold,
+        nulls={name: visible(made.text, made.scaffold) for name, made in each.nulls.items()},
+        first_round=first if any(voice.round > 1 for voice in answer.rounds) else None,
+        nli=nli,
+    )
+
+
+def _said(voices: Iterable[Voice]) -> dict[str, str]:
+    """What each perspective said in its own words."""
+    return {voice.perspective: without_opener(voice.text) for voice in voices if voice.error is None}
+
+
 async def aanswer(
-    question: str, *, frame: Sequence[str] = FRAME, sentiment_model: str | None = None, **options: Any
+    question: str,
+    *,
+    frame: Sequence[str] = FRAME,
+    sentiment_model: str | None = None,
+    nli_model: str | None = None,
+    **options: Any,
 ) -> Result:
     """Answer a question with every strategy asked for, and measure the answers.
 
@@ -160,7 +210,9 @@ async def aanswer(
         question: at most 20,000 characters.
         frame: the perspectives that the measures count over.
         sentiment_model: a `transformers` text-classification model in place of the built-in head.
-        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, emit.
+        nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap.
+        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, nulls,
+            emit.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.
@@ -170,12 +222,13 @@ async def aanswer(
         MultiplexError: no strategy brought an answer.
     """
     evaluator = Evaluator(frame, sentiment_model=sentiment_model)
+    nli = await asyncio.to_thread(entailment, nli_model)
     if sentiment_model:
         await asyncio.to_thread(evaluator.preload)  # a model that is not there is told before anything is spent
     result, error = await ask(question, frame=evaluator.frame, **options)
     if error is not None and not result.answers:
         raise error
-    return await asyncio.to_thread(measured, result, evaluator)
+    return await asyncio.to_thread(measured, result, evaluator, nli)
 
 
 def answer(question: str, **options: Any) -> Result:
@@ -190,6 +243,19 @@ def answer(question: str, **options: Any) -> Result:
     except RuntimeError:
         return asyncio.run(aanswer(question, **options))
     raise UsageError("answer() cannot run inside an event loop; use `await aanswer(...)`")
+
+
+def entailment(name: str | None) -> Entailment | None:
+    """The natural-language-inference model of a name, loaded; None without a name.
+
+    Raises:
+        UsageError: it cannot be loaded, or its labels do not say what is entailed.
+    """
+    if name is None:
+        return None
+    from multiplex.evaluation.entailment import Entailment
+
+    return Entailment(name)
 
 
 def checked_strategies(strategies: Sequence[str]) -> tuple[Strategy, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, checked_strategies, measured
+from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, checked_strategies, entailment, measured
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.errors import MultiplexError, VoicesLostError
@@ -40,6 +40,8 @@ class Order:
     min_voices: int | None
     frame: tuple[str, ...]
     sentiment_model: str | None
+    nulls: bool
+    nli_model: str | None
     show_voices: bool
     as_json: bool
     output: Path | None
@@ -64,6 +66,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     _prepare(order, progress, silent=silent)
     with_screen = Console(stderr=True, quiet=True) if silent else progress
     screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
+    nli = entailment(order.nli_model)
     if order.sentiment_model:
         evaluator.preload()  # a model that is not there is told before anything is spent
     timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
@@ -80,7 +83,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
         timer.cancel()
     if not silent and result.answers:
         progress.print(Text("measuring …", "dim"))
-    result = measured(result, evaluator)
+    result = measured(result, evaluator, nli)
     _print(order, result, out, progress, streamed=screen.streamed)
     if order.output is not None:
         write_output(result, order.output, show_voices=order.show_voices)
@@ -102,6 +105,7 @@ async def _ask(order: Order, screen: Screen) -> tuple[Result, MultiplexError | N
         seed=order.seed,
         min_voices=order.min_voices,
         frame=order.frame,
+        nulls=order.nulls,
         emit=screen.hear,
     )
 

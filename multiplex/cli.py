@@ -69,6 +69,13 @@ FrameFlag = Annotated[
 SentimentModelFlag = Annotated[
     str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
 ]
+CoverageFlag = Annotated[
+    str,
+    typer.Option("--coverage", help="overlap, or nulls: also a synthesis without each voice to compare (more calls)."),
+]
+NliModelFlag = Annotated[
+    str | None, typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage in place of overlap.")
+]
 ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
 AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 OutputFlag = Annotated[
@@ -135,6 +142,8 @@ def answer(
     min_voices: MinVoicesFlag = None,
     frame: FrameFlag = None,
     sentiment_model: SentimentModelFlag = None,
+    coverage: CoverageFlag = "overlap",
+    nli_model: NliModelFlag = None,
     show_voices: ShowVoicesFlag = False,
     as_json: AsJsonFlag = False,
     output: OutputFlag = None,
@@ -150,6 +159,8 @@ def answer(
     asked = _question(question)
     if plan not in ("default", "model"):
         raise UsageError(f"--plan {plan!r}: there are default and model")
+    if coverage not in ("overlap", "nulls"):
+        raise UsageError(f"--coverage {coverage!r}: there are overlap and nulls")
     if output is not None:
         check_output(output)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
@@ -173,6 +184,8 @@ def answer(
         min_voices=min_voices,
         frame=checked_frame(_names(frame)) if frame else FRAME,
         sentiment_model=sentiment_model,
+        nulls=coverage == "nulls",
+        nli_model=nli_model,
         show_voices=show_voices,
         as_json=as_json,
         output=output,

@@ -8,6 +8,7 @@ from typing import Any
 
 from multiplex.answering import Measured, Result
 from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import Kept
 
 CONSTRUCTIONS = (
     "The voices are editorial constructions, spoken by a language model and not reviewed by members of the "
@@ -70,6 +71,10 @@ def as_record(result: Result) -> str:
         if each.measures:
             printed["measures"] = each.measures.model_dump(mode="json") | each.measures.summary()
             printed["measures"]["found"] = each.measures.model_dump(mode="json")["references"]
+        if each.kept:
+            printed["kept"] = each.kept.model_dump(mode="json")
+        if each.nulls:
+            printed["nulls"] = {name: made.model_dump(mode="json") for name, made in each.nulls.items()}
     whole |= {"models": result.models, "version": result.version, "created": result.created}
     return json.dumps(whole, ensure_ascii=False, indent=2)
 
@@ -136,6 +141,44 @@ def shares(result: Result) -> list[tuple[str, list[float | None]]]:
     ]
 
 
+def kept_rows(kept: Kept) -> list[list[str]]:
+    """What the synthesis kept of each voice: a head, then a row a voice."""
+    head = ["kept of the voice", kept.coverage.kind, "without it", "net", "copied", "taken for"]
+    rows = [head]
+    for name, of in kept.coverage.perspectives.items():
+        taken = kept.voices_told.predicted.get(name, "–") if kept.voices_told else "–"
+        shown = [_number(value, ".0%") for value in (of.share, of.without)]
+        rows.append([name, *shown, _number(of.net, ".2f"), _number(of.copied, ".0%"), taken])
+    return rows
+
+
+def kept_notes(each: Measured) -> list[str]:
+    """The sums of that table, what it cost, and what it does not see; nothing where there is no table."""
+    kept, further = each.kept, sum(made.usage.calls for made in each.nulls.values())
+    if kept is None:
+        return []
+    coverage = kept.coverage
+    lines = [
+        f"Mean {coverage.kind} {_number(coverage.mean, '.0%')}, net {_number(coverage.mean_net, '.2f')}, "
+        f"evenness {_number(coverage.evenness, '.2f')}, homogeneity of the voices {_number(kept.homogeneity, '.2f')}"
+        + (f" ({kept.homogenisation:+.2f} by the last round)" if kept.homogenisation is not None else "")
+        + "."
+    ]
+    for what, told in (("voices", kept.voices_told), ("their parts of the synthesis", kept.parts_told)):
+        if told is not None:
+            lines.append(
+                f"With names masked, {what} told apart: {told.right} of {told.n} "
+                f"(chance {told.chance:.0%}, p = {told.p:.2g})."
+            )
+    if further:
+        lines.append(f"The syntheses without a voice took {further} further calls.")
+    if coverage.by_construction:
+        lines.append("This synthesis copies its voices' sentences: what it kept is near 100% by construction.")
+    if coverage.kind == "overlap":
+        lines.append("Overlap cannot tell a claim from its negation; neither sees under whose name a claim stands.")
+    return lines
+
+
 def warnings(result: Result) -> list[str]:
     """What a reader must know of this result: failed strategies, lost voices, notes."""
     lines = [f"{strategy} failed: {error}" for strategy, error in result.failed.items()]
@@ -163,6 +206,10 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
             for perspective, values in shares(result)
         ]
         parts += ["---\n\n## Comparison", "\n".join(table), READING]
+        for each in result.answers.values():
+            if each.kept:
+                head, *rows = (f"| {' | '.join(cells)} |" for cells in kept_rows(each.kept))
+                parts += ["\n".join([head, "|---" + "|---:" * 5 + "|", *rows]), " ".join(kept_notes(each))]
     if lines := warnings(result):
         parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
     parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")

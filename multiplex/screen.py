@@ -16,7 +16,17 @@ from rich.text import Text
 
 from multiplex.answering import Result
 from multiplex.council.personas import Council
-from multiplex.rendering import CONSTRUCTIONS, READING, comparison, reading_order, shares, warnings
+from multiplex.evaluation import Kept
+from multiplex.rendering import (
+    CONSTRUCTIONS,
+    READING,
+    comparison,
+    kept_notes,
+    kept_rows,
+    reading_order,
+    shares,
+    warnings,
+)
 
 BAR = 24  # characters of a full share
 
@@ -158,6 +168,10 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
     if any(each.measures for each in result.answers.values()):
         console.print(_comparison(result))
         console.print(_bars(result))
+    for each in result.answers.values():
+        if each.kept:
+            console.print(_kept(each.kept))
+            console.print(Text(" ".join(kept_notes(each)), "dim"), "")
     print_notes(console, result)
 
 
@@ -188,6 +202,16 @@ def _bars(result: Result) -> Group:
     for perspective, values in shares(result):
         table.add_row(perspective, *(_bar(value) for value in values))
     return Group("", table, "")
+
+
+def _kept(kept: Kept) -> Table:
+    head, *rows = kept_rows(kept)
+    table = Table(box=None, padding=(0, 2))
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if 0 < number < len(head) - 1 else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _bar(value: float | None) -> Text:

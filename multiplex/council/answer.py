@@ -38,12 +38,16 @@ class Voice(_Frozen):
 
 
 class Synthesis(_Frozen):
-    """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model."""
+    """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model.
+
+    `failed`: no model connected the voices, which stand side by side.
+    """
 
     text: str
     scaffold: tuple[Span, ...] = ()
     usage: Usage = Usage()
     note: str | None = None
+    failed: bool = False
 
 
 class Answer(_Frozen):

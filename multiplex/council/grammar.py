@@ -36,6 +36,11 @@ def voice_grammar(question: str) -> str:
     return _grammar(rf's " " s "\n" {last}', question)
 
 
+def without_opener(text: str) -> str:
+    """A voice's own words: the opener that the grammar puts before its last sentence is ours."""
+    return "\n\n".join(line.removeprefix(OPENER) for line in text.splitlines())
+
+
 def connecting_grammar(question: str, leads: Sequence[str]) -> str:
     """After each lead, which is ours, a phrase of the model's."""
     characters = _ASCII.replace(",", "").replace(";", "").replace(":", "") if question.isascii() else _ANY

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from multiplex.content import prompt
-from multiplex.council.answer import Answer, last_words
+from multiplex.council.answer import Answer, Synthesis, Voice, last_words
 from multiplex.council.events import Emit, Event
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
@@ -101,6 +102,24 @@ async def multiplex(
     )
     emit({"type": "done", "strategy": "multiplex", "text": answer.text})
     return answer
+
+
+async def nulls(answer: Answer, question: str, council: Council, chat: Chat, seed: int) -> dict[str, Synthesis]:
+    """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
+
+    A synthesis whose model failed says nothing of that model; it is left out.
+    """
+    from multiplex.council.synthesis import synthesize
+
+    personas = {persona.name: persona for persona in council.personas}
+    spoken = [voice for voice in answer.voices if voice.error is None]
+
+    async def without(left_out: Voice) -> Synthesis:
+        others = [voice for voice in spoken if voice is not left_out]
+        return await synthesize(question, others, personas, chat, seed, lambda _: None)
+
+    made = await asyncio.gather(*map(without, spoken)) if len(spoken) > 1 else []
+    return {voice.perspective: each for voice, each in zip(spoken, made, strict=bool(made)) if not each.failed}
 
 
 def _voice_notes(voices: list[Any]) -> list[str]:

@@ -69,7 +69,8 @@ async def synthesize(
         emit({"type": "synthesis.restarted", "reason": str(error)})
         draft = Draft(emit)
         await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
-        synthesis = draft.finish(Usage(), f"the synthesizer failed ({error}); the voices stand unconnected")
+        note = f"the synthesizer failed ({error}); the voices stand unconnected"
+        synthesis = draft.finish(Usage(), note).model_copy(update={"failed": True})
     lost = [voice.title for voice in voices if voice.error is not None]
     if not lost:
         return synthesis

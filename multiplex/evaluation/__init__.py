@@ -3,6 +3,7 @@
 from multiplex.evaluation.evaluator import Evaluator
 from multiplex.evaluation.frame import FRAME, KNOWN
 from multiplex.evaluation.gazetteer import Entity, Gazetteer
+from multiplex.evaluation.kept import Kept
 from multiplex.evaluation.measures import Measures, Tone
 from multiplex.evaluation.references import Reference, count, find
 from multiplex.evaluation.sentences import Sentence, split
@@ -13,6 +14,7 @@ __all__ = [
     "Entity",
     "Evaluator",
     "Gazetteer",
+    "Kept",
     "Measures",
     "Reference",
     "Sentence",

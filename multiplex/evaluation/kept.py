@@ -1,0 +1,69 @@
+"""What a synthesis kept of its voices, and whether they differ at all: what entropy cannot see, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.evaluation.attribution import (
+    Attribution,
+    blind_attribution,
+    homogeneity,
+    homogenisation,
+    parts_of_synthesis,
+)
+from multiplex.evaluation.coverage import Coverage, measure_coverage
+from multiplex.evaluation.entailment import Entailment
+from multiplex.evaluation.implied import Implied
+from multiplex.evaluation.references import Span
+
+
+class Kept(BaseModel):
+    """What a synthesis kept of its voices.
+
+    Attributes:
+        coverage: how much of each voice stands in it: `overlap`, or `coverage` with an NLI model.
+        voices_told: whether the voices can be told apart once the names are masked; None for perspectives that the
+            classifier does not know.
+        parts_told: the same for each voice's part of the synthesis.
+        homogeneity: mean cosine of the voices, two by two.
+        homogenisation: what the last round did to it; None after one round.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    coverage: Coverage
+    voices_told: Attribution | None
+    parts_told: Attribution | None
+    homogeneity: float | None
+    homogenisation: float | None
+
+
+def kept(
+    voices: Mapping[str, str],
+    synthesis: str,
+    scaffold: Sequence[Span] = (),
+    *,
+    nulls: Mapping[str, str] | None = None,
+    first_round: Mapping[str, str] | None = None,
+    nli: Entailment | None = None,
+) -> Kept:
+    """Everything that is measured between voices, at least two, and the synthesis made of them.
+
+    `nulls` are syntheses made without one voice, by that voice's perspective; `first_round` is what the voices said
+    first, where they spoke again.
+
+    Raises:
+        UsageError: as `measure_coverage`.
+        ContentError: a calibration, gazetteer or head is missing or wrong.
+    """
+    known = set(Implied.load().head.labels)
+    told = len(voices) > 1 and set(voices) <= known
+    parts = parts_of_synthesis(voices, synthesis, scaffold=scaffold) if told else {}
+    return Kept(
+        coverage=measure_coverage(voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli),
+        voices_told=blind_attribution(voices) if told else None,
+        parts_told=blind_attribution(parts, among=tuple(voices)) if parts else None,
+        homogeneity=homogeneity(voices),
+        homogenisation=homogenisation(first_round, voices) if first_round else None,
+    )
