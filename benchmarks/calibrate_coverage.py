@@ -163,7 +163,9 @@ def calibrated(records: Sequence[Mapping[str, Any]], spec: ModelSpec, embedder: 
         for _ in range(RESAMPLES)
     ]
     low, high = np.percentile(resampled, [2.5, 97.5])
-    threshold = math.ceil(1000 * float(np.percentile(cosines, PERCENTILE))) / 1000  # up: at most 5% lie above
+    threshold = (
+        math.ceil(1000 * float(np.percentile(cosines, PERCENTILE))) / 1000
+    )  # up: the percentile itself is not above it
     name = f"{spec.name} ({EMBEDDED.name})" if spec.name == "local" else f"{spec.name} at {spec.place}"
     print(
         f"Model: {name}, {spec.synthesis} synthesis; {len(questions)} questions, {len(nulls)} answers without a voice"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from multiplex.evaluation.agreement import Agreement
 from multiplex.evaluation.measures import Measures
+from multiplex.evaluation.references import Reference
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.rendering import READING
@@ -42,9 +42,8 @@ def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
     return made
 
 
-def _reference(reference: Any) -> dict[str, Any]:
-    whole = asdict(reference)
-    return {name: round(whole[name], 4) if name == "score" else whole[name] for name in _SHOWN}
+def _reference(reference: Reference) -> dict[str, Any]:
+    return {name: getattr(reference, name) for name in _SHOWN} | {"score": round(reference.score, 4)}
 
 
 def as_line(scored: Scored) -> str:

@@ -29,15 +29,20 @@ class Attribution(BaseModel):
 
     `predicted` holds, for each text, the perspective that it is taken for; `right` of the `n` are its own. `chance` is
     1/K, and `p` the exact binomial probability of at least as many right by chance, as if texts were independent.
+    The three `relative` figures are the same after each perspective's mean score over the n texts is taken off, so
+    that a classifier which takes all plain prose for one perspective can still tell which text is most like which.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    right: int
     n: int
     chance: float
+    right: int
     p: float
     predicted: dict[str, str]
+    relative_right: int
+    relative_p: float
+    relative_predicted: dict[str, str]
 
 
 def blind_attribution(
@@ -59,6 +64,7 @@ def blind_attribution(
             that is not among them.
         ContentError: the classifier or a gazetteer is missing or wrong.
     """
+    import numpy as np
     from scipy.stats import binomtest
 
     implied = implied if implied is not None else Implied.load()
@@ -75,13 +81,26 @@ def blind_attribution(
         return None
     vectors = Vectors.of((text for sentences in said.values() for text in sentences), embedder)
     columns = [labels.index(name) for name in names]
-    predicted = {
-        name: names[_likeliest(implied, vectors.of_all(sentences), columns)] for name, sentences in said.items()
-    }
-    right = sum(name == taken for name, taken in predicted.items())
+    scores = np.stack([_score(implied, vectors.of_all(sentences), columns) for sentences in said.values()])
     chance = 1 / len(names)
-    p = float(binomtest(right, len(predicted), chance, alternative="greater").pvalue)
-    return Attribution(right=right, n=len(predicted), chance=chance, p=p, predicted=predicted)
+
+    def told(table: NDArray[np.float64]) -> tuple[int, float, dict[str, str]]:
+        predicted = {name: names[int(row.argmax())] for name, row in zip(said, table, strict=True)}
+        right = sum(name == taken for name, taken in predicted.items())
+        return right, float(binomtest(right, len(said), chance, alternative="greater").pvalue), predicted
+
+    right, p, predicted = told(scores)
+    relative_right, relative_p, relative_predicted = told(scores - scores.mean(axis=0))
+    return Attribution(
+        n=len(said),
+        chance=chance,
+        right=right,
+        p=p,
+        predicted=predicted,
+        relative_right=relative_right,
+        relative_p=relative_p,
+        relative_predicted=relative_predicted,
+    )
 
 
 def parts_of_synthesis(
@@ -162,9 +181,10 @@ def _bare(texts: Mapping[str, str], gazetteer: Gazetteer | None) -> dict[str, li
     return {name: sentences for name, sentences in found.items() if sentences}
 
 
-def _likeliest(implied: Implied, rows: NDArray[np.float32], columns: Sequence[int]) -> int:
-    """The place in `columns` of the class with the highest mean log-probability over the rows."""
+def _score(implied: Implied, rows: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float64]:
+    """Mean log-probability of each column's class over the rows."""
     import numpy as np
 
     chances = implied.head.probabilities(rows)[:, list(columns)]
-    return int(np.log(np.maximum(chances, np.finfo(np.float64).tiny)).mean(axis=0).argmax())
+    scores: NDArray[np.float64] = np.log(np.maximum(chances, np.finfo(np.float64).tiny)).mean(axis=0)
+    return scores

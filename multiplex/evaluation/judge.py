@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import unicodedata
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from multiplex.content import as_data, prompt
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation.frame import CUES, KNOWN, Cue
+from multiplex.evaluation.quotations import locate
 from multiplex.evaluation.references import Reference
 from multiplex.evaluation.sentences import Sentence
-from multiplex.evaluation.tokens import count_words, has_word, normal, tokens
+from multiplex.evaluation.tokens import count_words, normal, tokens
 from multiplex.llm.chat import Call, Model, as_chat
 from multiplex.llm.usage import Usage, total
 
@@ -301,22 +301,6 @@ def read_reply(text: str, form: type[Form]) -> Form:
         raise ValueError(f"{where}: {first['msg']}") from error
 
 
-def locate(quotation: str, sentence: str) -> tuple[int, int] | None:
-    """Where a quotation stands in a sentence: (start, end) in the sentence's own characters, or None.
-
-    Compared in NFC with one kind of each quotation mark and single spaces, case kept. Where it stands several
-    times, the first place that begins and ends with whole words is taken.
-    """
-    (whole, places), wanted = _folded(sentence), _folded(quotation)[0].strip()
-    if not has_word(wanted):
-        return None
-    starts = [at for at in range(len(whole) - len(wanted) + 1) if whole.startswith(wanted, at)]
-    if not starts:
-        return None
-    best = next((at for at in starts if _stands_alone(whole, at, at + len(wanted))), starts[0])
-    return places[best][0], places[best + len(wanted) - 1][1]
-
-
 def _believed(
     finding: _Finding, sentences: Sequence[Sentence], chunk: Sequence[int], asked: frozenset[str]
 ) -> Reference | Reason:
@@ -366,49 +350,6 @@ def _shown(sentence: Sentence | str) -> str:
 
 
 _MARKS = str.maketrans("<>", "‹›")
-_QUOTES = str.maketrans(
-    {**dict.fromkeys("’‘‚‛ʼʻʿʾ´`′", "'"), **dict.fromkeys("“”„‟«»″", '"'), **dict.fromkeys("<>", "‹")} | {"›": "‹"}
-)
-
-
-def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
-    """A text as quotations are compared, and where each of its characters stands in the source: (start, end)."""
-    letters: list[str] = []
-    places: list[tuple[int, int]] = []
-    for start, end in _clusters(text):
-        for letter in _nfc(text[start:end]).translate(_QUOTES):
-            if letter.isspace() and letters[-1:] == [" "]:
-                places[-1] = (places[-1][0], end)
-            else:
-                letters.append(" " if letter.isspace() else letter)
-                places.append((start, end))
-    return "".join(letters), places
-
-
-def _clusters(text: str) -> Iterator[tuple[int, int]]:
-    """(start, end) of the shortest pieces that NFC composes apart from each other."""
-    start = 0
-    for at in range(1, len(text) + 1):
-        if at == len(text) or not _joins(text[start:at], text[at]):
-            yield start, at
-            start = at
-
-
-def _joins(piece: str, letter: str) -> bool:
-    if letter.isascii():
-        return False
-    return bool(unicodedata.combining(letter)) or _nfc(piece + letter) != _nfc(piece) + _nfc(letter)
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on across either end."""
-    before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
-    after = end < len(text) and text[end - 1].isalnum() and text[end].isalnum()
-    return not before and not after
 
 
 async def _together(jobs: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

@@ -94,9 +94,10 @@ class Matcher(Generic[SlotT, EntityT]):
 
     def _candidates(self, words: list[Token]) -> Iterator[tuple[int, Form[SlotT, EntityT]]]:
         """(word number, a form that its word and the next could begin) for the few words that begin any."""
-        last = len(words) - 1
-        for at, token in enumerate(words):
-            starts = self._index.get(token.key)
+        index, last = self._index, len(words) - 1
+        for at in [at for at, token in enumerate(words) if token.key in index or token.key.endswith("'s")]:
+            token = words[at]
+            starts = index.get(token.key)
             if starts is not None:
                 for form in starts.alone:
                     yield at, form
@@ -107,7 +108,7 @@ class Matcher(Generic[SlotT, EntityT]):
                     if onward.endswith("'s"):
                         for form in starts.onward.get(onward[:-2], ()):
                             yield at, form
-            if token.key.endswith("'s") and (starts := self._index.get(token.key[:-2])) is not None:
+            if token.key.endswith("'s") and (starts := index.get(token.key[:-2])) is not None:
                 for form in starts.alone:
                     yield at, form
 

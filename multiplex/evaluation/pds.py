@@ -33,11 +33,9 @@ def entropy_percent(counts: Counts) -> float | None:
 
     100 is a uniform spread over the frame, which is a convention and not an ideal.
     """
-    from scipy.special import entr
-
     if not _total(counts):
         return None
-    nats = float(entr(list(shares(counts).values())).sum())
+    nats = -math.fsum(share * math.log(share) for share in shares(counts).values() if share)
     return min(100.0, max(0.0, 100.0 * nats / math.log(len(counts))))
 
 

@@ -18,6 +18,7 @@ _JOINED = (
 )
 _LETTER = f"(?:[^\\W_{_UNSPACED}]|[{_JOINED}])"
 _WORD = re.compile(f"[{_UNSPACED}]|{_LETTER}+(?:['’‘ʼʻʿʾ´′]{_LETTER}+)*")
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")  # what _WORD finds in ASCII, several times as fast
 
 
 class Token(NamedTuple):
@@ -32,7 +33,10 @@ class Token(NamedTuple):
 def tokens(text: str) -> list[Token]:
     """The words of a text in order; a word keeps its inner apostrophes ("Qur'an", "Japan's")."""
     if text.isascii():
-        return [Token(*match.span(), word, word.lower()) for match in _WORD.finditer(text) if (word := match[0])]
+        return [
+            Token(match.start(), match.end(), word := match.group(), word.lower())
+            for match in _ASCII_WORD.finditer(text)
+        ]
     found = []
     for match in _WORD.finditer(text):
         word = normal(match.group())
@@ -45,12 +49,12 @@ def count_words(text: str) -> int:
 
     A Chinese or Japanese character counts as one word.
     """
-    return sum(1 for _ in _WORD.finditer(text))
+    return len((_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 def has_word(text: str) -> bool:
     """Whether a text holds a word at all."""
-    return _WORD.search(text) is not None
+    return (_ASCII_WORD if text.isascii() else _WORD).search(text) is not None
 
 
 def normal(word: str) -> str:

@@ -121,4 +121,6 @@ def refused_parameter(error: Exception, sent: set[str]) -> str | None:
     if not isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
         return None
     said = f"{error.param or ''} {error.message}".lower()
+    if "json_schema" in said or "response format" in said:  # how some endpoints speak of it
+        said += " response_format"
     return next((name for name in sorted(sent, key=len, reverse=True) if name in said), None)

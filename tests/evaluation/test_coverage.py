@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from multiplex.evaluation.attribution import blind_attribution, homogeneity, hom
 from multiplex.evaluation.coverage import Calibration, Coverage, evenness, load_calibration, measure_coverage, net
 from multiplex.evaluation.entailment import CONTRADICTION, ENTAILMENT, NEUTRAL, Entailment
 from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.implied import Implied
 from multiplex.evaluation.likeness import Vectors, entailed
 from multiplex.evaluation.masking import Claim, claims, visible, without_cues
 from multiplex.evaluation.pds import entropy_percent
@@ -464,20 +466,33 @@ def test_only_the_nearest_candidates_are_read(embedder: Embedder) -> None:
         assert entailed([claim], [far, *near], vectors, Scripted(table)) == [covered]
 
 
+UNMISTAKABLE = {
+    "east_asian": "People bow when they meet and take off their shoes at the door.",
+    "latin_american": "The whole neighbourhood dances in the street during carnival.",
+    "islamic": "A guest is offered tea and breaks the fast at sunset in the holy month.",
+    "african": "The elders of the village break the kola nut before they speak.",
+}
+
+
 def test_blind_attribution_tells_what_is_unmistakable(embedder: Embedder) -> None:
-    texts = {
-        "east_asian": "People bow when they meet and take off their shoes at the door.",
-        "latin_american": "The whole neighbourhood dances in the street during carnival.",
-        "islamic": "A guest is offered tea and breaks the fast at sunset in the holy month.",
-        "african": "The elders of the village break the kola nut before they speak.",
-    }
+    texts = UNMISTAKABLE
     found = blind_attribution(texts, embedder=embedder)
     assert (found.right, found.n, found.chance) == (4, 4, 0.25)
     assert found.predicted == {name: name for name in texts}
     assert found.p == pytest.approx(0.25**4)
+    assert (found.relative_right, found.relative_predicted) == (4, found.predicted)
     swapped = {"african": texts["east_asian"], "east_asian": texts["african"]}
     lost = blind_attribution(swapped, among=list(texts), embedder=embedder)
     assert (lost.right, lost.n, lost.chance, lost.p) == (0, 2, 0.25, 1)
+
+
+def test_a_classifier_that_favours_one_perspective_still_tells_texts_apart(embedder: Embedder) -> None:
+    head = Implied.load().head
+    favour = np.array([20.0 * (label == "african") for label in head.labels])
+    biased = Implied(replace(head, bias=head.bias + favour))
+    found = blind_attribution(UNMISTAKABLE, embedder=embedder, implied=biased)
+    assert set(found.predicted.values()) == {"african"}
+    assert (found.right, found.relative_right) == (1, 4)
 
 
 def test_blind_attribution_does_not_read_names(embedder: Embedder) -> None:

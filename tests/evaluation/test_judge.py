@@ -14,7 +14,8 @@ import pytest
 from multiplex.content import prompt
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation.frame import CUES, KNOWN
-from multiplex.evaluation.judge import CHUNK_WORDS, Judge, JudgeReport, locate
+from multiplex.evaluation.judge import CHUNK_WORDS, Judge, JudgeReport
+from multiplex.evaluation.quotations import locate
 from multiplex.evaluation.references import count
 from multiplex.evaluation.sentences import Sentence, split
 from multiplex.llm.spec import ModelSpec, parse_spec
