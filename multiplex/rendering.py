@@ -168,7 +168,8 @@ def kept_notes(each: Measured) -> list[str]:
         if told is not None:
             lines.append(
                 f"With names masked, {what} told apart: {told.right} of {told.n} "
-                f"(chance {told.chance:.0%}, p = {told.p:.2g})."
+                f"(chance {told.chance:.0%}, p = {told.p:.2g}); {told.relative_right} with each perspective's mean "
+                f"score taken off (p = {told.relative_p:.2g})."
             )
     if further:
         lines.append(f"The syntheses without a voice took {further} further calls.")

@@ -72,7 +72,9 @@ def score(order: ScoreOrder) -> int:
                 aside.print(Text(f"{order.path}:{each.line}: {each.reason}; skipped", "yellow"), soft_wrap=True)
                 continue
             for group in {EVERY_TEXT, each.passage.group}:
-                _tally(tallies, group, order).add(each.measures)
+                if group not in tallies:
+                    tallies[group] = stack.enter_context(_tally(len(tallies), order))
+                tallies[group].add(each.measures)
             if page is not None:
                 page.add(each, scorer.entities)
             print(
@@ -82,8 +84,6 @@ def score(order: ScoreOrder) -> int:
             )
         bar.update(task, description="summing up")
         summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
-        for tally in tallies.values():
-            tally.close()
         made = {name: summary for name, summary in summaries.items() if summary is not None}
         bar.stop()
         sys.stdout.flush()
@@ -115,14 +115,13 @@ def _scorer(order: ScoreOrder) -> Scorer:
     return Scorer(evaluator, order.extractor, Judge(order.judge), judges_tone=order.tone == "judge")
 
 
-def _tally(tallies: dict[str, Tally], group: str, order: ScoreOrder) -> Tally:
-    if group not in tallies:
-        if len(tallies) > MOST_GROUPS:
-            raise UsageError(
-                f"--group-by {order.columns.group}: more than {MOST_GROUPS:,} values; choose a column with fewer"
-            )
-        tallies[group] = Tally(order.frame, order.cues)
-    return tallies[group]
+def _tally(groups: int, order: ScoreOrder) -> Tally:
+    """A further tally, where there are not too many."""
+    if groups > MOST_GROUPS:
+        raise UsageError(
+            f"--group-by {order.columns.group}: more than {MOST_GROUPS:,} values; choose a column with fewer"
+        )
+    return Tally(order.frame, order.cues)
 
 
 def _bar(console: Console) -> Progress:

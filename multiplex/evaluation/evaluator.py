@@ -12,9 +12,11 @@ from multiplex.errors import UsageError
 from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extractors import Local, in_order, unreferred
 from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.masking import PLACEHOLDER
 from multiplex.evaluation.measures import Measures, measures
 from multiplex.evaluation.references import Reference, Span, masked
 from multiplex.evaluation.sentences import Sentence, split
+from multiplex.evaluation.sentiment import spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,27 +90,22 @@ class Evaluator:
     def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
         """The local extractor's references, and the embeddings that finding the implied ones took."""
         local, _ = self._load()
-        found = []
-        silent: list[list[int]] = []
-        for each in batch:
-            written = local.written(each.sentences, each.passage.question)
-            silent.append(unreferred(each.sentences, written))
-            found.append(written)
+        written = [local.written(each.sentences, each.passage.question) for each in batch]
         if not self.reads_implied:
-            return [Extracted(each, written) for each, written in zip(batch, found, strict=True)]
+            return [Extracted(each, found) for each, found in zip(batch, written, strict=True)]
+        said = [nameless(each.sentences, found) for each, found in zip(batch, written, strict=True)]
+        silent = [unreferred(each.sentences, found) for each, found in zip(batch, written, strict=True)]
         every = self.reads_tone and self._sentiment_model is None  # the built-in tone reads every embedding too
-        places = [list(range(len(each.sentences))) if every else some for each, some in zip(batch, silent, strict=True)]
-        texts = [each.sentences[number].text for each, numbers in zip(batch, places, strict=True) for number in numbers]
+        places = [range(len(texts)) if every else some for texts, some in zip(said, silent, strict=True)]
         with self._turn:
-            rows = local.embedder.encode(texts)
+            rows = local.embedder.encode(
+                [texts[number] for texts, numbers in zip(said, places, strict=True) for number in numbers]
+            )
         result = []
-        start = 0
-        for each, written, some, numbers in zip(batch, found, silent, places, strict=True):
-            own = rows[start : start + len(numbers)]
-            start += len(numbers)
-            asked = own[some] if every else own
-            implied = local.implied(each.sentences, some, asked)
-            result.append(Extracted(each, in_order(*written, *implied), own if every else None))
+        for each, found, some, numbers in zip(batch, written, silent, places, strict=True):
+            own, rows = rows[: len(numbers)], rows[len(numbers) :]
+            implied = local.implied(each.sentences, some, own[some] if every else own)
+            result.append(Extracted(each, in_order(*found, *implied), own if every else None))
         return result
 
     def measured(self, batch: Sequence[Extracted], tones: Sequence[np.ndarray] | None = None) -> list[Measures]:
@@ -162,17 +159,33 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A text with its references; `embeddings`, shape (sentences, 384), where every sentence's were made."""
+    """A text with its references; `embeddings`, shape (sentences, 384), where every sentence's were made (nameless)."""
 
     text: Prepared
     references: tuple[Reference, ...]
     embeddings: np.ndarray | None = None
 
 
+def nameless(sentences: Sequence[Sentence], references: Sequence[Reference]) -> list[str]:
+    """The sentences as the tone is read from them: without handles and links, every name of a people or place masked.
+
+    A classifier of tone may have learnt to like or dislike a people's name; whose name stands in a sentence is no tone.
+    """
+    texts = [sentence.text for sentence in sentences]
+    for reference in sorted(references, key=lambda each: each.start, reverse=True):
+        if reference.cue in ("named", "place"):
+            offset = sentences[reference.sentence].start
+            start, end = reference.start - offset, reference.end - offset
+            text = texts[reference.sentence]
+            if text[start:end] == reference.text:  # not masked yet for another perspective
+                texts[reference.sentence] = text[:start] + PLACEHOLDER + text[end:]
+    return [spoken(text) for text in texts]
+
+
 def _tones(sentiment: Sentiment, batch: Sequence[Extracted]) -> list[np.ndarray]:
     import numpy as np
 
-    texts = [sentence.text for each in batch for sentence in each.text.sentences]
+    texts = [text for each in batch for text in nameless(each.text.sentences, each.references)]
     known = [each.embeddings for each in batch if each.embeddings is not None]
     scores = sentiment.score(texts, np.vstack(known) if len(known) == len(batch) and known else None)
     ends = np.cumsum([len(each.text.sentences) for each in batch])

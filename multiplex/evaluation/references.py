@@ -41,7 +41,10 @@ class Reference:
 
 
 def masked(text: str, scaffold: Sequence[Span]) -> str:
-    """The text with its scaffold spans blanked, line breaks kept, so that every place stays the same.
+    """The text with its scaffold spans blanked, so that every place stays the same.
+
+    A blanked span ends its block: where our code wrote the list mark or the heading, nothing else would keep the
+    sentences on both sides apart.
 
     Raises:
         UsageError: a span does not lie in the text.
@@ -50,8 +53,7 @@ def masked(text: str, scaffold: Sequence[Span]) -> str:
         if not 0 <= start <= end <= len(text):
             raise UsageError(f"scaffold span ({start}, {end}) does not lie in a text of {len(text)} characters")
     for start, end in scaffold:
-        blank = "".join(letter if letter in "\r\n" else " " for letter in text[start:end])
-        text = text[:start] + blank + text[end:]
+        text = text[:start] + ("\n\n" + " " * (end - start))[: end - start] + text[end:]
     return text
 
 

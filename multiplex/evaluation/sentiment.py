@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABELS = ("positive", "neutral", "negative")  # the columns of a score
-FEATURES = DIMENSIONS + 5
+FEATURES = 3 * DIMENSIONS + 5
 BATCH = 32
 WORD_PIECES = 512  # read of a sentence by a chosen classifier
 
@@ -28,11 +28,19 @@ _MEANINGS = {
 }
 
 
+_ADDRESS = re.compile(r"@\w+|https?://\S+")
+
+
+def spoken(sentence: str) -> str:
+    """A sentence without handles and links, which have no tone; the whole where nothing else is left."""
+    return " ".join(_ADDRESS.sub(" ", sentence).split()) or sentence
+
+
 class Sentiment:
     """Probabilities of positive, neutral and negative, sentence by sentence.
 
-    By default VADER's four scores and the MiniLM embedding go through a logistic head trained on human ratings
-    (`benchmarks/train_sentiment.py`). `model` is instead the folder, or the name on the Hugging Face hub, of a
+    By default VADER's four scores, the MiniLM embedding and their products go through a logistic head trained on human
+    ratings (`benchmarks/train_sentiment.py`). `model` is instead the folder, or the name on the Hugging Face hub, of a
     `transformers` text classifier; one that is not in the local cache is fetched, once. A classifier without a
     neutral class gives neutral 0. More positive is not better.
 
@@ -79,6 +87,16 @@ def vader_features(sentences: Sequence[str]) -> NDArray[np.float64]:
     return rows
 
 
+def features(embeddings: NDArray[np.floating], sentences: Sequence[str]) -> NDArray[np.float64]:
+    """What the trained head reads, shape (n, FEATURES): the embedding, VADER's scores, and the embedding times
+    compound and times its size, so that what a sentence is about can strengthen or turn what its words say."""
+    import numpy as np
+
+    vader = vader_features(sentences)
+    products = [embeddings * vader[:, column, None] for column in (-2, -1)]
+    return np.hstack([embeddings, vader, *products])
+
+
 class _Trained:
     """The head that ships in `eval/sentiment_head.json`."""
 
@@ -90,10 +108,8 @@ class _Trained:
             raise ContentError(path, f"must be {', '.join(LABELS)}", field="labels")
 
     def score(self, sentences: Sequence[str], embeddings: NDArray[np.floating] | None) -> NDArray[np.float64]:
-        import numpy as np
-
         rows = self._embedder.encode(sentences) if embeddings is None else embeddings
-        return self._head.probabilities(np.hstack([rows, vader_features(sentences)]))
+        return self._head.probabilities(features(rows, sentences))
 
 
 class _Chosen:

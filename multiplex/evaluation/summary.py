@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import BaseModel, ConfigDict
@@ -102,12 +103,15 @@ class Summary(BaseModel):
 
 
 class Tally:
-    """Takes in measures one by one and keeps a row of numbers for each on disk, so that memory does not grow."""
+    """Takes in measures one by one and keeps a row of numbers for each on disk, so that memory does not grow.
+
+    A context manager, which gives the disk space back.
+    """
 
     def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...]) -> None:
         self.frame, self.cues = frame, cues
         self._names = _columns(frame)
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
         self._waiting: list[list[float]] = []
         self._texts = 0
         self.counts = dict.fromkeys(frame, 0)
@@ -135,8 +139,12 @@ class Tally:
         if len(self._waiting) == WAITING:
             self._flush()
 
-    def close(self) -> None:
-        """Give the disk space back."""
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
     def summary(self) -> Summary | None:

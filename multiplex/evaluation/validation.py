@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError, UsageError
+from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extractors import Local
 from multiplex.evaluation.frame import HEADLINE_CUES, KNOWN
 from multiplex.evaluation.references import count, pairs
@@ -213,34 +214,40 @@ def _knows(term: str, perspective: str, local: Local) -> bool:
 def tone_gate() -> Validation:
     """How far a culture's name alone moves the tone: per name, the mean change over written sentences.
 
-    The change is that of positive minus negative probability against the mean over all names in the same sentence.
+    The change is that of a probability, against its mean over all names in the same sentence. As it is measured, and
+    of the classifier alone, from which the evaluator hides the names.
     """
+    from multiplex.evaluation.evaluator import Evaluator
     from multiplex.evaluation.sentiment import Sentiment
     from multiplex.llm.embeddings import Embedder
 
-    path = content_root() / "eval" / "validation" / "tone_frames.yaml"
-    frames = _section(path, "frames", list)
-    names = [ADJECTIVES[perspective] for perspective in KNOWN]
-    texts = [frame.replace("{culture}", name) for frame in frames for name in names]
-    scores = Sentiment(Embedder()).score(texts).reshape(len(frames), len(names), 3)
-    moved = np.abs(scores - scores.mean(axis=1, keepdims=True)).mean(axis=(0, 2))
-    what = "50 sentences with the culture's name swapped"
-    every = Figure(
-        what, "mean change of tone", float(moved.mean()), None, None, scores[..., 0].size, 0.02, at_most=True
-    )
-    lean = (scores[..., 0] - scores[..., 2]) - (scores[..., 0] - scores[..., 2]).mean(axis=1, keepdims=True)
-    return Validation(
-        [
-            every,
-            *(
-                Figure(
-                    f"{what}: {name}", "mean change of tone", float(moved[k]), None, None, len(frames), 0.02,
-                    at_most=True, note=f"positive minus negative {lean[:, k].mean():+.3f}",
-                )
-                for k, name in enumerate(names)
-            ),
-        ]
-    )  # fmt: skip
+    frames = _section(content_root() / "eval" / "validation" / "tone_frames.yaml", "frames", list)
+    texts = [frame.replace("{culture}", ADJECTIVES[name]) for frame in frames for name in KNOWN]
+    evaluator = Evaluator()
+    passages = [evaluator.prepared(Passage("", text, 1)) for text in texts]
+    read = [each.sentiment for each in evaluator.measured(evaluator.extracted(passages))]
+    tones = np.array([[one.positive, one.neutral, one.negative] for one in read if one is not None])
+    alone = Sentiment(Embedder()).score(texts)
+    what = f"{len(frames)} sentences with the culture's name swapped"
+    figures = []
+    for scores, how in ((tones, ""), (alone, "; the classifier alone")):
+        table = scores.reshape(len(frames), len(KNOWN), 3)
+        off = table - table.mean(axis=1, keepdims=True)
+        moved = np.abs(off).mean(axis=(0, 2))
+        target = None if how else 0.02
+        figures.append(_moved(what + how, float(moved.mean()), len(texts), target))
+        figures += [
+            _moved(
+                f"{what}{how}: {ADJECTIVES[name]}", float(moved[k]), len(frames), target,
+                note=f"positive minus negative {(off[:, k, 0] - off[:, k, 2]).mean():+.3f}",
+            )
+            for k, name in enumerate(KNOWN)
+        ]  # fmt: skip
+    return Validation(figures)
+
+
+def _moved(what: str, value: float, n: int, target: float | None, note: str = "") -> Figure:
+    return Figure(what, "mean change of tone", value, None, None, n, target, at_most=True, note=note)
 
 
 ADJECTIVES: Mapping[str, str] = {
@@ -336,10 +343,10 @@ def _tweeteval(rows: list[dict[str, Any]], _: Local) -> Validation:
 
 
 def _tones(texts: list[str]) -> NDArray[np.float64]:
-    from multiplex.evaluation.sentiment import Sentiment
+    from multiplex.evaluation.sentiment import Sentiment, spoken
     from multiplex.llm.embeddings import Embedder
 
-    return Sentiment(Embedder()).score(texts)
+    return Sentiment(Embedder()).score([spoken(text) for text in texts])
 
 
 def _macro_f1(votes: NDArray[np.float64], truth: NDArray[np.int64]) -> float:

@@ -1,0 +1,92 @@
+"""The evaluator as a whole, with the real embeddings and the heads that ship."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from multiplex.errors import UsageError
+from multiplex.evaluation import Evaluator
+from multiplex.evaluation.corpus import Passage, Skipped
+from multiplex.evaluation.evaluator import BATCH
+from multiplex.evaluation.extractors import Local
+from multiplex.evaluation.scorer import Scored, Scorer
+from multiplex.evaluation.validation import ADJECTIVES, validate, vote
+
+FRAMES = ("Many {} families lost their savings.", "{} elders were honoured at a joyful feast.", "{} schools opened.")
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Evaluator:
+    return Evaluator()
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_peoples_name_does_not_move_the_tone(evaluator: Evaluator, frame: str) -> None:
+    tones = [evaluator.measure(frame.format(name)).sentiment for name in ADJECTIVES.values()]
+    assert len({tone.model_dump_json() for tone in tones if tone}) == 1
+
+
+def test_many_texts_measure_as_one_by_one(evaluator: Evaluator) -> None:
+    texts = [f"Koreans greet elders first, {n} of them. The house was quiet." for n in range(BATCH + 3)]
+    scored = list(Scorer(evaluator).score(Passage(str(n), text, n) for n, text in enumerate(texts)))
+    assert [each.passage.id for each in scored if isinstance(each, Scored)] == [str(n) for n in range(len(texts))]
+    last, alone = scored[-1], evaluator.measure(texts[-1])
+    assert isinstance(last, Scored)
+    assert last.measures.references == alone.references
+    assert last.measures.sentiment is not None
+    assert alone.sentiment is not None
+    assert last.measures.sentiment.positive == pytest.approx(alone.sentiment.positive, abs=1e-4)
+
+
+def test_a_text_that_is_all_scaffold_is_skipped(evaluator: Evaluator) -> None:
+    rows = [Passage("a", "Headings", 1, scaffold=((0, 8),)), Passage("b", "Kin.", 2)]
+    first, second = Scorer(evaluator).score(rows)
+    assert isinstance(first, Skipped)
+    assert "no word outside its scaffold" in first.reason
+    assert isinstance(second, Scored)
+
+
+def test_a_judge_needs_a_model(evaluator: Evaluator) -> None:
+    with pytest.raises(UsageError, match="name one with --model"):
+        Scorer(evaluator, "both")
+
+
+def test_scaffold_keeps_sentences_apart(evaluator: Evaluator) -> None:
+    text = "- Western: that freedom counts for Kant\n- African: that ubuntu binds all"
+    spans = [(0, 11), (text.index("\n"), text.index("that ubuntu"))]
+    found = evaluator.measure(text, scaffold=spans).references
+    assert {(each.entity, each.sentence) for each in found if each.cue == "concept"} == {("kant", 0), ("ubuntu", 1)}
+
+
+def test_without_tone_no_sentence_is_asked_what_it_implies() -> None:
+    measures = Evaluator(sentiment=False).measure("The house was quiet.")
+    assert measures.sentiment is None
+    assert measures.implied is None
+    assert Evaluator(sentiment=False, cues=("implied",)).measure("The house was quiet.").implied is not None
+
+
+def test_validation_of_ones_own_labels(tmp_path: Path) -> None:
+    rows = [("Koreans greet elders first.", "east_asian"), ("The house was quiet.", None), ("Muslims pray.", "african")]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({"text": text, "perspective": label}) + "\n" for text, label in rows))
+    (made,) = validate(path)
+    assert made.figures[0].measure == "accuracy"
+    assert made.figures[0].value == pytest.approx(2 / 3)
+    assert made.confusions[0].recall() == {"east_asian": 1.0, "african": 0.0, "none": 1.0}
+    path.write_text('{"text": "x", "perspective": "martian"}\n')
+    with pytest.raises(UsageError, match=r"mine.jsonl:1: needs `text` and `perspective`"):
+        list(validate(path))
+    with pytest.raises(UsageError, match="holds none of"):
+        list(validate(tmp_path))
+    with pytest.raises(UsageError, match="no such file or folder"):
+        list(validate(tmp_path / "absent"))
+
+
+def test_a_tie_is_split_and_silence_is_none() -> None:
+    local = Local()
+    tied = vote("Koreans greet elders first. Kenyans greet elders first.", ("named",), local)
+    assert sorted(tied.tolist(), reverse=True)[:3] == [0.5, 0.5, 0.0]
+    assert vote("The house was quiet.", ("named",), local)[-1] == 1.0
