@@ -15,7 +15,7 @@ from multiplex.evaluation.extractors import Local
 from multiplex.evaluation.scorer import Scored, Scorer
 from multiplex.evaluation.validation import ADJECTIVES, validate, vote
 
-FRAMES = ("Many {} families lost their savings.", "{} elders were honoured at a joyful feast.", "{} schools opened.")
+FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
 
 
 @pytest.fixture(scope="module")
