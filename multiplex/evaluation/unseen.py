@@ -49,7 +49,7 @@ def left_out(culture: Path) -> Validation:
             _with_error(
                 proportion(
                     f"{what}; implied", "accuracy", shipped[which] == truth[which],
-                    note="the coefficients as shipped, trained on the developers' half",
+                    note="the coefficients as shipped, trained on texts of this set",
                 )
             ),
         ]  # fmt: skip

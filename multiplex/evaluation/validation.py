@@ -297,7 +297,7 @@ def _stories(rows: list[dict[str, Any]], local: Local) -> Validation:
             proportion(what, "share with a reference", spoke, target=0.55),
             proportion(
                 "stories, a generic prompt; named + concept + implied", "share left alone", silent, target=0.95,
-                note="the classifier of implied references was trained on the developers' half",
+                note="the classifier of implied references was trained on texts of this set",
             ),
         ]
     )  # fmt: skip
