@@ -18,7 +18,7 @@ from multiplex.evaluation import Entity
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.summary import Summary
 from multiplex.marking import STYLE, legend, marked
-from multiplex.scorecard import as_line, print_notes, print_summary
+from multiplex.scorecard import as_line, notes, print_summary
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -31,6 +31,7 @@ _HEAD = """<!doctype html>
 :root {{ color-scheme: light dark }}
 body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
 pre {{ overflow-x: auto; font-size: .85rem }}
+.notes {{ font-size: .85rem }}
 section {{ border-top: 1px solid #8888; margin-top: 1.5rem }}
 .figures {{ font-size: .85rem; overflow-wrap: anywhere }}
 {style}
@@ -85,6 +86,8 @@ class ScorePage:
                 out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend()))
                 for name, summary in summaries.items():
                     out.write(f"<pre>{escape(_plain(name, summary))}</pre>\n")
+                if summaries:
+                    out.write(f'<p class="notes">{escape(notes(next(iter(summaries.values()))))}</p>\n')
                 self._texts.seek(0)
                 shutil.copyfileobj(self._texts, out)
                 out.write("</body>\n</html>\n")
@@ -99,6 +102,5 @@ def _plain(name: str, summary: Summary) -> str:
     """The summary as the terminal shows it, without colours."""
     console = Console(file=io.StringIO(), width=120, color_system=None)
     print_summary(console, summary, name)
-    print_notes(console, summary)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
     return text

@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from multiplex.evaluation.agreement import Agreement
 from multiplex.evaluation.measures import Measures
@@ -80,7 +79,7 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         head.add_row(label, shown(estimate, scale, unit))
     for tone, estimate in (summary.sentiment or {}).items():
         head.add_row(f"tone: {tone}", shown(estimate, 1))
-    console.print(head)
+    console.print(head, "")
     console.print(_weightings(summary))
     if summary.stance:
         stance = Table(box=None, padding=(0, 1))
@@ -88,6 +87,7 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
             stance.add_column(name, justify="left" if name == "stance" else "right")
         for perspective, tones in summary.stance.items():
             stance.add_row(perspective, *(shown(tones[tone], 1) for tone in ("positive", "neutral", "negative")))
+        console.print("")
         console.print(stance)
 
 
@@ -134,12 +134,10 @@ def print_agreement(console: Console, agreement: Agreement) -> None:
     console.print(table)
 
 
-def print_notes(console: Console, summary: Summary) -> None:
+def notes(summary: Summary) -> str:
     """How to read the figures, and over what they are taken."""
     line = f"{READING} Frame: {', '.join(summary.frame)}; cues: {', '.join(summary.cues)}."
-    if summary.texts > 1:
-        line += " Brackets: 95% bootstrap intervals over texts."
-    console.print(Text(line, "dim"))
+    return line + (" Brackets: 95% bootstrap intervals over texts." if summary.texts > 1 else "")
 
 
 def as_summary(

@@ -21,7 +21,7 @@ from multiplex.evaluation.scorer import Scorer
 from multiplex.evaluation.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
 from multiplex.score_page import ScorePage
-from multiplex.scorecard import as_line, as_object, as_summary, print_agreement, print_notes, print_summary
+from multiplex.scorecard import as_line, as_object, as_summary, notes, print_agreement, print_summary
 
 MOST_GROUPS = 1000
 EVERY_TEXT = ""  # the tally over all groups
@@ -141,7 +141,7 @@ def _print(out: Console, made: dict[str, Summary], scorer: Scorer) -> None:
         out.print()
         print_agreement(out, agreement)
     if made:
-        print_notes(out, made[EVERY_TEXT])
+        out.print(Text(notes(made[EVERY_TEXT]), "dim"))
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
