@@ -161,3 +161,13 @@ def test_a_text_that_the_judge_fails_on_is_named_and_the_others_are_kept(rows: P
 def test_a_judge_that_refuses_everything_ends_the_run(rows: Path, backend: Backend) -> None:
     backend.script = lambda *_: Say(status=401, error={"message": "no", "type": "x"})
     assert run("score", str(rows), "--extractor", "judge", *at(backend)).returncode == 3
+
+
+def test_the_judge_reads_the_tone(rows: Path, backend: Backend) -> None:
+    tone = {"positive": 1, "neutral": 1, "negative": 2}
+    backend.script = lambda *_: Say(json.dumps({"tones": [{"sentence": n} | tone for n in (1, 2)]}))
+    done = run("score", str(rows), "--sentiment", "judge", *at(backend), "--json")
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert json.loads(line)["sentiment"] == {"positive": 0.25, "neutral": 0.25, "negative": 0.5}
+        assert json.loads(line)["sentiment_label"] == "negative"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.heads import load_head
-from multiplex.llm.embeddings import DIMENSIONS, Embedder, quiet_transformers
+from multiplex.llm.classifier import Classifier, meaning
+from multiplex.llm.embeddings import DIMENSIONS, Embedder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 LABELS = ("positive", "neutral", "negative")  # the columns of a score
 FEATURES = 3 * DIMENSIONS + 5
-BATCH = 32
-WORD_PIECES = 512  # read of a sentence by a chosen classifier
 
 # What the labels of published classifiers mean; a label not named here stops the run rather than being guessed.
 _MEANINGS = {
@@ -116,60 +115,23 @@ class _Chosen:
     """A `transformers` text classifier, loaded at once so that a wrong name costs nothing else."""
 
     def __init__(self, name: str) -> None:
-        try:
-            self._tokenizer, self._model = _load(name)
-        except Exception as error:  # whatever the library raises for a missing, broken or unreachable model
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        self._model = Classifier(name, "sentiment model", "transformers text-classification model")
+        meanings = [meaning(label, _MEANINGS) for label in self._model.labels]
+        if None in meanings:
             raise UsageError(
-                f"sentiment model {name!r} cannot be loaded ({reason}); give the folder or the hub name of a "
-                "transformers text-classification model"
-            ) from error
-        self._columns = _columns(name, self._model.config.id2label)
+                f"sentiment model {name!r} calls its classes {', '.join(self._model.labels)}; name them "
+                "positive, neutral and negative under id2label in its config.json"
+            )
+        if not {"positive", "negative"} <= set(meanings):
+            raise UsageError(
+                f"sentiment model {name!r} has no class for positive or none for negative; "
+                "give a model that tells the two apart"
+            )
+        self._columns = [LABELS.index(name) for name in meanings if name]
 
     def score(self, sentences: Sequence[str], _: NDArray[np.floating] | None) -> NDArray[np.float64]:
         import numpy as np
-        import torch
 
-        length = min(WORD_PIECES, self._tokenizer.model_max_length)
         scores = np.zeros((len(sentences), len(LABELS)))
-        for start in range(0, len(sentences), BATCH):
-            batch = list(sentences[start : start + BATCH])
-            inputs = self._tokenizer(batch, padding=True, truncation=True, max_length=length, return_tensors="pt")
-            with torch.no_grad():
-                shares = torch.softmax(self._model(**inputs).logits.double(), dim=-1).numpy()
-            np.add.at(scores[start : start + BATCH].T, self._columns, shares.T)
+        np.add.at(scores.T, self._columns, self._model.probabilities(sentences).T)
         return scores
-
-
-def _load(name: str) -> tuple[Any, Any]:
-    with quiet_transformers():
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        def load(local: bool) -> tuple[Any, Any]:
-            model = AutoModelForSequenceClassification.from_pretrained(name, local_files_only=local)
-            return AutoTokenizer.from_pretrained(name, local_files_only=local), model.eval()
-
-        try:
-            return load(local=True)
-        except OSError:
-            return load(local=False)
-
-
-def _columns(name: str, labels: dict[int, str]) -> list[int]:
-    """For each output of the classifier, the column of LABELS that it adds to."""
-    columns = []
-    for index in sorted(labels):
-        words = re.sub(r"[\s_-]+", " ", str(labels[index])).strip().lower()
-        column = next((k for k, label in enumerate(LABELS) if words in _MEANINGS[label]), None)
-        if column is None:
-            raise UsageError(
-                f"sentiment model {name!r} calls its classes {', '.join(map(str, labels.values()))}; name them "
-                "positive, neutral and negative under id2label in its config.json"
-            )
-        columns.append(column)
-    if not {LABELS.index("positive"), LABELS.index("negative")} <= set(columns):
-        raise UsageError(
-            f"sentiment model {name!r} has no class for positive or none for negative; "
-            "give a model that tells the two apart"
-        )
-    return columns
