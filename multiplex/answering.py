@@ -16,7 +16,7 @@ from multiplex.council.grammar import without_opener
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import FRAME, Evaluator, Kept, Measures
+from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
 from multiplex.llm.chat import Model, as_chat
 
 if TYPE_CHECKING:
@@ -167,11 +167,13 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
             noted = answer.model_copy(update={"notes": (*answer.notes, note)})
             answers[strategy] = each.model_copy(update={"answer": noted})
         else:
-            answers[strategy] = each.model_copy(update={"measures": measures, "kept": _kept(each, nli)})
+            answers[strategy] = each.model_copy(
+                update={"measures": measures, "kept": _kept(each, nli, evaluator.local.gazetteer)}
+            )
     return result.model_copy(update={"answers": answers})
 
 
-def _kept(each: Measured, nli: Entailment | None) -> Kept | None:
+def _kept(each: Measured, nli: Entailment | None, gazetteer: Gazetteer) -> Kept | None:
     """What the synthesis kept of its voices; None where fewer than two spoke."""
     from multiplex.evaluation.kept import kept
     from multiplex.evaluation.masking import visible
@@ -188,6 +190,7 @@ def _kept(each: Measured, nli: Entailment | None) -> Kept | None:
         nulls={name: visible(made.text, made.scaffold) for name, made in each.nulls.items()},
         first_round=first if any(voice.round > 1 for voice in answer.rounds) else None,
         nli=nli,
+        gazetteer=gazetteer,
     )
 
 

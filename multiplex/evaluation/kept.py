@@ -15,7 +15,9 @@ from multiplex.evaluation.attribution import (
 )
 from multiplex.evaluation.coverage import Coverage, measure_coverage
 from multiplex.evaluation.entailment import Entailment
+from multiplex.evaluation.gazetteer import Gazetteer
 from multiplex.evaluation.implied import Implied
+from multiplex.evaluation.masking import shipped_gazetteer
 from multiplex.evaluation.references import Span
 
 
@@ -47,23 +49,25 @@ def kept(
     nulls: Mapping[str, str] | None = None,
     first_round: Mapping[str, str] | None = None,
     nli: Entailment | None = None,
+    gazetteer: Gazetteer | None = None,
 ) -> Kept:
     """Everything that is measured between voices, at least two, and the synthesis made of them.
 
     `nulls` are syntheses made without one voice, by that voice's perspective; `first_round` is what the voices said
-    first, where they spoke again.
+    first, where they spoke again. `gazetteer` holds the forms that are masked; by default the one that ships.
 
     Raises:
         UsageError: as `measure_coverage`.
         ContentError: a calibration, gazetteer or head is missing or wrong.
     """
     known = set(Implied.load().head.labels)
+    gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
     told = len(voices) > 1 and set(voices) <= known
-    parts = parts_of_synthesis(voices, synthesis, scaffold=scaffold) if told else {}
+    parts = parts_of_synthesis(voices, synthesis, scaffold=scaffold, gazetteer=gazetteer) if told else {}
     return Kept(
-        coverage=measure_coverage(voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli),
-        voices_told=blind_attribution(voices) if told else None,
-        parts_told=blind_attribution(parts, among=tuple(voices)) if parts else None,
-        homogeneity=homogeneity(voices),
-        homogenisation=homogenisation(first_round, voices) if first_round else None,
+        coverage=measure_coverage(voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli, gazetteer=gazetteer),
+        voices_told=blind_attribution(voices, gazetteer=gazetteer) if told else None,
+        parts_told=blind_attribution(parts, among=tuple(voices), gazetteer=gazetteer) if parts else None,
+        homogeneity=homogeneity(voices, gazetteer=gazetteer),
+        homogenisation=homogenisation(first_round, voices, gazetteer=gazetteer) if first_round else None,
     )

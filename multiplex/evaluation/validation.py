@@ -16,13 +16,13 @@ from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extractors import Local
 from multiplex.evaluation.frame import HEADLINE_CUES, KNOWN
+from multiplex.evaluation.implied import NONE
 from multiplex.evaluation.references import count, pairs
 from multiplex.evaluation.sentences import split
+from multiplex.evaluation.training import LABELS
 
-NONE = "none"
 WRITTEN = ("place", "named", "concept")
 SEED, RESAMPLES = 7, 1000
-LABELS = (*KNOWN[:9], NONE)
 
 
 @dataclass(frozen=True)
