@@ -1,0 +1,1 @@
+"""Many questions under many strategies: runs that can be killed and continued, their measures and their report."""
