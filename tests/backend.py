@@ -88,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
             error = say.error if isinstance(say.error, str) else json.dumps({"error": say.error})
             self._send(say.status, "application/json", error.encode(), say.headers)
             return
+        if not body.get("stream"):
+            self._whole(body, say)
+            return
         pieces = [word + " " for word in say.text.split(" ")] if say.text else []
         if pieces:
             pieces[-1] = pieces[-1][:-1]
@@ -111,6 +114,29 @@ class _Handler(BaseHTTPRequestHandler):
             self._event({**_chunk(body, {}), "choices": [], "usage": usage})
         self._raw(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
+
+    def _whole(self, body: Body, say: Say) -> None:
+        """The reply in one piece; one that breaks off or fails in the middle does so before its end."""
+        if say.broken_event:
+            data = json.dumps({"error": {"message": "the backend died", "type": "server_error"}}).encode()
+        else:
+            choice = {"index": 0, "message": {"role": "assistant", "content": say.text}, "finish_reason": say.finish}
+            made = len(say.text.split(" ")) if say.text else 0
+            usage = {"prompt_tokens": len(asked(body).split()), "completion_tokens": made}
+            usage["total_tokens"] = sum(usage.values())
+            reply = {"id": "c", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+            data = json.dumps({**reply, **({"usage": usage} if say.usage else {})}).encode()
+        if say.cut_after is not None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.close()
+            return
+        self._send(200, "application/json", data, say.headers)
 
     def _event(self, event: Body) -> None:
         self._raw(b"data: " + json.dumps(event).encode() + b"\n\n")

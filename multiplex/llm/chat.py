@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from multiplex.content import sha256
 from multiplex.errors import CallError
-from multiplex.llm.failures import Failure, explain, is_broken_connection, refused_parameter
+from multiplex.llm.failures import Failure, explain, refused_parameter
+from multiplex.llm.ledger import Ledger
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec, api_key, resolve_model
-from multiplex.llm.thinking import ThinkingFilter, without_thinking
+from multiplex.llm.thinking import without_thinking
 from multiplex.llm.usage import Usage
+from multiplex.llm.wire import OnDelta, Said, streamed, unstreamed
 from multiplex.settings import load_settings
 
 if TYPE_CHECKING:
-    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.messages import BaseMessage
     from langchain_openai import ChatOpenAI
     from tenacity import RetryCallState
-
-OnDelta = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Reply:
     usage: Usage
     seconds: float
     cut: bool = False
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,25 @@ class Chat:
     """A chat model that is asked through `complete`.
 
     Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
-    gives the current loop's connections back.
+    gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
+    has its own, fixed at the spec's limit. Where it does not stream, `on_delta` hears a reply in one piece, LangChain's
+    callbacks hear nothing, and a call costs a tenth of the processor's time: for many calls that nobody watches.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, *, limiter: Limiter | None = None, streams: bool = True) -> None:
         self.spec = spec
+        self._limiter, self._streams = limiter, streams
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+        self._ledger: Ledger | None = None
+
+    def recorded(self, ledger: Ledger) -> Chat:
+        """The same model over the same connections, each of whose replies stands in `ledger` before it is used.
+
+        A reply that stands there already is given without a call.
+        """
+        chat = Chat(self.spec, limiter=self._limiter, streams=self._streams)
+        chat._lines, chat._ledger = self._lines, ledger
+        return chat
 
     async def complete(
         self,
@@ -98,17 +114,47 @@ class Chat:
             UsageError: the key's environment variable is not set.
             WeightsError: the embedded model cannot be had.
         """
+        call = call or Call()
+        ledger = self._ledger
+        if ledger is None:
+            return await self._retried(messages, call, on_delta, on_retry)
+        key = request_key(self.spec, messages, call)
+        if (kept := await ledger.begin(key)) is not None:
+            if on_delta is not None:
+                on_delta(kept.text)
+            return kept
+        started, failed = perf_counter(), 0
+
+        def count(error: CallError) -> None:
+            nonlocal failed
+            failed += 1
+            if on_retry is not None:
+                on_retry(error)
+
+        try:
+            reply = await self._retried(messages, call, on_delta, count, key)
+        except CallError as error:
+            await ledger.fail(key, error, perf_counter() - started, failed + 1)
+            raise
+        await ledger.keep(key, reply)
+        return reply
+
+    async def _retried(
+        self,
+        messages: Sequence[BaseMessage],
+        call: Call,
+        on_delta: OnDelta | None,
+        on_retry: Callable[[CallError], None] | None,
+        key: str = "",
+    ) -> Reply:
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-        call = call or Call()
         line = await self._line()
         started = perf_counter()
         backoff = wait_random_exponential(multiplier=0.5, max=8)
 
         def wait(state: RetryCallState) -> float:
             failure = _failure(state)
-            if failure.wait is not None:
-                line.limiter.hold(failure.wait)
             if on_retry is not None:
                 on_retry(failure.error)
             return max(failure.wait or 0.0, backoff(state))
@@ -124,11 +170,19 @@ class Chat:
                 retry=retry_if_exception_type(_AttemptError), wait=wait, stop=stop, reraise=True
             ):
                 with attempt:
-                    text, usage, cut = await self._attempt(line, messages, call, on_delta)
-                    return Reply(text, usage, perf_counter() - started, cut)
+                    text, usage, cut = await self._attempt(line, messages, call, on_delta, key)
+                    return Reply(text, usage, perf_counter() - started, cut, attempt.retry_state.attempt_number)
         except _AttemptError as last:
             raise last.failure.error from last.__cause__
         raise AssertionError("tenacity returns or raises")
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The limiter that was given, or that of the running event loop; None before the first call."""
+        if self._limiter is not None:
+            return self._limiter
+        line = self._lines.get(asyncio.get_running_loop())
+        return line.limiter if line is not None else None
 
     async def aclose(self) -> None:
         """Close the current event loop's connections; a later call opens new ones."""
@@ -137,73 +191,56 @@ class Chat:
             await line.client.root_async_client.close()
 
     async def _attempt(
-        self, line: _Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None
+        self, line: _Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
     ) -> tuple[str, Usage, bool]:
         while True:
-            parameters = self._parameters(line, call)
+            parameters, place = self._parameters(line, call), line.limiter.place()
             try:
-                async with line.limiter, asyncio.timeout(self.spec.timeout):
-                    chunk = await self._stream(line, messages, call, parameters, on_delta)
-                return self._read(chunk)
+                async with place:
+                    if self._ledger is not None:
+                        await self._ledger.admit(key)
+                    async with asyncio.timeout(self.spec.timeout):
+                        said = await self._asked(line, messages, call, parameters, on_delta)
+                return self._read(said)
             except CallError as error:
                 # an empty reply: the model may do better once; cut off while thinking: it would not
-                raise _AttemptError(Failure(error, {"cut_off": 1, "empty": 2}.get(error.kind))) from error
+                failure = Failure(error, {"cut_off": 1, "empty": 2}.get(error.kind))
+                place.failed(failure)
+                raise _AttemptError(failure) from error
             except Exception as error:
                 refused = refused_parameter(error, set(parameters))
                 if refused is None:
-                    raise _AttemptError(explain(error, self.spec, line.secret)) from error
+                    failure = explain(error, self.spec, line.secret)
+                    place.failed(failure)
+                    raise _AttemptError(failure) from error
                 line.refused.add(refused)
 
-    async def _stream(
+    async def _asked(
         self,
         line: _Line,
         messages: Sequence[BaseMessage],
         call: Call,
         parameters: Mapping[str, Any],
         on_delta: OnDelta | None,
-    ) -> AIMessageChunk:
-        visible = ThinkingFilter()
-        whole: AIMessageChunk | None = None
-        options = dict(parameters)
-        usage = options.pop("stream_options", None) is not None
-        known = {name: options.pop(name) for name in ("temperature", "seed", "top_p") if name in options}
-        pieces = line.client.astream(
-            list(messages), config={"tags": list(call.tags)}, stream_usage=usage, extra_body=options or None, **known
-        )
-        try:
-            async for chunk in pieces:
-                whole = chunk if whole is None else whole + chunk
-                if on_delta is not None and (shown := visible.feed(str(chunk.text))):
-                    on_delta(shown)
-        except Exception as error:
-            if whole is not None and is_broken_connection(error):
-                raise CallError("server", f"{self._at}: the connection broke in the middle of the answer") from error
-            raise
-        if on_delta is not None and (shown := visible.feed("", last=True)):
+    ) -> Said:
+        if self._streams:
+            return await streamed(line.client, messages, parameters, call.tags, on_delta, self._at)
+        said = await unstreamed(line.client, messages, parameters, self._at, line.secret)
+        if on_delta is not None and (shown := without_thinking(said.text)):
             on_delta(shown)
-        if whole is None:
-            raise ValueError("the stream held nothing")
-        return whole
+        return said
 
-    def _read(self, chunk: AIMessageChunk) -> tuple[str, Usage, bool]:
-        spent = chunk.usage_metadata
-        usage = Usage(
-            calls=1,
-            input_tokens=spent["input_tokens"] if spent else None,
-            output_tokens=spent["output_tokens"] if spent else None,
-        )
-        text = without_thinking(str(chunk.text))
-        finish = chunk.response_metadata.get("finish_reason")
-        at = self._at
-        if not text and finish == "length":
+    def _read(self, said: Said) -> tuple[str, Usage, bool]:
+        text, at = without_thinking(said.text), self._at
+        if not text and said.finish == "length":
             raise CallError(
                 "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"
             )
-        if finish is None:
+        if said.finish is None:
             raise CallError("server", f"{at}: the stream ended in the middle of the answer")
         if not text:
             raise CallError("empty", f"{at}: the reply is empty")
-        return text, usage, finish == "length"
+        return text, said.usage, said.finish == "length"
 
     @property
     def _at(self) -> str:
@@ -229,7 +266,7 @@ class Chat:
         if loop not in self._lines:
             base_url, secret = await self._endpoint()
             if loop not in self._lines:  # another call may have come first while the server started
-                self._lines[loop] = _open(self.spec, base_url, secret)
+                self._lines[loop] = _open(self.spec, base_url, secret, self._limiter)
         return self._lines[loop]
 
     async def _endpoint(self) -> tuple[str | None, str]:
@@ -258,6 +295,21 @@ def as_chat(model: Model) -> Chat:
     return Chat(model if isinstance(model, ModelSpec) else resolve_model(load_settings(), model))
 
 
+def request_key(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> str:
+    """Hex SHA-256 of what decides a reply: the model, the messages and the parameters, as they are wanted."""
+    wanted = {
+        "model": spec.model,
+        "place": spec.place,
+        "messages": [(message.type, str(message.text)) for message in messages],
+        "max_tokens": call.max_tokens,
+        "seed": call.seed,
+        "grammar": call.grammar if spec.local else None,
+        "response_format": call.response_format,
+        "temperature": spec.temperature if call.temperature is None else call.temperature,
+    }
+    return sha256(json.dumps(wanted, sort_keys=True))
+
+
 def _failure(state: RetryCallState) -> Failure:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, _AttemptError):
@@ -265,7 +317,7 @@ def _failure(state: RetryCallState) -> Failure:
     return error.failure
 
 
-def _open(spec: ModelSpec, base_url: str | None, secret: str) -> _Line:
+def _open(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> _Line:
     from langchain_openai import ChatOpenAI
     from openai import DefaultAsyncHttpxClient
     from pydantic import SecretStr
@@ -279,4 +331,4 @@ def _open(spec: ModelSpec, base_url: str | None, secret: str) -> _Line:
         stream_chunk_timeout=None,
         http_async_client=DefaultAsyncHttpxClient(timeout=spec.timeout),
     )
-    return _Line(client, Limiter(spec.limit), secret)
+    return _Line(client, limiter or Limiter(spec.limit, name=spec.name), secret)

@@ -13,11 +13,14 @@ class Ledger(Protocol):
     """Keeps the replies of one piece of work, each under the hash of its request."""
 
     async def begin(self, key: str) -> Reply | None:
-        """The reply that stands under this key; None where the call may now be made.
+        """The reply that stands under this key; None where there is none yet.
 
         Raises:
-            MultiplexError: no further call may be made.
+            MultiplexError: nothing can be written down any more, so that a call would be lost.
         """
+
+    async def admit(self, key: str) -> None:
+        """Return when a request may be sent: asked before each attempt, once the endpoint has room for it."""
 
     async def keep(self, key: str, reply: Reply) -> None:
         """Write a reply down; it is on disk when this returns.
