@@ -129,6 +129,10 @@ class Persona(_Part):
             does_not_speak_for="; ".join(self.does_not_speak_for),
         )
 
+    def turn_prompt(self, *, brief: bool) -> str:
+        """The template of what this persona is asked in the first round."""
+        return "voice_brief" if brief else "voice"
+
 
 @dataclass(frozen=True)
 class Council:

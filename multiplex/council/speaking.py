@@ -78,9 +78,10 @@ def voice_messages(persona: Persona, chat: Chat, turn: Turn) -> list[BaseMessage
     from langchain_core.messages import HumanMessage, SystemMessage
 
     heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{as_data(text)}" for i, text in enumerate(turn["heard"]))
-    name = ("voice_brief" if chat.spec.brief else "voice") if not heard else "voice_again"
+    name = persona.turn_prompt(brief=chat.spec.brief) if not heard else "voice_again"
     values = {"question": as_data(turn["question"]), "task": turn["task"]} | ({"heard": heard} if heard else {})
-    return [SystemMessage(persona.system_prompt(brief=chat.spec.brief)), HumanMessage(prompt(name, **values))]
+    system = persona.system_prompt(brief=chat.spec.brief)
+    return [*([SystemMessage(system)] if system else []), HumanMessage(prompt(name, **values))]
 
 
 def heard_by(persona: Persona, voices: list[Voice], seed: int) -> list[str]:

@@ -34,7 +34,7 @@ async def uniplex(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
     Raises:
         CallError: the call failed for good.
     """
-    return await _one_call("uniplex", question, "", chat, seed, emit)
+    return await one_call("uniplex", question, "", chat, seed, emit)
 
 
 async def contextual(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
@@ -43,7 +43,7 @@ async def contextual(question: str, chat: Chat, seed: int, emit: Emit) -> Answer
     Raises:
         CallError: the call failed for good.
     """
-    return await _one_call("contextual", question, prompt("contextual"), chat, seed, emit)
+    return await one_call("contextual", question, prompt("contextual"), chat, seed, emit)
 
 
 async def multiplex(
@@ -86,7 +86,9 @@ async def multiplex(
         strategy="multiplex",
         text=synthesis.text,
         model=chat.spec.name,
-        prompt="\n\n".join(persona.system_prompt(brief=chat.spec.brief) for persona in council.personas),
+        prompt="\n\n".join(
+            [*(persona.system_prompt(brief=chat.spec.brief) for persona in council.personas), *planning.tasks.values()]
+        ),
         voices=tuple(voices),
         rounds=tuple(state["voices"]),
         lost=tuple(voice.perspective for voice in voices if voice.error is not None),
@@ -130,12 +132,19 @@ def _voice_notes(voices: list[Any]) -> list[str]:
     ]
 
 
-async def _one_call(strategy: str, question: str, system: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+async def one_call(
+    strategy: str, question: str, system: str, chat: Chat, seed: int, emit: Emit, *, max_tokens: int | None = None
+) -> Answer:
+    """The answer of a single call; `max_tokens` replaces the limit of the model's spec.
+
+    Raises:
+        CallError: the call failed for good.
+    """
     from langchain_core.messages import HumanMessage, SystemMessage
 
     messages = [*([SystemMessage(system)] if system else []), HumanMessage(question)]
     call = Call(
-        max_tokens=chat.spec.answer_tokens,
+        max_tokens=max_tokens or chat.spec.answer_tokens,
         seed=call_seed(seed, strategy),
         slot=PLAIN_SLOT,
         tags=(f"multiplex:{strategy}",),

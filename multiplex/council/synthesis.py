@@ -182,9 +182,10 @@ def _write_voices(draft: Draft, question: str, spoken: Sequence[Voice], personas
         draft.write("\n\n## Where to read about these ideas\n", scaffold=True)
     for voice, idea in named:
         draft.write(f"\n- **{voice.title}:** {idea.name}: *{idea.source}*", scaffold=True)
-    draft.write("\n\n## Who disagrees inside each tradition\n", scaffold=True)
-    for voice in spoken:
-        persona = personas[voice.persona]
+    divided = [(voice, personas[voice.persona]) for voice in spoken if personas[voice.persona].schools]
+    if divided:
+        draft.write("\n\n## Who disagrees inside each tradition\n", scaffold=True)
+    for voice, persona in divided:
         school = nearest_schools(question, persona)
         draft.write(
             f"\n- **{voice.title}:** {' and '.join(school.between)}. {school.over} *({school.source})*", scaffold=True

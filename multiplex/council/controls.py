@@ -1,0 +1,137 @@
+"""The controls of a benchmark: what the council's parts do alone, so that its answer can be told from their effect.
+
+`checklist` is told to mention every perspective, `solo_council` plays all personas in one call, `uniplex_long` is as
+long as the multiplex answer; `echo_council` is an ensemble of one persona, `blank_council` one of none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+from typing import Any
+
+from multiplex.content import as_data, prompt
+from multiplex.council.answer import Answer
+from multiplex.council.events import Emit
+from multiplex.council.nearness import nearest_ideas
+from multiplex.council.personas import Council, Persona
+from multiplex.council.strategies import multiplex, one_call
+from multiplex.llm.chat import Chat
+
+ECHOED = (
+    "western"  # the perspective a plain answer stands nearest to; another council's first persona where it lacks it
+)
+SOLO_TOKENS = 900  # for a small model: what its context holds beside the prompt
+TOKENS_A_WORD = 1.8  # generous for English; a reply that reaches the limit is cut to full sentences
+
+
+async def checklist(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, words: int) -> Answer:
+    """One call, told to mention every perspective of the council in about this many words.
+
+    Raises:
+        CallError: the call failed for good.
+    """
+    titles = ", ".join(persona.title for persona in council.personas)
+    system = prompt("checklist", perspectives=titles, words=str(words))
+    return await one_call("checklist", question, system, chat, seed, emit, max_tokens=_tokens(words, chat))
+
+
+async def uniplex_long(question: str, chat: Chat, seed: int, emit: Emit, *, words: int) -> Answer:
+    """The question alone, with the length that is wanted.
+
+    Raises:
+        CallError: the call failed for good.
+    """
+    asked = prompt("uniplex_long", question=question, words=str(words))
+    return await one_call("uniplex-long", asked, "", chat, seed, emit, max_tokens=_tokens(words, chat))
+
+
+async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+    """One call that plays every persona and writes the synthesis; a small model is given two ideas of each.
+
+    Raises:
+        CallError: the call failed for good.
+    """
+    if chat.spec.brief:
+        nearest = await asyncio.to_thread(nearest_ideas, question, council)
+        lines = [
+            f"- {persona.title}: "
+            + "; ".join(f"{idea.name}, from {idea.source.author}: {idea.says}" for idea in nearest[persona.perspective])
+            for persona in council.personas
+        ]
+        system = prompt("solo_council_brief", personas="\n".join(lines))
+        return await one_call("solo-council", question, system, chat, seed, emit, max_tokens=SOLO_TOKENS)
+    parts = [f"## {persona.title}\n\n{persona.system_prompt(brief=False)}" for persona in council.personas]
+    system = prompt("solo_council", personas="\n\n".join(parts))
+    return await one_call("solo-council", f"<question>\n{as_data(question)}\n</question>", system, chat, seed, emit)
+
+
+async def echo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+    """One persona as often as the council has voices, through the same synthesizer: what an ensemble alone does.
+
+    Raises:
+        ModelError: no call could be made.
+        VoicesLostError: too few voices spoke.
+    """
+    answer = await multiplex(question, chat, seed, emit, council=echo(council))
+    return answer.model_copy(update={"strategy": "echo-council"})
+
+
+async def blank_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+    """As many voices as the council has, without a persona, through the same synthesizer: what compute alone does.
+
+    Raises:
+        ModelError: no call could be made.
+        VoicesLostError: too few voices spoke.
+    """
+    answer = await multiplex(question, chat, seed, emit, council=blank(council))
+    return answer.model_copy(update={"strategy": "blank-council"})
+
+
+def echo(council: Council) -> Council:
+    """The council with one persona in every place: the Western one, or its first where it has none."""
+    chosen = next((persona for persona in council.personas if persona.perspective == ECHOED), council.personas[0])
+    return Council(
+        tuple(
+            chosen.model_copy(
+                update={
+                    "name": f"{chosen.name}_{i}",
+                    "perspective": f"{chosen.perspective}_{i}",
+                    "title": f"{chosen.title} {i}",
+                }
+            )
+            for i in range(1, len(council.personas) + 1)
+        )
+    )
+
+
+class Blank(Persona):
+    """A voice without a persona: nothing is said to it but the question and the length."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Of no content."""
+        return ""
+
+    def system_prompt(self, *, brief: bool) -> str:  # noqa: ARG002  # as its base has it
+        """Nothing."""
+        return ""
+
+    def turn_prompt(self, *, brief: bool) -> str:
+        """The template of the question, which speaks of no tradition."""
+        return "voice_blank_brief" if brief else "voice_blank"
+
+
+def blank(council: Council) -> Council:
+    """As many voices without a persona as the council has."""
+    return Council(tuple(_blank(i) for i in range(1, len(council.personas) + 1)))
+
+
+def _blank(i: int) -> Blank:
+    nothing: dict[str, Any] = dict.fromkeys(Blank.model_fields, ())
+    return Blank.model_construct(**nothing | {"name": f"voice_{i}", "perspective": f"voice_{i}", "title": f"Voice {i}"})
+
+
+def _tokens(words: int, chat: Chat) -> int | None:
+    """Most tokens of a reply of so many words; None for a model that is not limited."""
+    return None if chat.spec.answer_tokens is None else int(words * TOKENS_A_WORD)
