@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from multiplex.bench.commands import bench
+
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
 
@@ -27,6 +29,7 @@ models_app = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, help="The models: which would be used, and the embedded one."
 )
 app.add_typer(models_app, name="models")
+app.add_typer(bench, name="bench")
 
 ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
 BaseUrlFlag = Annotated[
