@@ -196,7 +196,8 @@ def _text(claim: Claim, tested: Sequence[Contrast], models: int) -> str:
             f"{_told(least)}; {sure}."
         )
     if missing:
-        sentences.append(f"It was not tested against {', '.join(missing)}, so the claim stays open.")
+        left = ", so the claim stays open" if claim.holds is None else ""
+        sentences.append(f"It was not tested against {', '.join(missing)}{left}.")
     if claim.flipping:
         sentences.append(f"Without the domain {' or '.join(claim.flipping)} a comparison comes out otherwise.")
     return " ".join(sentences)

@@ -78,12 +78,13 @@ def compared(claim: Claim, analysis: Analysis) -> str:
 
 def limits(analysis: Analysis) -> list[str]:
     """What the figures do not mean, in plain words, the gravest first."""
+    questions = max((each.questions for each in analysis.contrasts if each.primary), default=analysis.questions)
     lines = [
         "The figure counts how evenly an answer names cultures, and a council is told to name them. A higher one does "
         "not mean that any of them is understood, rightly told or fairly treated; 100% is a convention, not an ideal.",
         CONSTRUCTIONS,
         f"The outcome is that of {_many(len(analysis.models), 'one model', '{} models')} and "
-        f"{_many(analysis.questions, 'one question', '{} questions')}. The intervals say how far figures would move "
+        f"{_many(questions, 'one question', '{} questions')}. The intervals say how far figures would move "
         "over questions like these; they say nothing of other models, prompts or languages.",
         losses(analysis),
     ]

@@ -60,14 +60,25 @@ def kept(
         UsageError: as `measure_coverage`.
         ContentError: a calibration, gazetteer or head is missing or wrong.
     """
+    from multiplex.llm.embeddings import Remembering
+
+    embedder = Remembering()  # the measures read the same sentences
     known = set(Implied.load().head.labels)
     gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
     told = len(voices) > 1 and set(voices) <= known
-    parts = parts_of_synthesis(voices, synthesis, scaffold=scaffold, gazetteer=gazetteer) if told else {}
+    parts = (
+        parts_of_synthesis(voices, synthesis, scaffold=scaffold, embedder=embedder, gazetteer=gazetteer) if told else {}
+    )
     return Kept(
-        coverage=measure_coverage(voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli, gazetteer=gazetteer),
-        voices_told=blind_attribution(voices, gazetteer=gazetteer) if told else None,
-        parts_told=blind_attribution(parts, among=tuple(voices), gazetteer=gazetteer) if parts else None,
-        homogeneity=homogeneity(voices, gazetteer=gazetteer),
-        homogenisation=homogenisation(first_round, voices, gazetteer=gazetteer) if first_round else None,
+        coverage=measure_coverage(
+            voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli, embedder=embedder, gazetteer=gazetteer
+        ),
+        voices_told=blind_attribution(voices, embedder=embedder, gazetteer=gazetteer) if told else None,
+        parts_told=(
+            blind_attribution(parts, among=tuple(voices), embedder=embedder, gazetteer=gazetteer) if parts else None
+        ),
+        homogeneity=homogeneity(voices, embedder=embedder, gazetteer=gazetteer),
+        homogenisation=(
+            homogenisation(first_round, voices, embedder=embedder, gazetteer=gazetteer) if first_round else None
+        ),
     )

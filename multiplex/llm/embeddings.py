@@ -42,6 +42,21 @@ class Embedder:
         return np.asarray(rows, dtype=np.float32)
 
 
+class Remembering(Embedder):
+    """An embedder that embeds each text once, for a handful of texts that several measures read."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, NDArray[np.float32]] = {}
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """As `Embedder.encode`."""
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(sentences) if text not in self._rows]
+        self._rows.update(zip(new, super().encode(new), strict=True))
+        return np.stack([self._rows[text] for text in sentences]) if sentences else super().encode([])
+
+
 @cache
 def _load() -> SentenceTransformer:
     with quiet_transformers():

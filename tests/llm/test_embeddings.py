@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from multiplex.llm.embeddings import DIMENSIONS, Embedder
+from multiplex.llm.embeddings import DIMENSIONS, Embedder, Remembering
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,24 @@ def test_threads_share_one_fresh_instance() -> None:
         together = list(pool.map(embedder.encode, texts))
     for rows, sentences in zip(together, texts, strict=True):
         assert rows == pytest.approx(embedder.encode(sentences), abs=1e-5)
+
+
+def test_a_remembering_embedder_embeds_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    encode = Embedder.encode
+
+    def counting(self: Embedder, sentences: Sequence[str]) -> object:
+        asked.extend(sentences)
+        return encode(self, sentences)
+
+    monkeypatch.setattr(Embedder, "encode", counting)
+    remembering = Remembering()
+    rows = remembering.encode(["one", "two", "one"])
+    again = remembering.encode(["two", "three"])
+    assert asked == ["one", "two", "three"]
+    assert (rows[0] == rows[2]).all()
+    assert (again[0] == rows[1]).all()
+    assert remembering.encode([]).shape == (0, 384)
 
 
 def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
