@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import resource
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from tests.command import COMMAND, run
 
 QUESTIONS = 8
 CALLS = QUESTIONS * (1 + 4)  # uniplex, and a council of three with its synthesis
-MOST_IN_FLIGHT = 40  # what --concurrency 4 may grow to
+MOST_IN_FLIGHT = 20  # --concurrency 4 doubles twice in so few calls; the rest waits for the disk
 HASTY = {"MULTIPLEX_RETRIES": "0"}
 
 
@@ -102,14 +101,15 @@ def test_a_run_that_is_killed_again_and_again_makes_each_call_once_but_for_those
     lost = 0
     for death, after in ((signal.SIGKILL, 6), (signal.SIGINT, 20), (signal.SIGKILL, 33)):
         with started(command()) as process:
-            wait_for(lambda: len(backend.requests) >= after, process)
+            wait_for(lambda least=after: len(backend.requests) >= least, process)  # type: ignore[misc]
             process.send_signal(death)
             said = process.communicate(timeout=60)[1]
         if death == signal.SIGINT:
             assert process.returncode == 3
-            assert "stopped: interrupted" in said and "the same command goes on from here" in said
-        lost = len(backend.requests) - kept(tmp_path / "run")
-        assert 0 <= lost <= 3 * MOST_IN_FLIGHT
+            assert "stopped: interrupted" in said
+            assert "the same command goes on from here" in said
+        before, lost = lost, len(backend.requests) - kept(tmp_path / "run")
+        assert 0 <= lost - before <= MOST_IN_FLIGHT
 
     assert run(*command()).returncode == 0
     assert len(backend.requests) == CALLS + lost
@@ -133,18 +133,17 @@ def test_replies_that_hang_break_off_or_say_nothing_fail_their_unit_alone_and_ar
         2: Say(broken_event=True),
         3: Say(""),
         4: Say(status=503),
-        5: Say("<html>not found</html>", status=200, finish="length"),
     }
     backend.script = lambda body, number: trouble.get(topic(body)) or echo(body, number)
-    arguments = command(strategies="uniplex")
-    done = run(*arguments, env=HASTY | {"MULTIPLEX_TIMEOUT": "1.5"})
+    arguments, impatient = command(strategies="uniplex"), HASTY | {"MULTIPLEX_TIMEOUT": "1.5"}
+    done = run(*arguments, env=impatient)
     assert done.returncode == 1
     assert "5 units failed, 62% of all, more than --max-error-rate 0.05" in done.stderr
-    assert kinds(tmp_path / "run")["timeout"] == kinds(tmp_path / "run")["empty"] == 1
-    assert sum(kinds(tmp_path / "run").values()) == 5
+    failed = kinds(tmp_path / "run")
+    assert failed["timeout"] == failed["empty"] == 1
+    assert failed["server"] + failed["unreachable"] == 3
     assert len(answers(tmp_path / "run")) == 3
-
-    assert run(*command(strategies="uniplex", **{"max-error-rate": 0.7}), env=HASTY | {"MULTIPLEX_TIMEOUT": "1.5"}).returncode == 0
+    assert run(*arguments, "--max-error-rate", "0.7", env=impatient).returncode == 0
 
     backend.script, before = echo, len(backend.requests)
     assert run(*arguments).returncode == 0
@@ -181,7 +180,8 @@ def test_a_storm_of_429_slows_the_run_and_loses_nothing(
     backend.script = at_most_three
     done = run(*command(concurrency=20))
     assert done.returncode == 0, done.stderr
-    assert refused > 0 and "429, too many requests" in done.stderr
+    assert refused > 0
+    assert "429, too many requests" in done.stderr
     assert len(answers(tmp_path / "run")) == 2 * QUESTIONS
     assert all(record.answer is not None and not record.answer.lost for record in records(tmp_path / "run"))
     assert len(backend.requests) == CALLS + refused
@@ -205,8 +205,10 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(
         gate.touch()
         first.communicate(timeout=60)
     assert second.returncode == 2
-    assert second.stderr.count("\n") == 1 and str(tmp_path / "run") in second.stderr
-    assert listed.returncode == 0 and "run" in listed.stdout
+    assert second.stderr.count("\n") == 1
+    assert str(tmp_path / "run") in second.stderr
+    assert listed.returncode == 0
+    assert "run" in listed.stdout
     assert first.returncode == 0
     assert len(backend.requests) == CALLS
 
@@ -222,21 +224,12 @@ def test_a_disk_that_fills_stops_the_run_and_loses_nothing_that_was_written(
         said = process.communicate(timeout=100)[1]
     assert process.returncode == 3
     assert "Traceback" not in said
-    assert "nothing finished is lost" in said and "the same command" in said
+    assert "nothing finished is lost" in said
+    assert "the same command" in said
     lost = len(backend.requests) - kept(tmp_path / "run")
-    assert 0 < len(backend.requests) < CALLS and lost <= 3 * MOST_IN_FLIGHT
+    assert 0 < len(backend.requests) < CALLS
+    assert lost <= MOST_IN_FLIGHT
 
     assert run(*command()).returncode == 0
     assert len(backend.requests) == CALLS + lost
     assert len(answers(tmp_path / "run")) == 2 * QUESTIONS
-
-
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(
-    command: Callable[..., list[str]], backend: Backend, tmp_path: Path
-) -> None:
-    (tmp_path / "run").write_text("a file stands where the folder should")
-    done = run(*command())
-    assert done.returncode != 0
-    assert str(tmp_path / "run") in done.stderr and done.stderr.count("\n") == 1
-    assert backend.requests == []
-    assert os.listdir(tmp_path)

@@ -99,7 +99,7 @@ def test_the_table_has_a_row_for_every_unit(folder: Path) -> None:
         (["run", "--models", "gpt"], "say where it runs"),
         (["run", "--models", ","], "--models names none"),
         (["run", "--models", "local", "--strategies", "checklist"], "add 'multiplex'"),
-        (["run", "--models", "local", "--questions", "none.csv"], "no such file"),
+        (["run", "--models", "local", "--questions", "none.csv"], "No such file"),
         (["run", "--models", "m", "--base-url", "http://127.0.0.1:9/v1", "--max-usd", "1"], "give its price"),
         (["export", "first", "--output", "units.xlsx"], "a .csv or .jsonl file"),
         (["show", "zzz"], "(none); give --name"),
