@@ -28,10 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
 from loopback import Loopback, serving, words_of
 
+ROOT = Path(__file__).parents[1]
 MODEL, WORDS, DELAY = "loopback", 150, 0.2
 Message = dict[str, str]
 Item = dict[str, Any]  # of one question: `question`, `voices` (a list of messages each) and `synthesis` (messages)
@@ -167,7 +166,8 @@ def ours(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
 def inspect(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
     """Inspect: a task whose solver makes seven generates at once and one more; its log on, its display off."""
     os.environ |= {"LOOPBACK_API_KEY": "none", "LOOPBACK_BASE_URL": url}
-    from inspect_ai import Task, eval
+    from inspect_ai import Task
+    from inspect_ai import eval as evaluate
     from inspect_ai.dataset import MemoryDataset, Sample
     from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser, get_model
     from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -180,7 +180,7 @@ def inspect(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
 
     @solver
     def council() -> Solver:
-        async def solve(state: TaskState, generate: Generate) -> TaskState:
+        async def solve(state: TaskState, _: Generate) -> TaskState:
             item, model = state.metadata["item"], get_model()
             await collect(*(model.generate(chat(messages)) for messages in item["voices"]))
             state.output = await model.generate(chat(item["synthesis"]))
@@ -189,7 +189,7 @@ def inspect(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
         return solve
 
     samples = [Sample(input=item["question"], metadata={"item": item}) for item in items]
-    logs = eval(
+    logs = evaluate(
         Task(dataset=MemoryDataset(samples), solver=council()),
         model=f"openai-api/loopback/{MODEL}",
         max_connections=in_flight,
@@ -201,12 +201,12 @@ def inspect(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
         raise SystemExit(f"Inspect: {logs[0].status}: {logs[0].error}")
 
 
-def plurals(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
+def plurals(url: str, items: list[Item], _: int, __: Path) -> None:
     """Plurals: an Ensemble of seven agents and a moderator a question, which it runs at once; one after the other."""
     _ensembles(url, items, 1)
 
 
-def plurals_helped(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
+def plurals_helped(url: str, items: list[Item], in_flight: int, _: Path) -> None:
     """Plurals, with so many of its Ensembles in threads of ours that the calls in flight could be reached."""
     _ensembles(url, items, max(1, in_flight // 6))  # on two cores an Ensemble asks six agents at once
 
@@ -269,11 +269,12 @@ def timed(way: str, python: str, server: Loopback, items: Path, in_flight: int, 
         command = [python, __file__, "--way", way, "--url", server.base_url, "--items", str(items)]
         command += ["--in-flight", str(in_flight), "--folder", folder]
         began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr is not None
-            said = process.stderr.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        with tempfile.TemporaryFile("w+") as errors:
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process:
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            errors.seek(0)
+            said = errors.read()
         taken = time.perf_counter() - began
     seen = server.stats()
     if process.returncode or seen["calls"] != expected:

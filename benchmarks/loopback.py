@@ -15,11 +15,11 @@ import json
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from http.client import HTTPConnection
+from typing import IO, Any, cast
 
 SENTENCE = "In a Japanese household the elders are heard first, and ubuntu says that care is shared by all kin."
 
@@ -120,8 +120,7 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.replies.seen.connections += 1
 
     def data_received(self, data: bytes) -> None:
@@ -173,13 +172,20 @@ class Loopback:
 
     def stats(self) -> dict[str, Any]:
         """What it saw since the last reset."""
-        with urllib.request.urlopen(f"{self.url}/stats", timeout=30) as reply:
-            told: dict[str, Any] = json.load(reply)
-            return told
+        return self._asked("GET", "/stats")
 
     def reset(self) -> None:
         """Forget what was seen."""
-        urllib.request.urlopen(f"{self.url}/reset", data=b"{}", timeout=30).close()
+        self._asked("POST", "/reset")
+
+    def _asked(self, method: str, path: str) -> dict[str, Any]:
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        try:
+            connection.request(method, path)
+            told: dict[str, Any] = json.load(connection.getresponse())
+        finally:
+            connection.close()
+        return told
 
 
 @contextmanager
@@ -187,9 +193,8 @@ def serving(delay: float = 0.2, words: int = 150) -> Iterator[Loopback]:
     """A server in a process of its own, gone when the block ends."""
     command = [sys.executable, __file__, "--delay", str(delay), "--words", str(words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
         try:
-            yield Loopback(process.stdout.readline().strip())
+            yield Loopback(cast(IO[str], process.stdout).readline().strip())
         finally:
             process.terminate()
 
@@ -211,10 +216,8 @@ def main() -> None:
     flags.add_argument("--words", type=int, default=150, help="words of a reply")
     flags.add_argument("--port", type=int, default=0, help="0: any that is free")
     given = flags.parse_args()
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(serve(given.delay, given.words, given.port))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from multiplex.bench.units import Unit
 from multiplex.council import controls, strategies
 from multiplex.council.answer import Answer
+from multiplex.council.events import silent
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.evaluation.references import masked
@@ -32,7 +33,7 @@ async def execute(work: Work, chat: Chat) -> Answer:
         MultiplexError: there is none; the error says why.
     """
     unit, council = work.unit, work.council
-    asked = (checked_question(unit.question, local=chat.spec.local), chat, unit.seed, _ignore)
+    asked = (checked_question(unit.question, local=chat.spec.local), chat, unit.seed, silent)
     match unit.strategy:
         case "multiplex":
             return await strategies.multiplex(*asked, council=council)
@@ -62,7 +63,3 @@ def _matched(work: Work) -> int:
     if work.words is None:
         raise AssertionError(f"unit {work.unit.id} is matched to the multiplex answer's length, which is not known")
     return work.words
-
-
-def _ignore(_: object) -> None:
-    """Nobody watches the events of a unit."""

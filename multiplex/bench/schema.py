@@ -61,6 +61,10 @@ def explained(error: Exception, path: Path) -> MultiplexError:
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MultiplexError(f"{path}: the disk is full; make room and run the same command again")
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UsageError(f"{path.parent}: a file stands where a folder is needed; give another --name or --dir")
+    if isinstance(error, PermissionError):
+        return UsageError(f"{path.parent}: cannot be written; check its permissions, or give another --dir")
     if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return UsageError(f"{path}: damaged, or not a database ({error}); restore it from a copy, or name another run")
     if code is not None and code & 0xFF == sqlite3.SQLITE_CANTOPEN:

@@ -21,6 +21,10 @@ Event = dict[str, Any]
 Emit = Callable[[Event], None]
 
 
+def silent(_: Event) -> None:
+    """For answers that nobody watches."""
+
+
 def writer(strategy: str) -> Emit:
     """The stream writer of the running LangGraph node; it adds the strategy to every event."""
     from langgraph.config import get_stream_writer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from multiplex.content import prompt
 from multiplex.council.answer import Answer, Synthesis, Voice, last_words
-from multiplex.council.events import Emit, Event
+from multiplex.council.events import Emit, Event, silent
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.council.seeds import call_seed
@@ -75,7 +75,7 @@ async def multiplex(
     )
     asked = {"messages": [HumanMessage(question)], "seed": seed}
     state: Any = None
-    async for kind, data in graph.astream(asked, stream_mode=["custom", "values"]):
+    async for kind, data in graph.astream(asked, stream_mode=["values"] if emit is silent else ["custom", "values"]):
         if kind == "custom":
             emit(cast(Event, data))
         else:
@@ -118,7 +118,7 @@ async def nulls(answer: Answer, question: str, council: Council, chat: Chat, see
 
     async def without(left_out: Voice) -> Synthesis:
         others = [voice for voice in spoken if voice is not left_out]
-        return await synthesize(question, others, personas, chat, seed, lambda _: None)
+        return await synthesize(question, others, personas, chat, seed, silent)
 
     made = await asyncio.gather(*map(without, spoken)) if len(spoken) > 1 else []
     return {voice.perspective: each for voice, each in zip(spoken, made, strict=bool(made)) if not each.failed}

@@ -18,7 +18,7 @@ from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec, api_key, resolve_model
 from multiplex.llm.thinking import without_thinking
 from multiplex.llm.usage import Usage
-from multiplex.llm.wire import OnDelta, Said, streamed, unstreamed
+from multiplex.llm.wire import Clients, OnDelta, Said, http_client, streamed, unstreamed
 from multiplex.settings import load_settings
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class _Line:
     """What one event loop holds of an endpoint: the client, its limiter, and parameters it has refused."""
 
     client: ChatOpenAI
+    clients: Clients
     limiter: Limiter
     secret: str
     refused: set[str] = field(default_factory=set)
@@ -188,7 +189,7 @@ class Chat:
         """Close the current event loop's connections; a later call opens new ones."""
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
-            await line.client.root_async_client.close()
+            await line.clients.aclose()
 
     async def _attempt(
         self, line: _Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
@@ -225,7 +226,7 @@ class Chat:
     ) -> Said:
         if self._streams:
             return await streamed(line.client, messages, parameters, call.tags, on_delta, self._at)
-        said = await unstreamed(line.client, messages, parameters, self._at, line.secret)
+        said = await unstreamed(line.clients, self.spec.model, messages, parameters, self._at, line.secret)
         if on_delta is not None and (shown := without_thinking(said.text)):
             on_delta(shown)
         return said
@@ -319,7 +320,6 @@ def _failure(state: RetryCallState) -> Failure:
 
 def _open(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> _Line:
     from langchain_openai import ChatOpenAI
-    from openai import DefaultAsyncHttpxClient
     from pydantic import SecretStr
 
     client = ChatOpenAI(
@@ -329,6 +329,7 @@ def _open(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter |
         max_retries=0,
         timeout=spec.timeout,
         stream_chunk_timeout=None,
-        http_async_client=DefaultAsyncHttpxClient(timeout=spec.timeout),
+        http_async_client=http_client(spec.timeout),
     )
-    return _Line(client, limiter or Limiter(spec.limit, name=spec.name), secret)
+    clients = Clients(client.root_async_client, spec.timeout)
+    return _Line(client, clients, limiter or Limiter(spec.limit, name=spec.name), secret)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,10 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, spec, at, secret)
     if is_broken_connection(error):
-        cause = safe(str(error.__cause__ or error), secret)
+        beneath = list(_causes(error))
+        cause = safe(next((str(each) for each in beneath[1:] if str(each)), str(error)), secret)
+        if not any(type(each).__name__.startswith("Connect") for each in beneath):
+            return Failure(CallError("server", f"{at}: the connection broke before the answer was whole ({cause})"))
         return Failure(
             CallError("unreachable", f"{at}: nothing answers there ({cause}); is it running, is --base-url right?")
         )
@@ -102,6 +106,13 @@ def _retry_after(error: openai.APIStatusError) -> float | None:
         return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time())
     except (ValueError, TypeError):
         return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it was raised from, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def is_broken_connection(error: Exception) -> bool:

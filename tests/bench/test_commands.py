@@ -91,6 +91,14 @@ def test_the_table_has_a_row_for_every_unit(folder: Path) -> None:
         assert len(list(csv.DictReader(file))) == 21
 
 
+def test_a_file_where_the_runs_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("mine")
+    done = run("bench", "run", "--models", "m", "--base-url", "http://127.0.0.1:9/v1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a file stands where a folder is needed" in done.stderr
+    assert (tmp_path / "runs").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -110,6 +110,13 @@ async def test_a_passing_failure_is_tried_again(backend: Backend, failure: Say) 
     assert len(backend.requests) == 2
 
 
+async def test_a_reply_that_breaks_off_is_told_from_an_endpoint_that_is_not_there(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(cut_after=2)
+    with pytest.raises(CallError, match="the connection broke") as caught:
+        await asks(spec_of(backend, retries=0))
+    assert caught.value.kind == "server"
+
+
 async def test_a_lasting_failure_ends_after_the_retries_with_one_line(backend: Backend) -> None:
     backend.script = lambda body, n: Say(status=500, error={"message": "first line\nsecond line", "type": "x"})
     with pytest.raises(CallError, match="500") as caught:
