@@ -211,7 +211,8 @@ def _told(contrast: Contrast) -> str:
     around = "no interval" if low is None or high is None else f"95% interval {low:.1f} to {high:.1f}"
     size = f"{abs(value):.1f} points {'above' if value > 0 else 'below'}" if abs(value) >= 0.05 else "level with"
     p = "" if contrast.p is None else f", p = {_p(contrast.p)}"
-    return f"{size} {contrast.strategy} ({around}, {contrast.questions} questions{p})"
+    asked = f"{contrast.questions} question{'' if contrast.questions == 1 else 's'}"
+    return f"{size} {contrast.strategy} ({around}, {asked}{p})"
 
 
 def _p(value: float) -> str:
