@@ -181,7 +181,7 @@ def _figures(row: Row) -> str:
     if row.value is None:
         return ""
     value, *ends = (f"{each:.1f}".replace("-", "−") for each in (row.value, row.low, row.high) if each is not None)
-    return f"{value} [{', '.join(ends)}]" if len(ends) == 2 else f"{row.value:g}".replace("-", "−")
+    return f"{value} [{', '.join(ends)}]" if len(ends) == 2 else f"{round(row.value, 2):g}".replace("-", "−")
 
 
 def _whisker(row: Row, value: float, along: Axis, y: int) -> str:
