@@ -36,6 +36,9 @@ class UnitLedger:
         text, cut, calls, given, made, seconds, attempts = row
         return Reply(text, Usage(calls=calls, input_tokens=given, output_tokens=made), seconds, bool(cut), attempts)
 
+    async def admit(self, key: str) -> None:
+        """At once: whether a request may be sent is for the run to say."""
+
     async def keep(self, key: str, reply: Reply) -> None:
         """Write a reply down; it is on disk when this returns.
 
