@@ -168,33 +168,38 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
             answers[strategy] = each.model_copy(update={"answer": noted})
         else:
             answers[strategy] = each.model_copy(
-                update={"measures": measures, "kept": _kept(each, nli, evaluator.local.gazetteer)}
+                update={"measures": measures, "kept": kept_of(answer, evaluator.local.gazetteer, nli, each.nulls)}
             )
     return result.model_copy(update={"answers": answers})
 
 
-def _kept(each: Measured, nli: Entailment | None, gazetteer: Gazetteer) -> Kept | None:
-    """What the synthesis kept of its voices; None where fewer than two spoke."""
+def kept_of(
+    answer: Answer, gazetteer: Gazetteer, nli: Entailment | None = None, nulls: Mapping[str, Synthesis] | None = None
+) -> Kept | None:
+    """What the synthesis kept of its voices; None where fewer than two spoke.
+
+    Raises:
+        UsageError: as `evaluation.kept`.
+    """
     from multiplex.evaluation.kept import kept
     from multiplex.evaluation.masking import visible
 
-    answer = each.answer
-    voices = _said(answer.voices)
+    voices = said(answer.voices)
     if len(voices) < 2:
         return None
-    first = _said(voice for voice in answer.rounds if voice.round == 1)
+    first = said(voice for voice in answer.rounds if voice.round == 1)
     return kept(
         voices,
         answer.text,
         answer.scaffold,
-        nulls={name: visible(made.text, made.scaffold) for name, made in each.nulls.items()},
+        nulls={name: visible(made.text, made.scaffold) for name, made in (nulls or {}).items()},
         first_round=first if any(voice.round > 1 for voice in answer.rounds) else None,
         nli=nli,
         gazetteer=gazetteer,
     )
 
 
-def _said(voices: Iterable[Voice]) -> dict[str, str]:
+def said(voices: Iterable[Voice]) -> dict[str, str]:
     """What each perspective said in its own words."""
     return {voice.perspective: without_opener(voice.text) for voice in voices if voice.error is None}
 

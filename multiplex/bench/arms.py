@@ -11,7 +11,7 @@ from multiplex.bench.analysis_model import Arm, CouncilFigures, Group
 from multiplex.bench.reliability import Confusions
 from multiplex.bench.sheets import COST, COUNCIL, Sheet, Table, figure_names
 from multiplex.evaluation import pds, stats
-from multiplex.evaluation.summary import TONES, WEIGHTINGS, Estimate, Jackknife, Weighting
+from multiplex.evaluation.summary import TONES, WEIGHTINGS, Estimate, Weighting, estimate, weighting_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,29 +119,9 @@ def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
     return {name: _scaled(each, 0.01) if name in percent else each for name, each in found.items()}
 
 
-def _weighting(weighting: str, frame: tuple[str, ...], table: Table | None, found: Mapping[str, Estimate]) -> Weighting:
-    pooled = found.get(f"{weighting} pooled", NOTHING)
-    knife = (
-        stats.jackknife(stats.by_stratum(table.rows[weighting], table.domains), stats.POOLED)
-        if table is not None
-        else None
-    )
-
-    def effective(entropy: float | None) -> float | None:
-        return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(frame)))
-
-    return Weighting(
-        shares={name: found.get(f"{weighting} {name}", NOTHING) for name in frame},
-        mean=found.get(f"{weighting} mean", NOTHING),
-        mean0=found.get(f"{weighting} mean0", NOTHING),
-        pooled=pooled,
-        jackknife=(
-            Jackknife(bias=knife.bias, corrected=knife.corrected, standard_error=knife.standard_error)
-            if knife
-            else None
-        ),
-        effective=Estimate(value=effective(pooled.value), low=effective(pooled.low), high=effective(pooled.high)),
-    )
+def _weighting(name: str, frame: tuple[str, ...], table: Table | None, found: Mapping[str, Estimate]) -> Weighting:
+    strata = stats.by_stratum(table.rows[name], table.domains) if table is not None else None
+    return weighting_of(name, frame, found, stats.jackknife(strata, stats.POOLED) if strata is not None else None)
 
 
 def _council(sheet: Sheet, found: Mapping[str, Estimate]) -> CouncilFigures | None:
@@ -189,12 +169,6 @@ def _bootstrapped(
 ) -> dict[str, Estimate]:
     found = stats.bootstrap(stats.by_stratum(rows, domains), figures, resamples=draws.resamples, seed=draws.seed)
     return {name: estimate(each) for name, each in found.items()}
-
-
-def estimate(of: stats.Estimate) -> Estimate:
-    """The figure with the ends of its interval side by side."""
-    around = of.interval
-    return Estimate(value=of.value, low=around.low if around else None, high=around.high if around else None)
 
 
 def _within(columns: slice, figure: stats.Figure) -> stats.Figure:

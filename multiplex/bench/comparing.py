@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.bench import manifest
-from multiplex.bench.arms import READINGS, Draws, estimate, ratio
+from multiplex.bench.arms import READINGS, Draws, ratio
 from multiplex.bench.records import Record
 from multiplex.bench.sheets import Sheet, Table, figure_names
 from multiplex.bench.units import STRATEGIES
 from multiplex.content import sha256
 from multiplex.errors import UsageError
 from multiplex.evaluation import stats
-from multiplex.evaluation.summary import Estimate
+from multiplex.evaluation.summary import Estimate, estimate
 
 if TYPE_CHECKING:
     import numpy as np

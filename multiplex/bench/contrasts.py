@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from multiplex.bench.analysis_model import PRIMARY, Claim, Contrast, LeftOut, ReadingName, WeightingName
-from multiplex.bench.arms import READINGS, Draws, estimate
+from multiplex.bench.arms import READINGS, Draws
 from multiplex.bench.sheets import Table, paired
 from multiplex.bench.units import CONTROLS, STRATEGIES
 from multiplex.evaluation import stats
+from multiplex.evaluation.summary import estimate
 
 MULTIPLEX = "multiplex"
 RIVALS: tuple[str, ...] = tuple(strategy for strategy in STRATEGIES if strategy != MULTIPLEX)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from multiplex.answering import kept_of, said
 from multiplex.bench.records import Score
-from multiplex.bench.units import COUNCILS, Unit
+from multiplex.bench.units import Unit
 from multiplex.content import PROJECT, content_root, read_text, sha256
-from multiplex.council.answer import Answer, Voice
-from multiplex.council.grammar import without_opener
+from multiplex.council.answer import Answer
 from multiplex.errors import UsageError
-from multiplex.evaluation import FRAME, Evaluator, Kept, Measures, Passage, count, kept
+from multiplex.evaluation import FRAME, Evaluator, Measures, Passage, count
 from multiplex.evaluation.evaluator import Prepared
 from multiplex.evaluation.frame import HEADLINE_CUES, checked_cues, checked_frame
 
@@ -129,32 +129,16 @@ def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | st
 
 def _score(unit: Unit, answer: Answer, measures: Measures, evaluator: Evaluator) -> Score:
     try:
-        between = _kept(unit, answer, evaluator)
+        between = kept_of(answer, evaluator.local.gazetteer)
     except UsageError as error:
         return Score(measures=measures, voices=_voices(unit, answer, evaluator), note=f"voices not compared: {error}")
     return Score(measures=measures, kept=between, voices=_voices(unit, answer, evaluator))
 
 
-def _kept(unit: Unit, answer: Answer, evaluator: Evaluator) -> Kept | None:
-    """What the synthesis kept of its voices; None for a single call, and where fewer than two spoke."""
-    voices = _said(answer.voices)
-    if unit.strategy not in COUNCILS or len(voices) < 2:
-        return None
-    first = _said(voice for voice in answer.rounds if voice.round == 1)
-    later = any(voice.round > 1 for voice in answer.rounds)
-    return kept(
-        voices,
-        answer.text,
-        answer.scaffold,
-        first_round=first if later else None,
-        gazetteer=evaluator.local.gazetteer,
-    )
-
-
 def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[str, int]]:
     """By perspective of the voice, its own references by perspective of the frame; all 0 for a voice without a word."""
     counts = {}
-    for name, text in _said(answer.voices).items():
+    for name, text in said(answer.voices).items():
         try:
             ready = evaluator.prepared(Passage(name, text, 1, question=unit.question))
         except UsageError:
@@ -167,11 +151,6 @@ def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[
             references = evaluator.local.written(ready.sentences, unit.question)
         counts[name] = count(references, evaluator.frame, evaluator.cues)
     return counts
-
-
-def _said(voices: Iterable[Voice]) -> dict[str, str]:
-    """What each perspective said in its own words."""
-    return {voice.perspective: without_opener(voice.text) for voice in voices if voice.error is None}
 
 
 def _content() -> str:

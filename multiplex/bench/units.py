@@ -20,8 +20,6 @@ STRATEGIES: tuple[BenchStrategy, ...] = get_args(BenchStrategy)
 CONTROLS: tuple[BenchStrategy, ...] = ("checklist", "solo-council", "uniplex-long", "echo-council", "blank-council")
 LENGTH_MATCHED: frozenset[str] = frozenset({"checklist", "uniplex-long"})
 """Strategies that are told how long the multiplex answer of the same question became."""
-COUNCILS: frozenset[str] = frozenset({"multiplex", "echo-council", "blank-council"})
-"""Strategies of several voices and a synthesis."""
 
 
 class Unit(BaseModel):

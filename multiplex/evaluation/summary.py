@@ -264,7 +264,7 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         figures[f"label {tone}"] = of.ratio(f"label {tone}", "toned")
         figures |= {f"stance {name} {tone}": of.ratio(f"stance {name} {tone}", f"stance {name}") for name in frame}
     estimates = stats.bootstrap([tally], figures, resamples=RESAMPLES, seed=SEED)
-    found = {name: _estimate(each) for name, each in estimates.items()}
+    found = {name: estimate(each) for name, each in estimates.items()}
     toned = found["tone positive"].value is not None
     return Summary(
         texts=len(tally),
@@ -272,7 +272,10 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         cues=tally.cues,
         references=sum(tally.counts.values()),
         with_reference=found["referring"],
-        weightings={weighting: _weighting(weighting, tally, of, found) for weighting in WEIGHTINGS},
+        weightings={
+            weighting: weighting_of(weighting, frame, found, stats.jackknife([tally], of.pooled(weighting, frame)))
+            for weighting in WEIGHTINGS
+        },
         never=tuple(name for name, value in tally.counts.items() if not value),
         expected_perspectives=pds.expected_perspectives(tally.counts),
         expected_perspectives_mean=found["spread"],
@@ -290,17 +293,20 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
     )
 
 
-def _weighting(weighting: str, tally: Tally, of: _Sums, found: Mapping[str, Estimate]) -> Weighting:
-    pooled = found[f"{weighting} pooled"]
-    knife = stats.jackknife([tally], of.pooled(weighting, tally.frame))
+def weighting_of(
+    weighting: str, frame: tuple[str, ...], found: Mapping[str, Estimate], knife: stats.Jackknife | None
+) -> Weighting:
+    """One way to count, from the figures `found` under "WEIGHTING NAME"; those that are absent do not exist."""
+    nothing = Estimate(value=None)
+    pooled = found.get(f"{weighting} pooled", nothing)
 
     def effective(entropy: float | None) -> float | None:
-        return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(tally.frame)))
+        return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(frame)))
 
     return Weighting(
-        shares={name: found[f"{weighting} {name}"] for name in tally.frame},
-        mean=found[f"{weighting} mean"],
-        mean0=found[f"{weighting} mean0"],
+        shares={name: found.get(f"{weighting} {name}", nothing) for name in frame},
+        mean=found.get(f"{weighting} mean", nothing),
+        mean0=found.get(f"{weighting} mean0", nothing),
         pooled=pooled,
         jackknife=(
             Jackknife(bias=knife.bias, corrected=knife.corrected, standard_error=knife.standard_error)
@@ -311,6 +317,7 @@ def _weighting(weighting: str, tally: Tally, of: _Sums, found: Mapping[str, Esti
     )
 
 
-def _estimate(of: stats.Estimate) -> Estimate:
+def estimate(of: stats.Estimate) -> Estimate:
+    """The figure with the ends of its interval side by side."""
     around = of.interval
     return Estimate(value=of.value, low=around.low if around else None, high=around.high if around else None)
