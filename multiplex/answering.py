@@ -141,7 +141,7 @@ async def ask(
         models={
             each.spec.name: each.spec.model_dump() | {"base_url": each.spec.place} for each in (chat, *chats.values())
         },
-        version=_version(),
+        version=version(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return result, worst
@@ -155,22 +155,24 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
     Raises:
         ContentError: a gazetteer or a trained head is missing or wrong.
     """
-    answers = {}
-    for strategy, each in result.answers.items():
-        answer = each.answer
-        try:
-            measures = evaluator.measure(
-                answer.text, question=result.question, scaffold=answer.scaffold, prompt=answer.prompt
-            )
-        except UsageError as error:
-            note = f"{strategy}: not measured: {error}"
-            noted = answer.model_copy(update={"notes": (*answer.notes, note)})
-            answers[strategy] = each.model_copy(update={"answer": noted})
-        else:
-            answers[strategy] = each.model_copy(
-                update={"measures": measures, "kept": kept_of(answer, evaluator.local.gazetteer, nli, each.nulls)}
-            )
+    answers = {name: measured_answer(each, result.question, evaluator, nli) for name, each in result.answers.items()}
     return result.model_copy(update={"answers": answers})
+
+
+def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: Entailment | None = None) -> Measured:
+    """One answer with its measures, or with a note that says why there are none.
+
+    Raises:
+        ContentError: a gazetteer or a trained head is missing or wrong.
+    """
+    answer = each.answer
+    try:
+        measures = evaluator.measure(answer.text, question=question, scaffold=answer.scaffold, prompt=answer.prompt)
+    except UsageError as error:
+        note = f"{answer.strategy}: not measured: {error}"
+        return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
+    kept = kept_of(answer, evaluator.local.gazetteer, nli, each.nulls)
+    return each.model_copy(update={"measures": measures, "kept": kept})
 
 
 def kept_of(
@@ -298,10 +300,11 @@ def _worst(errors: Mapping[str, MultiplexError]) -> MultiplexError | None:
     return None
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def version() -> str:
+    """This package's version."""
+    from importlib import metadata
 
     try:
-        return version("multiplex-worldviews")
-    except PackageNotFoundError:
+        return metadata.version("multiplex-worldviews")
+    except metadata.PackageNotFoundError:
         return "not installed"

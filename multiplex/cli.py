@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from multiplex.bench.commands import bench
+from multiplex.flags import (
+    BaseUrlFlag,
+    CouncilFlag,
+    FrameFlag,
+    KeyFlag,
+    ModelFlag,
+    VoiceModelFlag,
+    council_names,
+    voice_specs,
+)
+from multiplex.serve.commands import mcp, serve
 
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
@@ -31,24 +42,10 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(bench, name="bench")
 
-ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
-BaseUrlFlag = Annotated[
-    str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
-]
-KeyFlag = Annotated[
-    str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
-]
 QuestionArgument = Annotated[str | None, typer.Argument(help="The question, @FILE, or - for standard input.")]
 StrategyFlag = Annotated[
     list[str] | None,
     typer.Option("--strategy", help="uniplex, contextual or multiplex; repeatable. [default: uniplex, multiplex]"),
-]
-CouncilFlag = Annotated[
-    list[str] | None,
-    typer.Option("--council", help="A persona, a persona file or a folder of them; repeatable, or with commas."),
-]
-VoiceModelFlag = Annotated[
-    list[str] | None, typer.Option("--voice-model", help="PERSPECTIVE=MODEL: another model for one voice; repeatable.")
 ]
 RoundsFlag = Annotated[
     int, typer.Option("--rounds", min=1, max=5, help="From 2 on, voices read each other, anonymised, and speak again.")
@@ -65,9 +62,6 @@ MinVoicesFlag = Annotated[
     typer.Option(
         "--min-voices", min=1, help="Fewer voices than this is an error. [default: two thirds of the council]"
     ),
-]
-FrameFlag = Annotated[
-    str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
 ]
 SentimentModelFlag = Annotated[
     str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
@@ -168,18 +162,17 @@ def answer(
         check_output(output)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     spec = resolve_model(settings)
-    others = {p: resolve_model(settings, name) for p, name in map(_voice_model, voice_model or [])}
+    others = voice_specs(voice_model, base_url, api_key_env)
 
     from multiplex.asking import Order, carry_out
-    from multiplex.council.personas import Council
+    from multiplex.councils import chosen
     from multiplex.evaluation.frame import FRAME, checked_frame
 
-    names = [name for each in council or [] for name in ([each] if Path(each).exists() else each.split(","))]
     order = Order(
         question=asked,
         spec=spec,
         voice_specs=others,
-        council=Council.load(*names),
+        council=chosen(council_names(council)),
         strategies=tuple(strategy or ()),
         rounds=rounds,
         plan=plan,
@@ -274,6 +267,10 @@ def validate(
     from multiplex.validating import validate as carry_out
 
     raise typer.Exit(carry_out(data, output))
+
+
+app.command()(serve)
+app.command()(mcp)
 
 
 @app.command()
@@ -413,15 +410,6 @@ def _question(given: str | None) -> str:
 
 def _names(given: str | None) -> list[str]:
     return [name.strip() for name in given.split(",")] if given else []
-
-
-def _voice_model(given: str) -> tuple[str, str]:
-    from multiplex.errors import UsageError
-
-    perspective, equals, name = given.partition("=")
-    if not (perspective and equals and name):
-        raise UsageError(f"--voice-model {given!r}: write PERSPECTIVE=MODEL, such as islamic=openai:NAME")
-    return perspective, name
 
 
 def _why(spec: ModelSpec, flag: str | None) -> list[str]:

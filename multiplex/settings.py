@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_config_path
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from multiplex.errors import ContentError, UsageError
 
 Synthesis = Literal["composed", "written"]
+CouncilName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
 def config_file() -> Path:
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
         retries: further attempts after a failed call.
         limit: calls under way at once.
         voice_tokens: most tokens of a voice.
+        councils: by name, the personas of a council: built-in names, or files and folders as seen from the file.
     """
 
     model_config = SettingsConfigDict(env_prefix="MULTIPLEX_", extra="forbid", frozen=True, env_ignore_empty=True)
@@ -44,6 +46,7 @@ class Settings(BaseSettings):
     retries: int | None = Field(default=None, ge=0, le=20)
     limit: int | None = Field(default=None, ge=1)
     voice_tokens: int | None = Field(default=None, ge=16)
+    councils: dict[CouncilName, list[str]] = {}
 
     @classmethod
     def settings_customise_sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,10 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Say:
-    """One scripted reply. A `status` other than 200 sends `error`; `cut_after` pieces the connection breaks."""
+    """One scripted reply. A `status` other than 200 sends `error`; `cut_after` pieces the connection breaks.
+
+    `delay` seconds go by before it, and `pace` before each piece of a stream.
+    """
 
     text: str = "Elders are heard first. Care is shared by all kin."
     status: int = 200
@@ -25,6 +29,7 @@ class Say:
     finish: str = "stop"
     usage: bool = True
     delay: float = 0.0
+    pace: float = 0.0
     cut_after: int | None = None
     broken_event: bool = False
 
@@ -38,13 +43,17 @@ def _always(_: Body, __: int) -> Say:
 
 @dataclass
 class Backend:
-    """The running server: where it is, what it was asked and when, and the script that answers."""
+    """The running server: where it is, what it was asked and when, and the script that answers.
+
+    `left` counts the calls whose caller hung up before the reply was whole.
+    """
 
     url: str
     script: Script = _always
     requests: list[Body] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[tuple[float, float]] = field(default_factory=list)
+    left: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -67,6 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_GET(self) -> None:
+        self._send(200, "application/json", b'{"object": "list", "data": []}', {})
+
     def do_POST(self) -> None:
         began = time.monotonic()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -75,13 +87,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.backend.requests.append(body)
             self.backend.headers.append({name.lower(): value for name, value in self.headers.items()})
         say = self.backend.script(body, number)
-        time.sleep(say.delay)
         try:
+            self._wait(say.delay)
             self._answer(body, say)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+            with self.backend.lock:
+                self.backend.left += 1
         with self.backend.lock:
             self.backend.times.append((began, time.monotonic()))
+
+    def _wait(self, seconds: float) -> None:
+        """Let time go by, unless the caller hangs up."""
+        if seconds and select.select([self.connection], [], [], seconds)[0]:
+            raise ConnectionResetError
 
     def _answer(self, body: Body, say: Say) -> None:
         if say.status != 200:
@@ -104,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
                 return
+            self._wait(say.pace)
             self._event(_chunk(body, {"role": "assistant", "content": piece}))
         if say.broken_event:
             self._event({"error": {"message": "the backend died", "type": "server_error"}})

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from multiplex.flags import BaseUrlFlag, CouncilFlag, FrameFlag, KeyFlag, council_names
+
 bench = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -15,9 +17,6 @@ bench = typer.Typer(
 
 DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the runs.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
-FrameFlag = Annotated[
-    str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
-]
 RUNS = Path("runs")
 
 
@@ -26,12 +25,8 @@ def run(
     models: Annotated[
         str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
     ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint for every model that is not local.")
-    ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
-    ] = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
     strategies: Annotated[
         str,
         typer.Option(
@@ -43,10 +38,7 @@ def run(
     questions: Annotated[
         str, typer.Option("--questions", help="worldviews-175, or a .csv or .jsonl file with a question column.")
     ] = "worldviews-175",
-    council: Annotated[
-        list[str] | None,
-        typer.Option("--council", help="A persona, a persona file or a folder of them; repeatable, or with commas."),
-    ] = None,
+    council: CouncilFlag = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is asked.")] = 1,
     limit: Annotated[
         int | None,
@@ -99,7 +91,7 @@ def run(
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.bench.units import STRATEGIES
-    from multiplex.council.personas import Council
+    from multiplex.councils import chosen
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
@@ -110,7 +102,6 @@ def run(
     if not specs:
         raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
     folder = runs / _checked_name(name if name is not None else Path(questions).stem)
-    members = [each for text in council or [] for each in ([text] if Path(text).exists() else text.split(","))]
 
     from multiplex.bench.running import RunOrder
     from multiplex.bench.running import run as carry_out
@@ -120,7 +111,7 @@ def run(
         specs=tuple(specs.values()),
         strategies=STRATEGIES if strategies.strip() == "all" else tuple(_names(strategies)),
         questions=questions,
-        council=Council.load(*members),
+        council=chosen(council_names(council)),
         epochs=epochs,
         limit=limit,
         seed=seed,

@@ -40,7 +40,7 @@ class Voice(_Frozen):
 class Synthesis(_Frozen):
     """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model.
 
-    `failed`: no model connected the voices, which stand side by side.
+    `failed`: no model connected the voices, which stand side by side. `cut`: the token limit ended it.
     """
 
     text: str
@@ -48,6 +48,7 @@ class Synthesis(_Frozen):
     usage: Usage = Usage()
     note: str | None = None
     failed: bool = False
+    cut: bool = False
 
 
 class Answer(_Frozen):
@@ -59,6 +60,7 @@ class Answer(_Frozen):
         voices: the voices of the last round in which each persona spoke, in the council's order.
         rounds: every voice of every round.
         lost: perspectives whose voice is missing.
+        cut: whether the token limit ended the text.
         notes: what a reader should know, a line each.
     """
 
@@ -73,6 +75,7 @@ class Answer(_Frozen):
     usage: Usage = Usage()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    cut: bool = False
 
 
 def last_words(voices: list[Voice], perspectives: tuple[str, ...]) -> list[Voice]:

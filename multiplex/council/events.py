@@ -9,6 +9,7 @@ An event is a plain dict with `type` and `strategy`. The types:
 - `synthesis.started`
 - `synthesis.delta`: text (the next piece of the answer)
 - `synthesis.restarted`: reason; the pieces before it are void
+- `answer.delta`, `answer.restarted`: the same for an answer of one call, where it is streamed
 - `done`: text (the whole answer)
 """
 

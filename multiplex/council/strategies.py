@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,9 @@ from multiplex.llm.embedded import PLAIN_SLOT
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:
+    from multiplex.council.state import CouncilState
     from multiplex.llm.chat import Model
+    from multiplex.llm.spec import ModelSpec
 
 
 SMALL = (
@@ -80,30 +82,36 @@ async def multiplex(
             emit(cast(Event, data))
         else:
             state = data
+    answer = answer_of(state, council, chat.spec, perf_counter() - started)
+    emit({"type": "done", "strategy": "multiplex", "text": answer.text})
+    return answer
+
+
+def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: float) -> Answer:
+    """The answer that a council's finished graph holds."""
     voices = last_words(state["voices"], council.perspectives)
     synthesis, planning = state["synthesis"], state["planning"]
-    answer = Answer(
+    return Answer(
         strategy="multiplex",
         text=synthesis.text,
-        model=chat.spec.name,
+        model=spec.name,
         prompt="\n\n".join(
-            [*(persona.system_prompt(brief=chat.spec.brief) for persona in council.personas), *planning.tasks.values()]
+            [*(persona.system_prompt(brief=spec.brief) for persona in council.personas), *planning.tasks.values()]
         ),
         voices=tuple(voices),
         rounds=tuple(state["voices"]),
         lost=tuple(voice.perspective for voice in voices if voice.error is not None),
         scaffold=synthesis.scaffold,
         usage=total([planning.usage, *(voice.usage for voice in state["voices"]), synthesis.usage]),
-        seconds=perf_counter() - started,
+        seconds=seconds,
+        cut=synthesis.cut,
         notes=(
-            *([SMALL] if chat.spec.brief else []),
+            *([SMALL] if spec.brief else []),
             *planning.notes,
-            *_voice_notes(state["voices"]),
+            *voice_notes(state["voices"]),
             *([synthesis.note] if synthesis.note else []),
         ),
     )
-    emit({"type": "done", "strategy": "multiplex", "text": answer.text})
-    return answer
 
 
 async def nulls(answer: Answer, question: str, council: Council, chat: Chat, seed: int) -> dict[str, Synthesis]:
@@ -124,7 +132,8 @@ async def nulls(answer: Answer, question: str, council: Council, chat: Chat, see
     return {voice.perspective: each for voice, each in zip(spoken, made, strict=bool(made)) if not each.failed}
 
 
-def _voice_notes(voices: list[Any]) -> list[str]:
+def voice_notes(voices: Sequence[Voice]) -> list[str]:
+    """A line for each voice that was lost, or has a flaw."""
     return [
         f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}: {voice.note or voice.error}"
         for voice in voices
@@ -163,4 +172,5 @@ async def one_call(
         usage=reply.usage,
         seconds=reply.seconds,
         notes=notes,
+        cut=reply.cut,
     )

@@ -97,7 +97,7 @@ async def written(
         on_retry=lambda error: emit({"type": "synthesis.restarted", "reason": str(error)}),
     )
     note = "the synthesis was cut off at its token limit" if reply.cut else None
-    return Synthesis(text=reply.text, usage=reply.usage, note=note)
+    return Synthesis(text=reply.text, usage=reply.usage, note=note, cut=reply.cut)
 
 
 def written_messages(question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona]) -> list[BaseMessage]:

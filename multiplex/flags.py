@@ -1,0 +1,58 @@
+"""Flags that more than one command has, with their help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from multiplex.llm.spec import ModelSpec
+
+ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
+BaseUrlFlag = Annotated[
+    str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
+]
+KeyFlag = Annotated[
+    str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
+]
+VoiceModelFlag = Annotated[
+    list[str] | None, typer.Option("--voice-model", help="PERSPECTIVE=MODEL: another model for one voice; repeatable.")
+]
+CouncilFlag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--council",
+        help="A persona, a persona file, a folder of them, or a council of the configuration file; repeatable, or with "
+        "commas.",
+    ),
+]
+FrameFlag = Annotated[
+    str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
+]
+
+
+def council_names(given: Sequence[str] | None) -> list[str]:
+    """The names in repeated --council flags; a flag that is a path is one name, others may hold several."""
+    return [name for each in given or () for name in ([each] if Path(each).exists() else each.split(","))]
+
+
+def voice_specs(given: Sequence[str] | None, base_url: str | None, api_key_env: str | None) -> dict[str, ModelSpec]:
+    """By perspective, the models of repeated --voice-model flags.
+
+    Raises:
+        UsageError: a flag is no PERSPECTIVE=MODEL, or its model has no place to run.
+    """
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    settings, specs = load_settings(base_url=base_url, api_key_env=api_key_env), {}
+    for each in given or ():
+        perspective, equals, name = each.partition("=")
+        if not (perspective and equals and name):
+            raise UsageError(f"--voice-model {each!r}: write PERSPECTIVE=MODEL, such as islamic=openai:NAME")
+        specs[perspective] = resolve_model(settings, name)
+    return specs

@@ -1,0 +1,1 @@
+"""Chat apps: an OpenAI-compatible API, conversation memory, and MCP."""

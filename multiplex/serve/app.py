@@ -1,0 +1,147 @@
+"""The server's pages: OpenAI's API, and what those who run it look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from logging import ERROR
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from multiplex.answering import version
+from multiplex.serve.completions import complete
+from multiplex.serve.keys import is_loopback
+from multiplex.serve.limits import Gate
+from multiplex.serve.logs import log
+from multiplex.serve.metrics import CONTENT_TYPE
+from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply
+from multiplex.serve.service import Caller, Service
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorReply} for status in (400, 401, 404, 405, 408, 409, 413, 415, 429, 500, 502, 503, 504)
+}
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+
+
+def create_app(service: Service) -> FastAPI:
+    """The ASGI application of an open service, for the event loop in which it was opened."""
+    options = service.options
+    app = FastAPI(
+        title="multiplex",
+        version=version(),
+        max_body_size=options.limits.body,
+        responses=_REFUSALS,
+        docs_url=None,
+        redoc_url=None,
+    )
+    if options.cors:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=options.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
+        )
+    app.state.service = service
+    guarded = is_loopback(options.host) and not service.keys
+    app.add_middleware(Gate, hosts=LOCAL_NAMES if guarded else None)
+    app.exception_handler(ApiError)(_told)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_refused)
+    app.exception_handler(Exception)(_bug)
+    _add_pages(app)
+    return app
+
+
+def service_of(request: Request) -> Service:
+    """The running service."""
+    service: Service = request.app.state.service
+    return service
+
+
+_bearer = HTTPBearer(auto_error=False)
+Running = Annotated[Service, Depends(service_of)]
+
+
+def caller(service: Running, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    """Who asks.
+
+    Raises:
+        ApiError: 401, the key is missing or wrong.
+    """
+    token = given.credentials if given else None
+    who = service.keys.who(token)
+    if who is None:
+        said = "this server needs a key: send it as `Authorization: Bearer KEY`" if token is None else "wrong key"
+        raise ApiError(401, said, kind="authentication_error", code="invalid_api_key")
+    return Caller(who, service.keys.space(token))
+
+
+Known = Annotated[Caller, Depends(caller)]
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/v1/models")
+    async def models(service: Running, _: Known) -> dict[str, Any]:
+        """Every council and strategy as a model."""
+        return {"object": "list", "data": [_model(service, name) for name in service.offers]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str, service: Running, _: Known) -> dict[str, Any]:
+        """One of them."""
+        return _model(service, service.offer(name).name)
+
+    @app.post("/v1/chat/completions", responses=_STREAM)
+    async def chat_completions(body: ChatRequest, request: Request, service: Running, known: Known) -> Response:
+        """Ask; the answer comes whole, or as server-sent events."""
+        return await complete(service, known, request, body)
+
+    @app.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """Whether this process answers."""
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse)
+    async def readyz(service: Running) -> Response:
+        """Whether a question could be answered: is a model there."""
+        why = "the server is stopping" if service.running.closing else await service.unready()
+        return PlainTextResponse("ready\n") if why is None else PlainTextResponse(f"{why}\n", 503)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics(service: Running, _: Known) -> Response:
+        """Counters for Prometheus."""
+        return Response(await asyncio.to_thread(service.metrics.text), media_type=CONTENT_TYPE)
+
+
+def _model(service: Service, name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": int(service.started), "owned_by": "multiplex"}
+
+
+def _envelope(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(error.body.model_dump(), error.status, headers or error.headers)
+
+
+async def _told(_: Request, error: ApiError) -> Response:
+    return _envelope(error)
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> Response:
+    """A field is wrong: the first one, by its name, without what was sent."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _envelope(ApiError(400, "the body is not valid JSON"))
+    param = ".".join(str(part) for part in first["loc"] if part != "body") or None
+    return _envelope(ApiError(400, f"{param or 'body'}: {first['msg']}", param=param))
+
+
+async def _refused(_: Request, error: HTTPException) -> Response:
+    return _envelope(ApiError(error.status_code, str(error.detail)), error.headers)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log("a bug", level=ERROR, error=error, path=request.url.path)
+    said = f"a bug in multiplex ({type(error).__name__}), please report it"
+    return _envelope(ApiError(500, said, kind="server_error"))

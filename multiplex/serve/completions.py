@@ -1,0 +1,249 @@
+"""POST /v1/chat/completions: reads what is asked, lets a council answer, and sends it out as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
+from logging import ERROR
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from multiplex.errors import MultiplexError
+from multiplex.serve.chores import is_chore
+from multiplex.serve.conversation import conversation
+from multiplex.serve.logs import log
+from multiplex.serve.offers import Offer
+from multiplex.serve.schema import ApiError, ChatRequest, as_api_error
+from multiplex.serve.turn import Asked, Ended, Piece, Said, Thought, pieces
+from multiplex.serve.wire_format import ALIVE, DONE, Form, failure
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from multiplex.council.answer import Answer
+    from multiplex.serve.service import Caller, Service
+
+ALIVE_EVERY = 10.0  # seconds of silence after which a stream says that it lives
+STALLED = 60.0  # seconds that a reader may take for one event
+LEFT = 499  # what proxies log for a client that went away
+
+
+class EventStream(Response):
+    """A response whose events leave as they come; a reader that leaves, or reads nothing for long, ends it."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes], close: Callable[[], None]) -> None:
+        self.status_code, self.background = 200, None
+        self._events, self._close = events, close
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Send until the events end or nobody reads them."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await unless_gone(self._send(send), receive)
+        finally:
+            self._close()
+
+    async def _send(self, send: Send) -> None:
+        try:
+            async for event in self._events:
+                async with asyncio.timeout(STALLED):
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+        finally:
+            await self._events.aclose()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def unless_gone(work: Any, receive: Receive) -> Any:
+    """The result of `work`, which is cancelled when the client leaves; then None."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        doing.cancel()
+        leaving.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def complete(service: Service, caller: Caller, request: Request, body: ChatRequest) -> Response:
+    """The answer to one request, streamed or whole.
+
+    Raises:
+        ApiError: it cannot be answered.
+    """
+    reply = Reply(service, caller, body)
+    if body.stream:
+        return EventStream(reply.events(), reply.close)
+    try:
+        made = await unless_gone(reply.whole(), request.receive)
+    finally:
+        reply.close()
+    return Response(status_code=LEFT) if made is None else JSONResponse(made)
+
+
+class Reply:
+    """One request on its way: checked when it is made, answered by `events` or `whole`, over with `close`.
+
+    Raises:
+        ApiError: there is no such model, the conversation cannot be read, or it is too much now.
+    """
+
+    def __init__(self, service: Service, caller: Caller, body: ChatRequest) -> None:
+        self._service, self._caller, self._body = service, caller, body
+        self._began = perf_counter()
+        offer = service.offer(body.model)
+        messages = conversation(body, service.chat.spec, service.options.limits.question)
+        self._chore = is_chore([(message.role, message.text) for message in body.messages])
+        self._measures = _wants_measures(body.metadata or {})
+        thread = None if self._chore else _thread(body.metadata or {}, caller, service)
+        service.rates.count(caller.who)
+        self._form = Form(body.model)
+        self._asked = Asked(
+            offer=Offer("uniplex", "uniplex") if self._chore else offer,
+            messages=messages if thread is None or _is_whole(body) else messages[-1:],
+            chat=service.chat.adjusted(temperature=body.temperature, max_tokens=body.answer_tokens, user=body.user),
+            voice_chats={
+                name: chat.adjusted(temperature=body.temperature, user=body.user)
+                for name, chat in service.voice_chats.items()
+            },
+            seed=random.randrange(2**31) if body.seed is None else body.seed % 2**31,
+            thread=thread,
+            replaces=_is_whole(body),
+        )
+        self._place = ExitStack()
+        self._place.enter_context(service.place(thread))
+        self._question = messages[-1].text
+        self._outcome = "left"
+        self._answer: Answer | None = None
+
+    async def events(self) -> AsyncGenerator[bytes]:
+        """The answer as events; one that goes wrong ends with an error event."""
+        yield self._form.first()
+        try:
+            async for batch in self._batches():
+                for piece in batch:
+                    yield self._form.piece(piece, await self._extras(piece) if isinstance(piece, Ended) else {})
+                if not batch:
+                    yield ALIVE
+        except ApiError as error:
+            yield failure(error)
+            return
+        if self._answer is not None and self._body.stream_options and self._body.stream_options.include_usage:
+            yield self._form.usage(self._answer)
+        self._outcome = "ok"
+        yield DONE
+
+    async def whole(self) -> dict[str, Any]:
+        """The answer as one completion.
+
+        Raises:
+            ApiError: there is none.
+        """
+        came: list[Piece] = []
+        async for batch in self._batches():
+            came += batch
+        end = next(piece for piece in came if isinstance(piece, Ended))
+        thoughts = "".join(piece.text for piece in came if isinstance(piece, Thought))
+        said = "".join(piece.text for piece in came if isinstance(piece, Said))
+        made = self._form.whole(thoughts, said, end, await self._extras(end))
+        self._outcome = "ok"
+        return made
+
+    async def _batches(self) -> AsyncIterator[list[Piece]]:
+        try:
+            async for batch in self._service.running.gathered(pieces(self._asked, self._service.memory), ALIVE_EVERY):
+                if batch and isinstance(batch[-1], Ended):
+                    self._answer = batch[-1].answer
+                yield batch
+        except MultiplexError as error:
+            told = as_api_error(error)
+            self._outcome = told.body.error.code or told.body.error.type
+            raise told from error
+        except ApiError:
+            raise
+        except Exception as error:
+            self._outcome = "bug"
+            log("a bug", level=ERROR, error=error, id=self._form.id)
+            raise ApiError(
+                500, f"a bug in multiplex ({type(error).__name__}), please report it", kind="server_error"
+            ) from error
+
+    async def _extras(self, end: Ended) -> dict[str, Any]:
+        """What is told beside the answer, and its measures where they were asked for."""
+        answer = end.answer
+        told: dict[str, Any] = {
+            "strategy": answer.strategy,
+            "seed": self._asked.seed,
+            "lost": list(answer.lost),
+            "notes": list(answer.notes),
+        }
+        if self._measures:
+            measured = await self._service.measured(answer, end.question)
+            told["notes"] = list(measured.answer.notes)
+            told["measures"] = measured.measures and measured.measures.model_dump(mode="json")
+            told["kept"] = measured.kept and measured.kept.model_dump(mode="json")
+        return told
+
+    def close(self) -> None:
+        """Give the place back, and write down how it ended."""
+        self._place.close()
+        answer, seconds = self._answer, perf_counter() - self._began
+        self._service.metrics.ended(self._body.model, self._outcome, seconds, answer)
+        log(
+            "question",
+            id=self._form.id,
+            caller=self._caller.who,
+            model=self._body.model,
+            chore=self._chore or None,
+            outcome=self._outcome,
+            seconds=round(seconds, 3),
+            streamed=bool(self._body.stream),
+            lost=list(answer.lost) if answer else None,
+            usage=answer.usage.model_dump() if answer else None,
+            question=self._question if self._service.options.log_content else None,
+            answer=answer.text if answer and self._service.options.log_content else None,
+        )
+
+
+def _wants_measures(metadata: Mapping[str, Any]) -> bool:
+    wanted = metadata.get("measures", False)
+    if wanted in (True, "true"):
+        return True
+    if wanted in (False, "false", None):
+        return False
+    raise ApiError(400, "metadata.measures is true or false", param="metadata.measures")
+
+
+def _thread(metadata: Mapping[str, Any], caller: Caller, service: Service) -> str | None:
+    """The name under which the memory keeps this caller's conversation; None where none is named.
+
+    Raises:
+        ApiError: it is no name, or this server keeps no conversations.
+    """
+    name = metadata.get("thread_id")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        raise ApiError(400, "metadata.thread_id is a name of 1 to 200 characters", param="metadata.thread_id")
+    if service.memory.checkpointer is None:
+        said = "this server keeps no conversations; start it with --memory, or send the whole conversation"
+        raise ApiError(400, said, param="metadata.thread_id")
+    return f"{caller.space}/{name}"
+
+
+def _is_whole(body: ChatRequest) -> bool:
+    """Whether the request holds earlier turns, and so the whole conversation."""
+    return sum(message.role in ("user", "assistant") for message in body.messages) > 1

@@ -1,0 +1,124 @@
+"""How much is let in: questions under way at once, questions a minute, and the time a request has to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from multiplex.serve.schema import ApiError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ARRIVAL = 30.0  # seconds that a request's body has to arrive
+MINUTE = 60.0
+
+
+class Places:
+    """Questions that may be under way at once; `taken` are."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.taken = most, 0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """A place for as long as the block runs.
+
+        Raises:
+            ApiError: 429, there is none.
+        """
+        if self.taken >= self.most:
+            raise ApiError(
+                429,
+                f"{self.most} questions are being answered, as many as this server takes; try again soon",
+                kind="rate_limit_error",
+                code="too_many_questions",
+                retry_after=5,
+            )
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Rates:
+    """Questions of each caller in the last minute."""
+
+    def __init__(self, per_minute: int | None, clock: Callable[[], float] = monotonic) -> None:
+        self._most, self._clock = per_minute, clock
+        self._times: dict[str, deque[float]] = {}
+
+    def count(self, who: str) -> None:
+        """Count one question of this caller.
+
+        Raises:
+            ApiError: 429, it has asked as often as it may; Retry-After says when it may again.
+        """
+        if self._most is None:
+            return
+        now, times = self._clock(), self._times.setdefault(who, deque())
+        while times and times[0] <= now - MINUTE:
+            times.popleft()
+        if len(times) >= self._most:
+            raise ApiError(
+                429,
+                f"{self._most} questions a minute for one key; try again later",
+                kind="rate_limit_error",
+                code="too_many_requests",
+                retry_after=max(1, math.ceil(times[0] + MINUTE - now)),
+            )
+        times.append(now)
+
+
+class Gate:
+    """ASGI middleware that gives a request only so long to arrive, and a server for this machine only its own names.
+
+    Without the second a page on the web could reach a server on loopback under a name of its own (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, arrival: float = ARRIVAL) -> None:
+        self.app, self.hosts, self.arrival = app, hosts, arrival
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self.hosts is not None and _host(scope) not in self.hosts:
+            await _refuse(scope, receive, send)
+            return
+        deadline = monotonic() + self.arrival
+        whole = False
+
+        async def hurried() -> Message:
+            nonlocal whole
+            if whole:  # what comes now is the news that the client left
+                return await receive()
+            try:
+                async with asyncio.timeout(max(0.0, deadline - monotonic())):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the request did not arrive within {self.arrival:g} s") from None
+            whole = not message.get("more_body", False)
+            return message
+
+        await self.app(scope, hurried, send)
+
+
+def _host(scope: Scope) -> str:
+    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return given.rpartition(":")[0] if given.rpartition(":")[2].isdigit() and not given.endswith("]") else given
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    from starlette.responses import JSONResponse
+
+    error = ApiError(400, "this server answers to localhost only; start it with --host to give it another name")
+    await JSONResponse(error.body.model_dump(), error.status)(scope, receive, send)

@@ -1,0 +1,50 @@
+"""Everything that a server is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from multiplex.council.personas import Council
+from multiplex.llm.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes; over it a request is answered with 413 or 429.
+
+    Attributes:
+        body: bytes of a request.
+        question: characters of the newest message.
+        councils: questions under way at once.
+        per_minute: questions of one key in a minute; None: as many as it likes.
+    """
+
+    body: int = 1_000_000
+    question: int = 20_000
+    councils: int = 256
+    per_minute: int | None = 60
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What `multiplex serve` was asked for.
+
+    Attributes:
+        councils: by name, the councils of the configuration file; each is a model `multiplex/NAME`.
+        memory: a SQLite file or a postgresql:// URL that keeps conversations; None keeps none.
+        cors: origins whose pages may call; none by default.
+        grace: seconds that running questions have to finish when the server is told to stop.
+    """
+
+    spec: ModelSpec
+    voice_specs: Mapping[str, ModelSpec] = field(default_factory=dict)
+    councils: Mapping[str, Council] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    memory: str | None = None
+    limits: Limits = Limits()
+    cors: tuple[str, ...] = ()
+    grace: float = 60.0
+    insecure: bool = False
+    log_content: bool = False

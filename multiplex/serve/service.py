@@ -1,0 +1,124 @@
+"""What one running server holds, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from multiplex.answering import Measured, measured_answer
+from multiplex.llm.chat import Chat
+from multiplex.llm.limiter import adaptive
+from multiplex.serve.flow import Running
+from multiplex.serve.keys import Keys
+from multiplex.serve.limits import Places, Rates
+from multiplex.serve.memory import Memory, memory
+from multiplex.serve.metrics import Metrics
+from multiplex.serve.offers import Offer, offers
+from multiplex.serve.options import ServeOptions
+from multiplex.serve.readiness import unreachable
+from multiplex.serve.schema import ApiError
+
+if TYPE_CHECKING:
+    from multiplex.council.answer import Answer
+    from multiplex.evaluation import Evaluator
+
+READY_FOR = 5.0  # seconds that an answer of /readyz stands
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a name for logs, and a space of its own in the memory."""
+
+    who: str
+    space: str
+
+
+@dataclass
+class Service:
+    """The models, the memory and the counters of one server; it belongs to one event loop."""
+
+    options: ServeOptions
+    keys: Keys
+    chat: Chat
+    voice_chats: dict[str, Chat]
+    memory: Memory
+    started: float
+    running: Running = field(default_factory=Running)
+
+    def __post_init__(self) -> None:
+        self.offers = offers(self.options.councils)
+        self.places = Places(self.options.limits.councils)
+        self.rates = Rates(self.options.limits.per_minute if self.keys else None)
+        self.metrics = Metrics(lambda: self.places.taken)
+        self._busy_threads: set[str] = set()
+        self._measuring = asyncio.Lock()
+        self._readiness: tuple[float, str | None] | None = None
+
+    def offer(self, name: str) -> Offer:
+        """The offer of this name.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        if (offer := self.offers.get(name)) is None:
+            there = ", ".join(self.offers)
+            raise ApiError(404, f"no such model here; there are: {there}", code="model_not_found", param="model")
+        return offer
+
+    @contextmanager
+    def place(self, thread: str | None) -> Iterator[None]:
+        """A place among the questions under way, alone in its thread.
+
+        Raises:
+            ApiError: 429 the server is full; 409 the thread is being answered.
+        """
+        with self.places.take():
+            if thread in self._busy_threads:
+                raise ApiError(409, "this conversation is being answered; ask when it is", code="thread_busy")
+            if thread is not None:
+                self._busy_threads.add(thread)
+            try:
+                yield
+            finally:
+                self._busy_threads.discard(thread or "")
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """The measures' extractor, loaded when the first question asks for measures."""
+        from multiplex.evaluation import Evaluator
+
+        return Evaluator()
+
+    async def measured(self, answer: Answer, question: str) -> Measured:
+        """The answer with its measures, made beside the event loop, one at a time."""
+        async with self._measuring:
+            return await asyncio.to_thread(lambda: measured_answer(Measured(answer=answer), question, self.evaluator))
+
+    async def unready(self) -> str | None:
+        """Why no question can be answered now; None where one can. It asks the endpoint at most every 5 seconds."""
+        if self._readiness is None or monotonic() - self._readiness[0] > READY_FOR:
+            self._readiness = monotonic(), await unreachable(self.options.spec)
+        return self._readiness[1]
+
+
+@asynccontextmanager
+async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
+    """The service, with its memory open and its models' connections ready to be made.
+
+    Raises:
+        MemoryLostError: the conversation memory cannot be reached.
+    """
+    async with memory(options.memory) as kept:
+        chat = Chat(options.spec, limiter=adaptive(options.spec), wire="streamed")
+        others = {
+            name: Chat(spec, limiter=adaptive(spec), wire="streamed") for name, spec in options.voice_specs.items()
+        }
+        try:
+            yield Service(options, keys, chat, others, kept, time())
+        finally:
+            await asyncio.gather(*(each.aclose() for each in (chat, *others.values())))

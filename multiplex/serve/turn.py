@@ -1,0 +1,163 @@
+"""One turn of a conversation: a question goes in, and the pieces of its answer come out as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+from multiplex.content import prompt
+from multiplex.council.answer import Answer
+from multiplex.council.strategies import answer_of, voice_notes
+from multiplex.errors import CallError
+from multiplex.llm.chat import Chat
+from multiplex.rendering import CONSTRUCTIONS
+from multiplex.serve.memory import Memory
+from multiplex.serve.offers import Offer
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langgraph.graph.state import CompiledStateGraph
+
+    from multiplex.council.state import CouncilState
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What a chat app folds away: the voices, each under its tradition's name."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The whole answer, and the question as it was put to the voices. Nothing comes after it."""
+
+    answer: Answer
+    question: str
+
+
+Piece = Thought | Said | Ended
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one request asks for.
+
+    Attributes:
+        messages: the conversation; its last human message is the question.
+        chat: the model, as this request wants it.
+        voice_chats: by perspective, models of its own.
+        thread: the name of a conversation that is kept, or None.
+        replaces: whether `messages` are the whole conversation, in place of what the thread holds.
+    """
+
+    offer: Offer
+    messages: tuple[BaseMessage, ...]
+    chat: Chat
+    voice_chats: Mapping[str, Chat] = field(default_factory=dict)
+    seed: int = 0
+    thread: str | None = None
+    replaces: bool = False
+
+
+async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
+    """Everything that comes of a question, as it comes; the last piece is `Ended`.
+
+    Raises:
+        MultiplexError: there is no answer, or a model broke off in the middle of one.
+    """
+    council, started = asked.offer.council, perf_counter()
+    if council is not None:
+        titles = ", ".join(persona.title for persona in council.personas)
+        yield Thought(f"{len(council.personas)} voices are asked: {titles}. {CONSTRUCTIONS}\n\n")
+    state: dict[str, Any] = {}
+    shown, broken = False, ""
+    notes: list[str] = []
+    try:
+        async for kind, data in _graph(asked, memory).astream(_input(asked), _config(asked), **_MODES):
+            if kind == "values":
+                state = data
+            elif data["type"] in ("voice.finished", "voice.failed"):
+                yield Thought(_voice(data))
+            elif data["type"] in ("synthesis.restarted", "answer.restarted") and shown:
+                broken = data["reason"]
+            elif data["type"] in ("synthesis.delta", "answer.delta") and not broken and data["text"]:
+                shown = True
+                yield Said(data["text"])
+    except Exception as error:
+        trouble = memory.trouble(error)
+        if trouble is None:
+            raise
+        if not _answered(state):
+            raise trouble from error
+        notes.append(f"this turn is not remembered: {trouble}")
+    answer = _answer(asked, state, perf_counter() - started)
+    if broken and council is not None and state["synthesis"].failed:
+        raise CallError("server", f"the synthesis broke off: {broken}")
+    if broken:
+        yield Said(f"\n\n---\n\n*The model broke off here ({broken}). The whole answer, begun again:*\n\n{answer.text}")
+    if not answer.cut:
+        of_voices = voice_notes(state.get("voices", []))
+        notes = [*(note for note in answer.notes if note not in of_voices), *notes]
+        if notes:
+            yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
+    yield Ended(answer, state.get("question") or str(asked.messages[-1].text))
+
+
+_MODES: dict[str, Any] = {"stream_mode": ["custom", "values"]}
+
+
+def _graph(asked: Asked, memory: Memory) -> CompiledStateGraph[Any, Any, Any, Any]:
+    from multiplex.council.graph import build_graph
+    from multiplex.serve.plain import plain_graph
+
+    keeper = memory.checkpointer if asked.thread is not None else None
+    council = asked.offer.council
+    if council is None:
+        system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
+        return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
+    quiet = {name: asked.voice_chats.get(name, asked.chat).over("whole") for name in council.perspectives}
+    return build_graph(council, asked.chat, voice_models=quiet, checkpointer=keeper)
+
+
+def _input(asked: Asked) -> dict[str, Any]:
+    from langchain_core.messages import RemoveMessage
+    from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+    anew = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if asked.replaces and asked.thread is not None else []
+    return {"messages": [*anew, *asked.messages], "seed": asked.seed}
+
+
+def _config(asked: Asked) -> Any:
+    return {"configurable": {"thread_id": asked.thread}} if asked.thread is not None else {}
+
+
+def _answer(asked: Asked, state: Mapping[str, Any], seconds: float) -> Answer:
+    council = asked.offer.council
+    if council is not None:
+        return answer_of(cast("CouncilState", state), council, asked.chat.spec, seconds)
+    answer: Answer = state["answer"]
+    return answer
+
+
+def _answered(state: Mapping[str, Any]) -> bool:
+    """Whether the answer to this turn is there; an earlier turn's stands before the question."""
+    messages = state.get("messages", ())
+    return bool(messages) and messages[-1].type == "ai"
+
+
+def _voice(event: Mapping[str, Any]) -> str:
+    head = f"**{event['title']}** ({event['seconds']:.0f} s)"
+    if event["type"] == "voice.failed":
+        return f"{head}: lost. {event['error']}\n\n"
+    note = f"\n\n*{event['note']}*" if event["note"] else ""
+    return f"{head}\n\n{event['text']}{note}\n\n"
