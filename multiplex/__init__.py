@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multiplex.errors import (
         CallError,
         ContentError,
+        MemoryLostError,
         ModelError,
         MultiplexError,
         UsageError,
@@ -31,6 +32,7 @@ __all__ = [
     "Council",
     "Evaluator",
     "Measures",
+    "MemoryLostError",
     "ModelError",
     "ModelSpec",
     "MultiplexError",
@@ -51,7 +53,8 @@ _HOMES = {
     "multiplex.council.graph": ("build_graph",),
     "multiplex.council.personas": ("Council", "Persona"),
     "multiplex.errors": (
-        "CallError", "ContentError", "ModelError", "MultiplexError", "UsageError", "VoicesLostError", "WeightsError",
+        "CallError", "ContentError", "MemoryLostError", "ModelError", "MultiplexError", "UsageError",
+        "VoicesLostError", "WeightsError",
     ),
     "multiplex.evaluation": ("Evaluator", "Measures"),
     "multiplex.llm.chat": ("Chat",),

@@ -6,7 +6,8 @@ MultiplexError                 exit 1
 ├── ModelError                 exit 3   no call could be made at all
 │   ├── WeightsError           exit 3   the embedded model's file is absent, wrong or cannot be fetched
 │   └── CallError              exit 3   one call to a model failed for good
-└── VoicesLostError            exit 4   fewer voices answered than were asked for
+├── VoicesLostError            exit 4   fewer voices answered than were asked for
+└── MemoryLostError            exit 1   the conversation memory cannot be reached
 
 A message is one line: what is wrong, where, and what to do. No message holds a key.
 """
@@ -66,3 +67,7 @@ class VoicesLostError(MultiplexError):
     def __init__(self, message: str, lost: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.lost = lost
+
+
+class MemoryLostError(MultiplexError):
+    """The database of the conversations is away, full, locked or damaged; what it held is not given up for lost."""

@@ -13,12 +13,12 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from multiplex.council.answer import Voice, last_words
+from multiplex.council.answer import last_words
 from multiplex.council.events import writer
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
 from multiplex.council.speaking import heard_by, speak
-from multiplex.council.state import CouncilState, Turn
+from multiplex.council.state import CouncilState, Turn, plain
 from multiplex.council.synthesis import synthesize
 from multiplex.errors import ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
@@ -64,7 +64,7 @@ def build_graph(
         return {
             "question": made.question,
             "tasks": made.tasks,
-            "planning": made,
+            "planning": plain(made),
             "seed": seed,
             "round": 1,
             "voices": None,
@@ -79,11 +79,10 @@ def build_graph(
         return Turn(persona=name, question=state["question"], task=state["tasks"][persona.perspective],
                     seed=state["seed"], round=state["round"], heard=heard)  # fmt: skip
 
-    async def speak_node(turn: Turn) -> dict[str, list[Voice]]:
+    async def speak_node(turn: Turn) -> dict[str, Any]:
         persona = personas[turn["persona"]]
-        return {
-            "voices": [await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer(STRATEGY))]
-        }
+        voice = await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer(STRATEGY))
+        return {"voices": [plain(voice)]}
 
     def gather_node(state: CouncilState) -> dict[str, int]:
         voices = last_words(state["voices"], council.perspectives)
@@ -101,7 +100,7 @@ def build_graph(
     async def synthesize_node(state: CouncilState) -> dict[str, Any]:
         voices = last_words(state["voices"], council.perspectives)
         synthesis = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
-        return {"synthesis": synthesis, "messages": [AIMessage(synthesis.text)]}
+        return {"synthesis": plain(synthesis), "messages": [AIMessage(synthesis.text)]}
 
     graph = StateGraph(CouncilState)
     graph.add_node("plan", plan_node)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import as_data, prompt
+from multiplex.council.conversation import Conversation, conversation, storable
 from multiplex.council.nearness import nearest_ideas
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
 from multiplex.llm.embedded import SYNTHESIS_SLOT
+from multiplex.llm.spec import ModelSpec
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ PlanMode = Literal["default", "model"]
 
 QUESTION_LIMIT = 20_000  # characters
 LOCAL_QUESTION_LIMIT = 2_500  # characters: what the embedded server's slots hold beside prompt and reply
+HISTORY_LIMIT = 16_000  # characters of what came before a question
+LEAST_HISTORY = 200  # characters: in less there is nothing to understand
+SMALL_PLAN_TOKENS = 200  # of a small model's question or plan; an answer's limit is no matter of the plan
 _TAGS = ("multiplex:plan", "nostream")
 
 
@@ -52,38 +57,70 @@ def checked_question(question: str, *, local: bool = False) -> str:
     return question
 
 
-async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mode: PlanMode, seed: int) -> Plan:
-    """The plan for the last human message; `default` makes no model call, `model` makes one or two.
+def room_before(question: str, spec: ModelSpec) -> int:
+    """How many characters of conversation a model can read before this question; 0 where they would be too few."""
+    room = (LOCAL_QUESTION_LIMIT if spec.local or spec.brief else QUESTION_LIMIT) - len(question)
+    return min(room, HISTORY_LIMIT) if room >= LEAST_HISTORY else 0
 
-    A plan that the model does not deliver is replaced by the default one, and `notes` says so.
+
+async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mode: PlanMode, seed: int) -> Plan:
+    """The plan for the last human message.
+
+    Where something stands before that message (earlier turns, instructions) one call makes a question of it that
+    stands alone. Beyond that `default` makes no model call, `model` makes one. What the model does not deliver is
+    replaced (the question by the conversation itself, shortened; the tasks by the default ones), and `notes` says so.
 
     Raises:
         UsageError: there is no human message, or the question is empty or too long.
     """
-    asked = [i for i, message in enumerate(messages) if message.type == "human"]
-    if not asked:
-        raise UsageError("there is no question: `messages` holds no human message")
-    question = checked_question(str(messages[asked[-1]].text), local=chat.spec.local)
-    history = "\n".join(f"{message.type}: {message.text}" for message in messages[: asked[-1]])
+    question, usage, notes = await _alone(conversation(messages), chat, seed)
     tasks = await _default_tasks(question, council, chat)
     if mode == "default":
-        return Plan(f"{history}\n\n{question}" if history else question, tasks)
-    default, usage, notes = dict(tasks), Usage(), []
+        return Plan(question, tasks, usage, notes)
+    default = dict(tasks)
     try:
-        if history:
-            alone = await _ask(prompt("stand_alone", history=as_data(history), question=as_data(question)), chat, seed)
-            question, usage = alone.text, alone.usage
         reply = await _ask(prompt("plan", question=as_data(question), perspectives=", ".join(tasks)), chat, seed)
     except CallError as error:
-        return Plan(question, tasks, usage, (f"no plan by the model ({error}); every voice had the same task",))
+        return Plan(question, tasks, usage, (*notes, f"no plan by the model ({error}); every voice had the same task"))
     for line in reply.text.splitlines():
         perspective, _, task = line.partition(":")
         if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
             tasks[perspective] = task.strip()
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
-        notes.append(f"the model planned no task for {', '.join(unplanned)}; each had the default one")
-    return Plan(question, tasks, usage + reply.usage, tuple(notes))
+        notes = (*notes, f"the model planned no task for {', '.join(unplanned)}; each had the default one")
+    return Plan(question, tasks, usage + reply.usage, notes)
+
+
+async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage, tuple[str, ...]]:
+    """The question as it stands alone, what making it cost, and a note where the model did not make it.
+
+    Raises:
+        UsageError: the question is empty or too long.
+    """
+    question = checked_question(talk.question, local=chat.spec.local)
+    if talk.alone:
+        return question, Usage(), ()
+    room = room_before(question, chat.spec)
+    if not room:
+        return question, Usage(), ("the question leaves no room for the conversation before it, which was left out",)
+    talk = talk.shortened(room)
+    text = prompt(
+        "stand_alone",
+        instructions=as_data(talk.instructions) or "(none)",
+        history=as_data(talk.history()) or "(none)",
+        question=as_data(question),
+    )
+    usage = Usage()
+    try:
+        reply = await _ask(text, chat, seed)
+        usage = reply.usage
+        if reply.cut:
+            raise CallError("cut_off", "the question was cut off at the token limit")
+        return checked_question(storable(reply.text), local=chat.spec.local), usage, ()
+    except (CallError, UsageError) as error:
+        note = f"the conversation was not made into one question ({error}); it stands before the question"
+        return talk.pasted(), usage, (note,)
 
 
 async def _default_tasks(question: str, council: Council, chat: Chat) -> dict[str, str]:
@@ -102,7 +139,8 @@ async def _default_tasks(question: str, council: Council, chat: Chat) -> dict[st
 async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     from langchain_core.messages import HumanMessage
 
+    limit = SMALL_PLAN_TOKENS if chat.spec.local or chat.spec.brief else None
     return await chat.complete(
         [HumanMessage(text)],
-        Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=chat.spec.answer_tokens),
+        Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit),
     )

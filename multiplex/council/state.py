@@ -3,18 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, TypedDict
+from functools import cache
+from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AnyMessage
+from langgraph.channels import LastValue
 from langgraph.graph.message import add_messages
+from pydantic import TypeAdapter
 
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.planning import Plan
 
 
-def collect(spoken: list[Voice], new: Sequence[Voice] | None) -> list[Voice]:
-    """Reducer: add what was just said; None clears the list when a new question begins."""
-    return [] if new is None else [*spoken, *new]
+class Kept(LastValue[Any]):
+    """A field whose readers see objects and whose checkpoints hold plain data.
+
+    So any checkpointer can store it, whatever classes it may restore, and a thread outlives the classes' place. A node
+    writes plain data too, since what it wrote is stored before it is read.
+    """
+
+    def update(self, values: Sequence[Any]) -> bool:
+        """Take the one value of a step, as plain data or as the object itself."""
+        return super().update([_adapter(self.typ).validate_python(value) for value in values])
+
+    def checkpoint(self) -> Any:
+        """The value as plain data."""
+        return _adapter(self.typ).dump_python(self.value, mode="json") if self.is_available() else super().checkpoint()
+
+    def from_checkpoint(self, checkpoint: Any) -> Kept:
+        """The field with the value that a checkpoint held."""
+        restored = super().from_checkpoint(checkpoint)
+        if restored.is_available():
+            restored.value = _adapter(self.typ).validate_python(restored.value)
+        return restored
+
+
+class Collected(Kept):
+    """A `Kept` list to which every node of a step adds; None clears it when a new question begins."""
+
+    def update(self, values: Sequence[Any]) -> bool:
+        """Add each list of a step in turn."""
+        if not values:
+            return False
+        collected = self.value if self.is_available() else []
+        for value in values:
+            collected = [] if value is None else [*collected, *_adapter(self.typ).validate_python(value)]
+        self.value = collected
+        return True
+
+
+def plain(value: Any) -> Any:
+    """What a node writes to a `Kept` field: the object's content as JSON has it."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 class CouncilState(TypedDict, total=False):
@@ -27,7 +73,7 @@ class CouncilState(TypedDict, total=False):
         tasks: what each perspective is asked to do.
         planning: the plan, with what it cost.
         round: the round under way, from 1.
-        voices: everything said in every round, lost voices included.
+        voices: everything said in every round of this question, lost voices included.
         synthesis: the multiplex answer.
     """
 
@@ -35,10 +81,10 @@ class CouncilState(TypedDict, total=False):
     question: str
     seed: int
     tasks: dict[str, str]
-    planning: Plan
+    planning: Annotated[Plan, Kept]
     round: int
-    voices: Annotated[list[Voice], collect]
-    synthesis: Synthesis
+    voices: Annotated[list[Voice], Collected]
+    synthesis: Annotated[Synthesis, Kept]
 
 
 class Turn(TypedDict):

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.graph import END, START, MessagesState, StateGraph
 
 from multiplex.council.graph import build_graph
 from multiplex.council.personas import Council
@@ -193,22 +191,6 @@ async def test_a_planning_model_gives_each_voice_its_own_task(backend: Backend) 
     assert "islamic" in state["planning"].notes[0]
 
 
-async def test_history_is_folded_into_a_question_that_stands_alone(backend: Backend) -> None:
-    def script(body: Body, n: int) -> Say:
-        return Say("What do elders owe the young?") if "Rewrite the newest message" in asked(body) else Say("Well.")
-
-    backend.script = script
-    chat = chat_for(backend)
-    messages = [
-        HumanMessage("What do the young owe elders?"),
-        AIMessage("Care."),
-        HumanMessage("And the other way round?"),
-    ]
-    state = await build_graph(None, chat, plan_mode="model").ainvoke({"messages": messages})
-    await chat.aclose()
-    assert state["question"] == "What do elders owe the young?"
-
-
 async def test_each_voice_can_have_a_model_of_its_own(backend: Backend) -> None:
     backend.script = scripted({})
     other = Chat(parse_spec("other-model", backend.base_url))
@@ -240,31 +222,3 @@ async def test_a_question_that_gives_orders_stays_between_its_marks(backend: Bac
         assert "$speaker {speaker}" in user
         assert user.index("<question>") < user.index("HACKED")
         assert user.count("</question>") == 1
-
-
-async def test_the_graph_nests_in_another_and_remembers_with_a_checkpointer(backend: Backend) -> None:
-    backend.script = scripted({})
-    chat = chat_for(backend)
-    outer = StateGraph(MessagesState)
-    outer.add_node("council", build_graph(None, chat))
-    outer.add_edge(START, "council")
-    outer.add_edge("council", END)
-    app = outer.compile(checkpointer=InMemorySaver())
-    thread = {"configurable": {"thread_id": "t"}}
-    for _ in range(2):
-        state = await app.ainvoke({"messages": [HumanMessage(QUESTION)]}, thread)
-    await chat.aclose()
-    assert [message.type for message in state["messages"]] == ["human", "ai", "human", "ai"]
-
-
-async def test_a_second_question_in_a_thread_starts_with_fresh_voices(backend: Backend) -> None:
-    backend.script = scripted({})
-    chat = chat_for(backend)
-    graph = build_graph(None, chat, checkpointer=InMemorySaver())
-    thread = {"configurable": {"thread_id": "t"}}
-    for question in ("First question?", "Second question?"):
-        state = await graph.ainvoke({"messages": [HumanMessage(question)]}, thread)
-    await chat.aclose()
-    assert len(state["voices"]) == 7
-    assert "First question?" in state["question"]
-    assert state["question"].endswith("Second question?")

@@ -1,0 +1,90 @@
+"""A chat's messages as a question and what came before it, kept short enough for a model to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multiplex.errors import UsageError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+_SPEAKERS = {"human": "user", "ai": "assistant"}
+_GAP = " [...] "
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The newest question, the instructions that stand over the chat, and (speaker, text) of each earlier turn."""
+
+    question: str
+    instructions: str = ""
+    turns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether the question is all there is."""
+        return not self.turns and not self.instructions
+
+    def shortened(self, limit: int) -> Conversation:
+        """The same with less than `limit` characters before the question.
+
+        The newest turns are kept. A text longer than a quarter of what there is room for loses its middle.
+        """
+        instructions = cut(self.instructions, limit // 4)
+        room = limit - len(instructions) - 2 * len("\n\n")
+        longest, turns = room // 4, list[tuple[str, str]]()
+        for speaker, text in reversed(self.turns):
+            turn = speaker, cut(text, longest)
+            room -= len(speaker) + len(turn[1]) + len(": \n")
+            if room < 0:
+                break
+            turns.append(turn)
+        return Conversation(self.question, instructions, tuple(reversed(turns)))
+
+    def history(self) -> str:
+        """The earlier turns, a line each."""
+        return "\n".join(f"{speaker}: {text}" for speaker, text in self.turns)
+
+    def pasted(self) -> str:
+        """Everything as one text that ends with the question."""
+        return "\n\n".join(filter(None, (self.instructions, self.history(), self.question)))
+
+
+def conversation(messages: Sequence[BaseMessage]) -> Conversation:
+    """The conversation that ends with the last human message.
+
+    Only text is read: images, tools' calls and their results are left out. System messages are the instructions,
+    wherever they stand; one that is repeated counts once.
+
+    Raises:
+        UsageError: there is no human message.
+    """
+    asked = [i for i, message in enumerate(messages) if message.type == "human"]
+    if not asked:
+        raise UsageError("there is no question: `messages` holds no human message")
+    said = [(message.type, _text(message)) for message in messages]
+    return Conversation(
+        said[asked[-1]][1],
+        "\n\n".join(dict.fromkeys(text for kind, text in said if kind == "system" and text)),
+        tuple((_SPEAKERS[kind], text) for kind, text in said[: asked[-1]] if kind in _SPEAKERS and text),
+    )
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters of a text: its beginning and its end."""
+    if len(text) <= limit:
+        return text
+    kept = max(limit - len(_GAP), 0)
+    return (text[: kept - kept // 2] + _GAP + text[len(text) - kept // 2 :])[:limit]
+
+
+def storable(text: str) -> str:
+    """The text without what no database stores as text: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _text(message: BaseMessage) -> str:
+    return storable(str(message.text))
