@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec, api_key, resolve_model
 from multiplex.llm.thinking import without_thinking
 from multiplex.llm.usage import Usage
-from multiplex.llm.wire import Clients, OnDelta, Said, http_client, streamed, unstreamed
+from multiplex.llm.wire import Clients, OnDelta, Said, Wire, http_client, observed, streamed, whole
 from multiplex.settings import load_settings
 
 if TYPE_CHECKING:
@@ -79,23 +80,64 @@ class Chat:
 
     Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
     gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
-    has its own, fixed at the spec's limit. Where it does not stream, `on_delta` hears a reply in one piece, LangChain's
-    callbacks hear nothing, and a call costs a tenth of the processor's time: for many calls that nobody watches.
+    has its own, fixed at the spec's limit. `wire` is the way a reply is heard: only `observed` shows its pieces to
+    LangChain's callbacks, at six times the processor's time of `streamed` and twenty times that of `whole`, where
+    `on_delta` hears a reply in one piece.
+
+    A Chat made of another (`over`, `adjusted`, `recorded`, `lent`) shares its connections, its limiter and what the
+    endpoint has refused.
     """
 
-    def __init__(self, spec: ModelSpec, *, limiter: Limiter | None = None, streams: bool = True) -> None:
-        self.spec = spec
-        self._limiter, self._streams = limiter, streams
+    def __init__(self, spec: ModelSpec, *, limiter: Limiter | None = None, wire: Wire = "observed") -> None:
+        self.spec, self.wire = spec, wire
+        self._limiter = limiter
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
         self._ledger: Ledger | None = None
+        self._closes = True
+
+    def over(self, wire: Wire) -> Chat:
+        """The same model, heard in another way."""
+        return self._made(wire=wire)
+
+    def adjusted(
+        self, *, temperature: float | None = None, max_tokens: int | None = None, user: str | None = None
+    ) -> Chat:
+        """The same model for one who wants it otherwise; what is None stays as it is.
+
+        `max_tokens` bounds an answer of one call and a synthesis, and never raises a limit of the spec.
+        """
+        spec, changes = self.spec, dict[str, Any]()
+        if temperature is not None:
+            changes["temperature"] = temperature
+        if max_tokens is not None:
+            changes["answer_tokens"] = min(max_tokens, spec.answer_tokens or max_tokens)
+            changes["synthesis_tokens"] = min(max_tokens, spec.synthesis_tokens or max_tokens)
+        if user is not None:
+            changes["user"] = user
+        return self._made(spec=spec.model_copy(update=changes))
 
     def recorded(self, ledger: Ledger) -> Chat:
-        """The same model over the same connections, each of whose replies stands in `ledger` before it is used.
+        """The same model, each of whose replies stands in `ledger` before it is used.
 
         A reply that stands there already is given without a call.
         """
-        chat = Chat(self.spec, limiter=self._limiter, streams=self._streams)
-        chat._lines, chat._ledger = self._lines, ledger
+        return self._made(ledger=ledger)
+
+    def lent(self) -> Chat:
+        """The same model for one who may close it: the connections stay open, whoever calls `aclose`."""
+        return self._made(closes=False)
+
+    def _made(
+        self,
+        *,
+        spec: ModelSpec | None = None,
+        wire: Wire | None = None,
+        ledger: Ledger | None = None,
+        closes: bool = True,
+    ) -> Chat:
+        chat = Chat(spec or self.spec, limiter=self._limiter, wire=wire or self.wire)
+        chat._lines, chat._ledger = self._lines, ledger or self._ledger
+        chat._closes = closes and self._closes
         return chat
 
     async def complete(
@@ -186,7 +228,9 @@ class Chat:
         return line.limiter if line is not None else None
 
     async def aclose(self) -> None:
-        """Close the current event loop's connections; a later call opens new ones."""
+        """Close the current event loop's connections; a later call opens new ones. One that is `lent` keeps them."""
+        if not self._closes:
+            return
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
             await line.clients.aclose()
@@ -209,7 +253,7 @@ class Chat:
                 place.failed(failure)
                 raise _AttemptError(failure) from error
             except Exception as error:
-                refused = refused_parameter(error, set(parameters))
+                refused = refused_parameter(error, _deniable(error, parameters))
                 if refused is None:
                     failure = explain(error, self.spec, line.secret)
                     place.failed(failure)
@@ -224,9 +268,12 @@ class Chat:
         parameters: Mapping[str, Any],
         on_delta: OnDelta | None,
     ) -> Said:
-        if self._streams:
-            return await streamed(line.client, messages, parameters, call.tags, on_delta, self._at)
-        said = await unstreamed(line.clients, self.spec.model, messages, parameters, self._at, line.secret)
+        spec, clients, at = self.spec, line.clients, self._at
+        if self.wire == "observed":
+            return await observed(line.client, messages, parameters, call.tags, on_delta, at)
+        if self.wire == "streamed":
+            return await streamed(clients, spec.model, messages, parameters, on_delta, at, line.secret)
+        said = await whole(clients, spec.model, messages, parameters, at, line.secret)
         if on_delta is not None and (shown := without_thinking(said.text)):
             on_delta(shown)
         return said
@@ -254,6 +301,7 @@ class Chat:
             "temperature": self.spec.temperature if call.temperature is None else call.temperature,
             "seed": call.seed,
             limit: call.max_tokens,
+            "user": self.spec.user,
             "stream_options": True,
             "response_format": call.response_format,
         }
@@ -280,6 +328,15 @@ class Chat:
             return server.base_url, server.key.get_secret_value()
         key = api_key(self.spec)
         return self.spec.base_url, key.get_secret_value() if key else ""
+
+
+_USER = re.compile(r"""(?:argument supplied|parameter|property|body)['"`:,\s]+user\b""", re.IGNORECASE)
+
+
+def _deniable(error: Exception, sent: Iterable[str]) -> set[str]:
+    """The parameters that an error may complain of: `user` only where it is named as one, for many speak of users."""
+    named = getattr(error, "param", None) == "user" or _USER.search(str(error))
+    return {name for name in sent if name != "user" or named}
 
 
 Model = str | ModelSpec | Chat | None

@@ -32,6 +32,7 @@ class ModelSpec(BaseModel):
         brief: give personas in their short form (for small models).
         voice_tokens, synthesis_tokens, answer_tokens: most tokens of a reply; None sets no limit.
         temperature: None leaves it to the endpoint.
+        user: who asks, in the endpoint's own accounts (OpenAI's `user`); None sends nothing.
         timeout: seconds for one call, retries not counted.
         retries: further attempts after a failed call.
         limit: calls under way at once at this endpoint and model.
@@ -50,6 +51,7 @@ class ModelSpec(BaseModel):
     synthesis_tokens: int | None = None
     answer_tokens: int | None = None
     temperature: float | None = 0.7
+    user: str | None = None
     timeout: float = 120.0
     retries: int = 3
     limit: int = 20

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
+from typing import get_args
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -9,6 +11,7 @@ from langchain_core.messages import HumanMessage
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
 from multiplex.llm.spec import ModelSpec, parse_spec
+from multiplex.llm.wire import Wire
 from tests.backend import Backend, Body, Say
 
 KEY = "sk-veryverysecret1234567890"
@@ -18,11 +21,12 @@ def spec_of(backend: Backend, **changes: object) -> ModelSpec:
     return parse_spec("test-model", backend.base_url).model_copy(update={"retries": 2, "timeout": 5.0, **changes})
 
 
-@pytest.fixture(params=[True, False], ids=["streamed", "whole"], autouse=True)
-def streams(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Every test here holds for both ways to hear a reply."""
-    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "streams": request.param})
-    return bool(request.param)
+@pytest.fixture(params=get_args(Wire), autouse=True)
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """Every test here holds for each way to hear a reply."""
+    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "wire": request.param})
+    way: Wire = request.param
+    return way
 
 
 async def asks(spec: ModelSpec, text: str = "Why?", call: Call | None = None) -> Reply:
@@ -49,7 +53,8 @@ async def test_an_endpoint_without_usage_leaves_tokens_unknown_not_zero(backend:
 
 async def test_thinking_is_neither_returned_nor_streamed(backend: Backend) -> None:
     backend.script = lambda body, n: Say("<think> secret plan </think> The answer is care.")
-    chat, heard = Chat(spec_of(backend)), []
+    heard: list[str] = []
+    chat = Chat(spec_of(backend))
     reply = await chat.complete([HumanMessage("Why?")], on_delta=heard.append)
     await chat.aclose()
     assert reply.text == "The answer is care."
@@ -57,8 +62,8 @@ async def test_thinking_is_neither_returned_nor_streamed(backend: Backend) -> No
 
 
 @pytest.mark.parametrize("name", ["temperature", "stream_options", "seed", "response_format"])
-async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, name: str, streams: bool) -> None:
-    if name == "stream_options" and not streams:
+async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, name: str, wire: Wire) -> None:
+    if name == "stream_options" and wire == "whole":
         pytest.skip("it is not sent")
 
     def script(body: Body, n: int) -> Say:
@@ -75,8 +80,22 @@ async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, n
         assert (await chat.complete([HumanMessage("Why?")], call)).text == "fine."
     await chat.aclose()
     assert [name in body for body in backend.requests] == [True, False, False]
-    others = {"temperature", "seed", "response_format", *(["stream_options"] if streams else [])} - {name}
+    others = {"temperature", "seed", "response_format", *(["stream_options"] if wire != "whole" else [])} - {name}
     assert all(others <= body.keys() for body in backend.requests)
+
+
+@pytest.mark.parametrize(
+    ("told", "stays"),
+    [("Unrecognized request argument supplied: user", False), ("role must be 'user' or 'assistant'", True)],
+)
+async def test_user_is_left_out_only_where_it_is_refused_by_name(backend: Backend, told: str, stays: bool) -> None:
+    backend.script = lambda body, n: Say(status=400, error={"message": told, "type": "x"}) if n == 0 else Say()
+    chat = Chat(spec_of(backend, retries=0)).adjusted(user="u1")
+    with suppress(CallError):
+        await chat.complete([HumanMessage("Why?")])
+    await chat.complete([HumanMessage("Why?")])
+    await chat.aclose()
+    assert ["user" in body for body in backend.requests] == ([True, True] if stays else [True, False, False])
 
 
 async def test_retry_after_is_honoured_for_every_call_to_the_endpoint(backend: Backend) -> None:
