@@ -99,7 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _wait(self, seconds: float) -> None:
         """Let time go by, unless the caller hangs up."""
-        if seconds and select.select([self.connection], [], [], seconds)[0]:
+        word = select.poll()
+        word.register(self.connection, select.POLLIN)
+        if seconds and word.poll(seconds * 1000):  # a caller says no more before it has its reply
             raise ConnectionResetError
 
     def _answer(self, body: Body, say: Say) -> None:
@@ -186,10 +188,10 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def running() -> Iterator[Backend]:
-    """A backend on a free loopback port, gone when the block ends."""
+def running(port: int = 0) -> Iterator[Backend]:
+    """A backend on this or a free loopback port, gone when the block ends."""
     handler = type("Handler", (_Handler,), {})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", port), handler)
     backend = Backend(f"http://127.0.0.1:{server.server_port}")
     handler.backend = backend
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

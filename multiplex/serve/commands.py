@@ -35,7 +35,7 @@ def serve(
     ] = 20_000,
     max_councils: Annotated[
         int | None,
-        typer.Option("--max-councils", min=1, help="Most questions at once. [default: 256; 2 for the embedded model]"),
+        typer.Option("--max-councils", min=1, help="Most councils at once. [default: 256; 2 for the embedded model]"),
     ] = None,
     per_minute: Annotated[int, typer.Option("--per-minute", min=1, help="Most questions of one key in a minute.")] = 60,
     cors: Annotated[

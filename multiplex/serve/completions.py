@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 
 from multiplex.errors import MultiplexError
 from multiplex.serve.chores import is_chore
-from multiplex.serve.conversation import conversation
 from multiplex.serve.logs import log
+from multiplex.serve.messages import conversation
 from multiplex.serve.offers import Offer
 from multiplex.serve.schema import ApiError, ChatRequest, as_api_error
 from multiplex.serve.turn import Asked, Ended, Piece, Said, Thought, pieces
@@ -124,7 +124,7 @@ class Reply:
             replaces=_is_whole(body),
         )
         self._place = ExitStack()
-        self._place.enter_context(service.place(thread))
+        self._place.enter_context(service.place(self._asked.offer, thread))
         self._question = messages[-1].text
         self._outcome = "left"
         self._answer: Answer | None = None

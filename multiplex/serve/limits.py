@@ -1,4 +1,4 @@
-"""How much is let in: questions under way at once, questions a minute, and the time a request has to arrive."""
+"""How much is let in: councils under way at once, questions a minute, and the time a request has to arrive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINUTE = 60.0
 
 
 class Places:
-    """Questions that may be under way at once; `taken` are."""
+    """Councils that may be under way at once; `taken` are."""
 
     def __init__(self, most: int) -> None:
         self.most, self.taken = most, 0
@@ -37,9 +37,9 @@ class Places:
         if self.taken >= self.most:
             raise ApiError(
                 429,
-                f"{self.most} questions are being answered, as many as this server takes; try again soon",
+                f"{self.most} councils are speaking, as many as this server takes; try again soon",
                 kind="rate_limit_error",
-                code="too_many_questions",
+                code="too_many_councils",
                 retry_after=5,
             )
         self.taken += 1

@@ -38,6 +38,7 @@ def configure() -> None:
         logger.handlers, logger.propagate = ([handler] if name != "uvicorn.error" else []), name == "uvicorn.error"
         logger.setLevel(logging.INFO)
     logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a database that is away is told with the question
 
 
 def log(event: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:

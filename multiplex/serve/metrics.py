@@ -33,7 +33,7 @@ class Metrics:
         self._tokens = Counter(
             "multiplex_tokens", "Tokens that the models' endpoints reported.", ["direction"], registry=self._registry
         )
-        gauge = Gauge("multiplex_questions_under_way", "Questions being answered.", registry=self._registry)
+        gauge = Gauge("multiplex_councils_under_way", "Councils that are speaking.", registry=self._registry)
         gauge.set_function(under_way)
 
     def ended(self, model: str, outcome: str, seconds: float, answer: Answer | None) -> None:

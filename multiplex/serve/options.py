@@ -16,7 +16,7 @@ class Limits:
     Attributes:
         body: bytes of a request.
         question: characters of the newest message.
-        councils: questions under way at once.
+        councils: councils under way at once.
         per_minute: questions of one key in a minute; None: as many as it likes.
     """
 

@@ -11,6 +11,7 @@ from langgraph.graph.message import add_messages
 from multiplex.council.answer import Answer
 from multiplex.council.events import writer
 from multiplex.council.seeds import call_seed
+from multiplex.council.state import Kept, plain
 from multiplex.llm.chat import Call, Chat
 from multiplex.llm.embedded import PLAIN_SLOT
 
@@ -24,7 +25,7 @@ class PlainState(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], add_messages]
     seed: int
-    answer: Answer
+    answer: Annotated[Answer, Kept]
 
 
 def plain_graph(
@@ -59,7 +60,7 @@ def plain_graph(
             seconds=reply.seconds,
             cut=reply.cut,
         )
-        return {"answer": answer, "messages": [AIMessage(reply.text)]}
+        return {"answer": plain(answer), "messages": [AIMessage(reply.text)]}
 
     graph = StateGraph(PlainState)
     graph.add_node("reply", reply_node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, time
@@ -71,13 +71,13 @@ class Service:
         return offer
 
     @contextmanager
-    def place(self, thread: str | None) -> Iterator[None]:
-        """A place among the questions under way, alone in its thread.
+    def place(self, offer: Offer, thread: str | None) -> Iterator[None]:
+        """A place among the councils under way, where it is one, alone in its thread.
 
         Raises:
             ApiError: 429 the server is full; 409 the thread is being answered.
         """
-        with self.places.take():
+        with self.places.take() if offer.council is not None else nullcontext():
             if thread in self._busy_threads:
                 raise ApiError(409, "this conversation is being answered; ask when it is", code="thread_busy")
             if thread is not None:

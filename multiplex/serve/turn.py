@@ -83,7 +83,7 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
     shown, broken = False, ""
     notes: list[str] = []
     try:
-        async for kind, data in _graph(asked, memory).astream(_input(asked), _config(asked), **_MODES):
+        async for kind, data in _graph(asked, memory).astream(_input(asked), **_options(asked)):
             if kind == "values":
                 state = data
             elif data["type"] in ("voice.finished", "voice.failed"):
@@ -113,9 +113,6 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text))
 
 
-_MODES: dict[str, Any] = {"stream_mode": ["custom", "values"]}
-
-
 def _graph(asked: Asked, memory: Memory) -> CompiledStateGraph[Any, Any, Any, Any]:
     from multiplex.council.graph import build_graph
     from multiplex.serve.plain import plain_graph
@@ -137,8 +134,12 @@ def _input(asked: Asked) -> dict[str, Any]:
     return {"messages": [*anew, *asked.messages], "seed": asked.seed}
 
 
-def _config(asked: Asked) -> Any:
-    return {"configurable": {"thread_id": asked.thread}} if asked.thread is not None else {}
+def _options(asked: Asked) -> dict[str, Any]:
+    modes = {"stream_mode": ["custom", "values"]}
+    if asked.thread is None:
+        return modes
+    # a turn is remembered once, when it is whole: one that fails leaves no trace of itself
+    return {**modes, "config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
 
 
 def _answer(asked: Asked, state: Mapping[str, Any], seconds: float) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from langchain_openai import ChatOpenAI
 from openai import OpenAI
 
-from tests.backend import Backend, Body, Say, asked, running
+from tests.backend import Backend, Body, Say, asked
+from tests.serve.conftest import House
 from tests.serve.server import KEY, Served, serving
 
 TITLES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
@@ -30,26 +30,18 @@ def script(body: Body, _: int) -> Say:
     return Say("Koreans greet elders first.")
 
 
-@pytest.fixture(scope="module")
-def house() -> Iterator[tuple[Backend, Served]]:
-    with running() as backend, serving(backend) as server:
-        yield backend, server
+@pytest.fixture
+def served(house: House) -> Served:
+    """The shared server, with a clean log."""
+    house.backend.script = script
+    house.served.errors.clear()
+    return house.served
 
 
 @pytest.fixture
-def served(house: tuple[Backend, Served]) -> Served:
-    """The server that the tests of this file share; each begins with an empty record."""
-    backend, server = house
-    backend.script = script
-    backend.requests.clear()
-    server.errors.clear()
-    return server
-
-
-@pytest.fixture
-def asks(house: tuple[Backend, Served]) -> Backend:
+def asks(house: House) -> Backend:
     """The backend of the shared server."""
-    return house[0]
+    return house.backend
 
 
 def client_of(served: Served, key: str = "none") -> OpenAI:
@@ -311,7 +303,7 @@ def test_metrics_count_questions_voices_and_tokens(backend: Backend) -> None:
     assert 'multiplex_requests_total{model="uniplex",outcome="ok"} 1.0' in text
     assert 'multiplex_voices_total{outcome="spoke",perspective="african"} 1.0' in text
     assert "multiplex_model_calls_total 9.0" in text
-    assert "multiplex_questions_under_way 0.0" in text
+    assert "multiplex_councils_under_way 0.0" in text
 
 
 def test_it_is_alive_and_ready(served: Served) -> None:
