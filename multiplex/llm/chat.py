@@ -279,7 +279,10 @@ class Chat:
         return said
 
     def _read(self, said: Said) -> tuple[str, Usage, bool]:
-        text, at = without_thinking(said.text), self._at
+        text, at = (
+            without_thinking(said.text).encode("utf-8", "replace").decode(),
+            self._at,
+        )  # JSON may halve characters
         if not text and said.finish == "length":
             raise CallError(
                 "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"

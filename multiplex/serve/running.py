@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 
 import uvicorn
 
-from multiplex.errors import UsageError
-from multiplex.llm.spec import ModelSpec
 from multiplex.serve.app import create_app
 from multiplex.serve.keys import Keys, check_host
+from multiplex.serve.listening import address, listening, prepare
 from multiplex.serve.logs import configure, log
 from multiplex.serve.options import ServeOptions
 from multiplex.serve.service import Service, opened
 
-BACKLOG = 2048
 AFTERWARDS = 5  # seconds that an answer which was ended has to reach its reader
 
 
@@ -32,7 +29,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and sockets:
             names = ", ".join(self._service.offers)
-            print(f"serving {_address(sockets[0])}/v1: {names}; model {self._service.options.spec.name}", flush=True)
+            print(f"serving {address(sockets[0])}/v1: {names}; model {self._service.options.spec.name}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what runs finish, up to the limit."""
@@ -56,7 +53,7 @@ def carry_out(options: ServeOptions) -> int:
     check_host(options.host, keys, options.insecure)
     with listening(options.host, options.port) as sock:
         for spec in {options.spec, *options.voice_specs.values()}:
-            _prepare(spec)
+            prepare(spec)
         configure()
         config = uvicorn.Config(
             "",
@@ -78,36 +75,3 @@ async def _serve(options: ServeOptions, keys: Keys, config: uvicorn.Config, sock
     async with opened(options, keys) as service:
         config.app = create_app(service)
         await Server(config, service).serve([sock])
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens at this address.
-
-    Raises:
-        UsageError: there is no such address here, or it is in use.
-    """
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"--host {host} --port {port}: {said}; choose others") from error
-    sock.setblocking(False)
-    return sock
-
-
-def _address(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _prepare(spec: ModelSpec) -> None:
-    """Have the embedded model loaded before the first question, where it is the one."""
-    if not spec.local:
-        return
-    from multiplex.asking import ensure_weights
-    from multiplex.llm.embedded import embedded_server
-
-    path = ensure_weights(spec.gguf)
-    print("loading the embedded model; on two cores a council takes a minute or two", file=sys.stderr, flush=True)
-    embedded_server(path)
