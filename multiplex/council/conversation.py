@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _SPEAKERS = {"human": "user", "ai": "assistant"}
+IN_A_ROW = 2  # earlier questions that still say what the newest is about
 _GAP = " [...] "
 
 
@@ -51,6 +52,12 @@ class Conversation:
     def pasted(self) -> str:
         """Everything as one text that ends with the question."""
         return "\n\n".join(filter(None, (self.instructions, self.history(), self.question)))
+
+    def in_a_row(self, limit: int) -> str:
+        """What the user asked last, in the user's own words, and the question after it: less than `limit` before it."""
+        asked = tuple((speaker, text) for speaker, text in self.turns if speaker == "user")[-IN_A_ROW:]
+        short = Conversation(self.question, self.instructions, asked).shortened(limit)
+        return " ".join(filter(None, (short.instructions, *(text for _, text in short.turns), self.question)))
 
 
 def conversation(messages: Sequence[BaseMessage]) -> Conversation:

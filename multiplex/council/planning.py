@@ -67,8 +67,9 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     """The plan for the last human message.
 
     Where something stands before that message (earlier turns, instructions) one call makes a question of it that
-    stands alone. Beyond that `default` makes no model call, `model` makes one. What the model does not deliver is
-    replaced (the question by the conversation itself, shortened; the tasks by the default ones), and `notes` says so.
+    stands alone; for a small model the user's own questions are put in a row. Beyond that `default` makes no model
+    call, `model` makes one. What the model does not deliver is replaced (the question by the conversation itself,
+    shortened; the tasks by the default ones), and `notes` says so.
 
     Raises:
         UsageError: there is no human message, or the question is empty or too long.
@@ -104,6 +105,8 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
     room = room_before(question, chat.spec)
     if not room:
         return question, Usage(), ("the question leaves no room for the conversation before it, which was left out",)
+    if chat.spec.brief:  # a small model mixes the voices of earlier answers into the question it should rewrite
+        return talk.in_a_row(room), Usage(), ()
     talk = talk.shortened(room)
     text = prompt(
         "stand_alone",
@@ -142,5 +145,5 @@ async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     limit = SMALL_PLAN_TOKENS if chat.spec.local or chat.spec.brief else None
     return await chat.complete(
         [HumanMessage(text)],
-        Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit),
+        Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),
     )

@@ -106,13 +106,19 @@ async def test_a_long_conversation_keeps_its_newest_turns(backend: Backend) -> N
     assert 15_000 < len(read) < 18_000
 
 
+async def test_a_small_model_is_asked_the_users_own_questions_in_a_row(backend: Backend) -> None:
+    made = await planned(backend, [HumanMessage("What is zakat?"), *TALK], brief=True)
+    assert made.question == "What is zakat? What do the young owe elders? And the other way round?"
+    assert backend.requests == []
+
+
 @pytest.mark.parametrize("size", [10, 1_000, 2_290])
 def test_for_a_small_model_a_conversation_and_its_question_fit_its_slot(size: int) -> None:
     talk = [SystemMessage("rule " * 900), HumanMessage("Why? " * 900), AIMessage("Because. " * 900)]
     question, spec = "x" * size, parse_spec("local")
-    text = conversation([*talk, HumanMessage(question)]).shortened(room_before(question, spec)).pasted()
+    text = conversation([*talk, HumanMessage(question)]).in_a_row(room_before(question, spec))
     assert checked_question(text, local=True) == text
-    assert all(part in text for part in ("rule", "assistant: Because"))
+    assert all(part in text for part in ("rule", "Why?"))
     assert text.endswith(question)
 
 
