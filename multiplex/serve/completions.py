@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from logging import ERROR
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -18,64 +17,18 @@ from multiplex.serve.logs import log
 from multiplex.serve.messages import conversation
 from multiplex.serve.offers import Offer
 from multiplex.serve.schema import ApiError, ChatRequest, as_api_error
+from multiplex.serve.sending import EventStream, unless_gone
 from multiplex.serve.turn import Asked, Ended, Piece, Said, Thought, pieces
 from multiplex.serve.wire_format import ALIVE, DONE, Form, failure
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
     from multiplex.council.answer import Answer
     from multiplex.serve.service import Caller, Service
 
 ALIVE_EVERY = 10.0  # seconds of silence after which a stream says that it lives
-STALLED = 60.0  # seconds that a reader may take for one event
 LEFT = 499  # what proxies log for a client that went away
-
-
-class EventStream(Response):
-    """A response whose events leave as they come; a reader that leaves, or reads nothing for long, ends it."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes], close: Callable[[], None]) -> None:
-        self.status_code, self.background = 200, None
-        self._events, self._close = events, close
-        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        """Send until the events end or nobody reads them."""
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await unless_gone(self._send(send), receive)
-        finally:
-            self._close()
-
-    async def _send(self, send: Send) -> None:
-        try:
-            async for event in self._events:
-                async with asyncio.timeout(STALLED):
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-        finally:
-            await self._events.aclose()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def unless_gone(work: Any, receive: Receive) -> Any:
-    """The result of `work`, which is cancelled when the client leaves; then None."""
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return doing.result() if doing.done() else None
-    finally:
-        doing.cancel()
-        leaving.cancel()
-        await asyncio.gather(doing, leaving, return_exceptions=True)
 
 
 async def complete(service: Service, caller: Caller, request: Request, body: ChatRequest) -> Response:
@@ -113,7 +66,7 @@ class Reply:
         self._form = Form(body.model)
         self._asked = Asked(
             offer=Offer("uniplex", "uniplex") if self._chore else offer,
-            messages=messages if thread is None or _is_whole(body) else messages[-1:],
+            messages=messages,
             chat=service.chat.adjusted(temperature=body.temperature, max_tokens=body.answer_tokens, user=body.user),
             voice_chats={
                 name: chat.adjusted(temperature=body.temperature, user=body.user)
@@ -133,11 +86,12 @@ class Reply:
         """The answer as events; one that goes wrong ends with an error event."""
         yield self._form.first()
         try:
-            async for batch in self._batches():
-                for piece in batch:
-                    yield self._form.piece(piece, await self._extras(piece) if isinstance(piece, Ended) else {})
-                if not batch:
-                    yield ALIVE
+            with self._told():
+                async for batch in self._batches():
+                    for piece in batch:
+                        yield self._form.piece(piece, await self._extras(piece) if isinstance(piece, Ended) else {})
+                    if not batch:
+                        yield ALIVE
         except ApiError as error:
             yield failure(error)
             return
@@ -153,33 +107,37 @@ class Reply:
             ApiError: there is none.
         """
         came: list[Piece] = []
-        async for batch in self._batches():
-            came += batch
-        end = next(piece for piece in came if isinstance(piece, Ended))
-        thoughts = "".join(piece.text for piece in came if isinstance(piece, Thought))
-        said = "".join(piece.text for piece in came if isinstance(piece, Said))
-        made = self._form.whole(thoughts, said, end, await self._extras(end))
+        with self._told():
+            async for batch in self._batches():
+                came += batch
+            end = next(piece for piece in came if isinstance(piece, Ended))
+            thoughts = "".join(piece.text for piece in came if isinstance(piece, Thought))
+            said = "".join(piece.text for piece in came if isinstance(piece, Said))
+            made = self._form.whole(thoughts, said, end, await self._extras(end))
         self._outcome = "ok"
         return made
 
     async def _batches(self) -> AsyncIterator[list[Piece]]:
+        made = pieces(self._asked, self._service.memory)
+        async for batch in self._service.running.gathered(made, ALIVE_EVERY):
+            if batch and isinstance(batch[-1], Ended):
+                self._answer = batch[-1].answer
+            yield batch
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever goes wrong in the block becomes an ApiError, and the outcome of this request."""
         try:
-            async for batch in self._service.running.gathered(pieces(self._asked, self._service.memory), ALIVE_EVERY):
-                if batch and isinstance(batch[-1], Ended):
-                    self._answer = batch[-1].answer
-                yield batch
+            yield
         except MultiplexError as error:
             told = as_api_error(error)
             self._outcome = told.body.error.code or told.body.error.type
             raise told from error
-        except ApiError:
-            raise
         except Exception as error:
             self._outcome = "bug"
             log("a bug", level=ERROR, error=error, id=self._form.id)
-            raise ApiError(
-                500, f"a bug in multiplex ({type(error).__name__}), please report it", kind="server_error"
-            ) from error
+            said = f"a bug in multiplex ({type(error).__name__}), please report it"
+            raise ApiError(500, said, kind="server_error") from error
 
     async def _extras(self, end: Ended) -> dict[str, Any]:
         """What is told beside the answer, and its measures where they were asked for."""
