@@ -25,8 +25,11 @@ from multiplex.serve.service import Caller, Service
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorReply} for status in (400, 401, 404, 405, 408, 409, 413, 415, 429, 500, 502, 503, 504)
+    "4XX": {"model": ErrorReply},  # FastAPI then adds no 422, which is never sent
+    "5XX": {"model": ErrorReply},
 }
+NO_JSON = "the body is not valid JSON"
+_TEXT: dict[str, Any] = {"content": {"text/plain": {}}}
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
@@ -36,7 +39,6 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="multiplex",
         version=version(),
-        max_body_size=options.limits.body,
         responses=_REFUSALS,
         docs_url=None,
         redoc_url=None,
@@ -47,7 +49,7 @@ def create_app(service: Service) -> FastAPI:
         )
     app.state.service = service
     guarded = is_loopback(options.host) and not service.keys
-    app.add_middleware(Gate, hosts=LOCAL_NAMES if guarded else None)
+    app.add_middleware(Gate, hosts=LOCAL_NAMES if guarded else None, body=options.limits.body)
     app.exception_handler(ApiError)(_told)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
@@ -99,18 +101,18 @@ def _add_pages(app: FastAPI) -> None:
         """Ask; the answer comes whole, or as server-sent events."""
         return await complete(service, known, request, body)
 
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def healthz() -> str:
+    @app.get("/healthz", responses={200: _TEXT})
+    async def healthz() -> Response:
         """Whether this process answers."""
-        return "ok\n"
+        return PlainTextResponse("ok\n")
 
-    @app.get("/readyz", response_class=PlainTextResponse)
+    @app.get("/readyz", responses={200: _TEXT, 503: _TEXT})
     async def readyz(service: Running) -> Response:
         """Whether a question could be answered: is a model there."""
         why = "the server is stopping" if service.running.closing else await service.unready()
         return PlainTextResponse("ready\n") if why is None else PlainTextResponse(f"{why}\n", 503)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", responses={200: _TEXT})
     async def metrics(service: Running, _: Known) -> Response:
         """Counters for Prometheus."""
         return Response(await asyncio.to_thread(service.metrics.text), media_type=CONTENT_TYPE)
@@ -132,13 +134,16 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     """A field is wrong: the first one, by its name, without what was sent."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return _envelope(ApiError(400, "the body is not valid JSON"))
+        return _envelope(ApiError(400, NO_JSON))
+    if first["loc"] == ("body",) and isinstance(first["input"], bytes):  # as FastAPI leaves what is not said to be JSON
+        return _envelope(ApiError(415, "the body must be JSON, and said to be: `Content-Type: application/json`"))
     param = ".".join(str(part) for part in first["loc"] if part != "body") or None
     return _envelope(ApiError(400, f"{param or 'body'}: {first['msg']}", param=param))
 
 
 async def _refused(_: Request, error: HTTPException) -> Response:
-    return _envelope(ApiError(error.status_code, str(error.detail)), error.headers)
+    said = NO_JSON if error.status_code == 400 else str(error.detail)  # FastAPI's, of a body that JSON's reader gave up
+    return _envelope(ApiError(error.status_code, said), error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:

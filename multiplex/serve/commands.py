@@ -42,7 +42,8 @@ def serve(
         list[str] | None, typer.Option("--cors", help="An origin whose web pages may call; repeatable.")
     ] = None,
     grace: Annotated[
-        float, typer.Option("--grace", min=0, help="Seconds that running questions have when the server must stop.")
+        float,
+        typer.Option("--grace", min=0, max=86_400, help="Seconds that questions have when the server must stop."),
     ] = 60.0,
     log_content: Annotated[
         bool, typer.Option("--log-content", help="Write questions and answers into the log too.")

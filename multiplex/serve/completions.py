@@ -75,6 +75,7 @@ class Reply:
             seed=random.randrange(2**31) if body.seed is None else body.seed % 2**31,
             thread=thread,
             replaces=_is_whole(body),
+            streamed=bool(body.stream),
         )
         self._place = ExitStack()
         self._place.enter_context(service.place(self._asked.offer, thread))
@@ -133,6 +134,9 @@ class Reply:
             told = as_api_error(error)
             self._outcome = told.body.error.code or told.body.error.type
             raise told from error
+        except ApiError as error:
+            self._outcome = error.body.error.code or error.body.error.type
+            raise
         except Exception as error:
             self._outcome = "bug"
             log("a bug", level=ERROR, error=error, id=self._form.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 
-from multiplex.errors import MultiplexError
+from multiplex.serve.schema import ApiError
 from multiplex.serve.turn import Piece, Said, Thought
 
 
@@ -31,7 +31,8 @@ class Running:
         The answer is made at its own pace, whatever the reader's; leaving early ends it.
 
         Raises:
-            MultiplexError: as `pieces`, or the server stops.
+            MultiplexError: as `pieces`.
+            ApiError: 503, the server stops.
         """
         waiting: list[Piece] = []
         news = asyncio.Event()
@@ -62,7 +63,8 @@ class Running:
                 elif not task.done():
                     await asyncio.sleep(0)
             if task.cancelled() and self.closing:
-                raise MultiplexError("the server was told to stop before this answer was whole; ask again")
+                said = "the server was told to stop before this answer was whole; ask again"
+                raise ApiError(503, said, kind="server_error", code="server_stopping", retry_after=5)
             task.result()
         finally:
             task.cancel()

@@ -79,46 +79,64 @@ class Rates:
 
 
 class Gate:
-    """ASGI middleware that gives a request only so long to arrive, and a server for this machine only its own names.
+    """ASGI middleware that gives a request so much room and time, and a server for this machine only its own names.
 
-    Without the second a page on the web could reach a server on loopback under a name of its own (DNS rebinding).
+    Without the last a page on the web could reach a server on loopback under a name of its own (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, arrival: float = ARRIVAL) -> None:
-        self.app, self.hosts, self.arrival = app, hosts, arrival
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, body: int, arrival: float = ARRIVAL) -> None:
+        self.app, self.hosts, self.body, self.arrival = app, hosts, body, arrival
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         if self.hosts is not None and _host(scope) not in self.hosts:
-            await _refuse(scope, receive, send)
+            said = "this server answers to localhost only; start it with --host to give it another name"
+            await _refuse(ApiError(400, said), scope, receive, send)
+            return
+        too_large = f"the request is too large: this server takes at most {self.body:,} bytes"
+        if _length(scope) > self.body:
+            await _refuse(ApiError(413, too_large), scope, receive, send)
             return
         deadline = monotonic() + self.arrival
-        whole = False
+        size, whole = 0, False
 
         async def hurried() -> Message:
-            nonlocal whole
+            nonlocal size, whole
             if whole:  # what comes now is the news that the client left
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, deadline - monotonic())):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, f"the request did not arrive within {self.arrival:g} s") from None
+                said = f"the request did not arrive within {self.arrival:g} s"
+                raise HTTPException(408, said, {"Connection": "close"}) from None
+            size += len(message.get("body", b""))
+            if size > self.body:
+                raise HTTPException(413, too_large)
             whole = not message.get("more_body", False)
             return message
 
         await self.app(scope, hurried, send)
 
 
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def _length(scope: Scope) -> int:
+    """The bytes that a request says it has; 0 where it does not say."""
+    given = _header(scope, b"content-length")
+    return int(given) if given.isdecimal() else 0
+
+
 def _host(scope: Scope) -> str:
-    given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    given = _header(scope, b"host").lower()
     return given.rpartition(":")[0] if given.rpartition(":")[2].isdigit() and not given.endswith("]") else given
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
     from starlette.responses import JSONResponse
 
-    error = ApiError(400, "this server answers to localhost only; start it with --host to give it another name")
     await JSONResponse(error.body.model_dump(), error.status)(scope, receive, send)

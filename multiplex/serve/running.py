@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -31,15 +34,31 @@ class Server(uvicorn.Server):
             names = ", ".join(self._service.offers)
             print(f"serving {address(sockets[0])}/v1: {names}; model {self._service.options.spec.name}", flush=True)
 
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """Stop; a second interrupt stops at once. No signal goes further: what is open is still to be closed."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what runs finish, up to the limit."""
         grace, under_way = self._service.options.grace, len(self._service.running)
         log("stopping", under_way=under_way, grace=grace if under_way else None)
-        timer = asyncio.get_running_loop().call_later(grace, self._service.running.close)
+        loop = asyncio.get_running_loop()
+        timers = (
+            loop.call_later(grace, self._service.running.close),
+            loop.call_later(grace + AFTERWARDS, self._hang_up),
+        )
         try:
             await super().shutdown(sockets)
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Cut what is still connected: a reader that reads nothing would keep the process from ending."""
+        for connection in list(self.server_state.connections):
+            if (transport := connection.transport) is not None:
+                transport.abort()
 
 
 def carry_out(options: ServeOptions) -> int:
@@ -61,17 +80,27 @@ def carry_out(options: ServeOptions) -> int:
             access_log=False,
             server_header=False,
             lifespan="off",
-            timeout_graceful_shutdown=int(options.grace) + AFTERWARDS,
+            timeout_graceful_shutdown=int(options.grace) + 2 * AFTERWARDS,
         )
-        try:
-            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-                runner.run(_serve(options, keys, config, sock))
-        except KeyboardInterrupt:  # uvicorn passes the signal on once it has stopped as it should
-            pass
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_serve(options, keys, config, sock))
     return 0
 
 
 async def _serve(options: ServeOptions, keys: Keys, config: uvicorn.Config, sock: socket.socket) -> None:
     async with opened(options, keys) as service:
         config.app = create_app(service)
+        config.load()
+        config.http_protocol_class = _abortable(config.http_protocol_class)
         await Server(config, service).serve([sock])
+
+
+def _abortable(protocol: type[Any]) -> type[asyncio.Protocol]:
+    """The same protocol, whose requests may cut their connection: `scope["state"]["abort"]`."""
+
+    class Abortable(protocol):  # type: ignore[misc]  # h11's or httptools', whichever is there
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
+
+    return Abortable

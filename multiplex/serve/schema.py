@@ -104,6 +104,8 @@ class ApiError(Exception):
         self.status = status
         self.body = ErrorReply(error=ErrorBody(message=message, type=kind, param=param, code=code))
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if status == 401:
+            self.headers["WWW-Authenticate"] = "Bearer"
 
 
 def as_api_error(error: MultiplexError) -> ApiError:

@@ -24,32 +24,42 @@ class EventStream(Response):
         self._events, self._close = events, close
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the events end or nobody reads them."""
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await unless_gone(self._send(send), receive)
+        except _StalledError:
+            scope["state"]["abort"]()  # to close it would be to wait until what is on its way has been read
+            await _departure(receive)
         finally:
             self._close()
 
     async def _send(self, send: Send) -> None:
         try:
             async for event in self._events:
-                async with asyncio.timeout(STALLED):
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                try:
+                    async with asyncio.timeout(STALLED):
+                        await send({"type": "http.response.body", "body": event, "more_body": True})
+                except TimeoutError:
+                    raise _StalledError from None
         finally:
             await self._events.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class _StalledError(Exception):
+    """A reader that took nothing for too long."""
+
+
+async def _departure(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def unless_gone(work: Any, receive: Receive) -> Any:
     """The result of `work`, which is cancelled when the client leaves; then None."""
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_departure(receive))
     try:
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         return doing.result() if doing.done() else None

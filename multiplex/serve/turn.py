@@ -58,6 +58,7 @@ class Asked:
         voice_chats: by perspective, models of its own.
         thread: the name of a conversation that is kept, or None.
         replaces: whether `messages` are the whole conversation, in place of what the thread holds.
+        streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
     """
 
     offer: Offer
@@ -67,6 +68,7 @@ class Asked:
     seed: int = 0
     thread: str | None = None
     replaces: bool = False
+    streamed: bool = True
 
 
 async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
@@ -90,7 +92,7 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
                 yield Thought(_voice(data))
             elif data["type"] in ("synthesis.restarted", "answer.restarted") and shown:
                 broken = data["reason"]
-            elif data["type"] in ("synthesis.delta", "answer.delta") and not broken and data["text"]:
+            elif data["type"] in ("synthesis.delta", "answer.delta") and asked.streamed and not broken and data["text"]:
                 shown = True
                 yield Said(data["text"])
     except Exception as error:
@@ -103,7 +105,9 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
     answer = _answer(asked, state, perf_counter() - started)
     if broken and council is not None and state["synthesis"].failed:
         raise CallError("server", f"the synthesis broke off: {broken}")
-    if broken:
+    if not asked.streamed:
+        yield Said(answer.text)
+    elif broken:
         yield Said(f"\n\n---\n\n*The model broke off here ({broken}). The whole answer, begun again:*\n\n{answer.text}")
     if not answer.cut:
         of_voices = voice_notes(state.get("voices", []))

@@ -64,10 +64,9 @@ def question(**fields: Any) -> bytes:
     return json.dumps({"model": "multiplex", "messages": [{"role": "user", "content": QUESTION}], **fields}).encode()
 
 
-def drain(connection: socket.socket) -> None:
-    """Read what comes until nothing more does."""
-    while connection.recv(1 << 20):
-        pass
+def drain(connection: socket.socket) -> bytes:
+    """What comes until nothing more does."""
+    return connection.makefile("rb").read()
 
 
 def replied(connection: socket.socket) -> tuple[int, str]:
@@ -98,9 +97,11 @@ def count(served: Served, outcome: str, model: str = "multiplex") -> float:
     return metric(served, f'multiplex_requests_total{{model="{model}",outcome="{outcome}"}}')
 
 
-def metric(served: Served, name: str) -> float:
+def metric(served: Served, name: str, key: str = "") -> float:
     """The value of a metric; 0 where nothing was counted."""
-    text = httpx.get(f"{served.url}/metrics").text
+    answered = httpx.get(f"{served.url}/metrics", headers={"Authorization": f"Bearer {key}"} if key else {})
+    assert answered.status_code == 200
+    text = answered.text
     return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name)), 0.0)
 
 
