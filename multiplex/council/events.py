@@ -8,7 +8,7 @@ An event is a plain dict with `type` and `strategy`. The types:
 - `voice.failed`: persona, perspective, error, seconds, round
 - `synthesis.started`
 - `synthesis.delta`: text (the next piece of the answer)
-- `synthesis.restarted`: reason; the pieces before it are void
+- `synthesis.restarted`: reason; the pieces before it are void; failed, and true, where the voices follow unconnected
 - `answer.delta`, `answer.restarted`: the same for an answer of one call, where it is streamed
 - `done`: text (the whole answer)
 """

@@ -66,7 +66,7 @@ async def synthesize(
     try:
         synthesis = await way(question, spoken, personas, chat, seed, emit)
     except MultiplexError as error:
-        emit({"type": "synthesis.restarted", "reason": str(error)})
+        emit({"type": "synthesis.restarted", "reason": str(error), "failed": True})
         draft = Draft(emit)
         await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
         note = f"the synthesizer failed ({error}); the voices stand unconnected"

@@ -62,7 +62,6 @@ class Reply:
         self._chore = is_chore([(message.role, message.text) for message in body.messages])
         self._measures = _wants_measures(body.metadata or {})
         thread = None if self._chore else _thread(body.metadata or {}, caller, service)
-        service.rates.count(caller.who)
         self._form = Form(body.model)
         self._asked = Asked(
             offer=Offer("uniplex", "uniplex") if self._chore else offer,
@@ -78,7 +77,7 @@ class Reply:
             streamed=bool(body.stream),
         )
         self._place = ExitStack()
-        self._place.enter_context(service.place(self._asked.offer, thread))
+        self._place.enter_context(service.place(caller, self._asked.offer, thread))
         self._question = messages[-1].text
         self._outcome = "left"
         self._answer: Answer | None = None

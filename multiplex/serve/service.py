@@ -71,15 +71,16 @@ class Service:
         return offer
 
     @contextmanager
-    def place(self, offer: Offer, thread: str | None) -> Iterator[None]:
-        """A place among the councils under way, where it is one, alone in its thread.
+    def place(self, caller: Caller, offer: Offer, thread: str | None) -> Iterator[None]:
+        """A place among the councils under way, where it is one, alone in its thread, and counted for its caller.
 
         Raises:
-            ApiError: 429 the server is full; 409 the thread is being answered.
+            ApiError: 429 the server is full, or the caller has asked too often; 409 the thread is being answered.
         """
         with self.places.take() if offer.council is not None else nullcontext():
             if thread in self._busy_threads:
                 raise ApiError(409, "this conversation is being answered; ask when it is", code="thread_busy")
+            self.rates.count(caller.who)
             if thread is not None:
                 self._busy_threads.add(thread)
             try:

@@ -92,6 +92,8 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
                 yield Thought(_voice(data))
             elif data["type"] in ("synthesis.restarted", "answer.restarted") and shown:
                 broken = data["reason"]
+                if data.get("failed"):  # what was said cannot be taken back, and the voices have been shown
+                    raise CallError("server", f"the synthesis broke off: {broken}")
             elif data["type"] in ("synthesis.delta", "answer.delta") and asked.streamed and not broken and data["text"]:
                 shown = True
                 yield Said(data["text"])
@@ -103,8 +105,6 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
             raise trouble from error
         notes.append(f"this turn is not remembered: {trouble}")
     answer = _answer(asked, state, perf_counter() - started)
-    if broken and council is not None and state["synthesis"].failed:
-        raise CallError("server", f"the synthesis broke off: {broken}")
     if not asked.streamed:
         yield Said(answer.text)
     elif broken:
