@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -16,15 +16,16 @@ from multiplex.errors import CallError
 from multiplex.llm.failures import Failure, explain, refused_parameter
 from multiplex.llm.ledger import Ledger
 from multiplex.llm.limiter import Limiter
-from multiplex.llm.spec import ModelSpec, api_key, resolve_model
+from multiplex.llm.line import Line, endpoint, opened
+from multiplex.llm.spec import ModelSpec, resolve_model
 from multiplex.llm.thinking import without_thinking
+from multiplex.llm.turns import Turns
 from multiplex.llm.usage import Usage
-from multiplex.llm.wire import Clients, OnDelta, Said, Wire, http_client, observed, streamed, whole
+from multiplex.llm.wire import OnDelta, Said, Wire, observed, streamed, whole
 from multiplex.settings import load_settings
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-    from langchain_openai import ChatOpenAI
     from tenacity import RetryCallState
 
 
@@ -58,17 +59,6 @@ class Call:
     tags: tuple[str, ...] = ()
 
 
-@dataclass
-class _Line:
-    """What one event loop holds of an endpoint: the client, its limiter, and parameters it has refused."""
-
-    client: ChatOpenAI
-    clients: Clients
-    limiter: Limiter
-    secret: str
-    refused: set[str] = field(default_factory=set)
-
-
 class _AttemptError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure.error))
@@ -82,16 +72,24 @@ class Chat:
     gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
     has its own, fixed at the spec's limit. `wire` is the way a reply is heard: only `observed` shows its pieces to
     LangChain's callbacks, at six times the processor's time of `streamed` and twenty times that of `whole`, where
-    `on_delta` hears a reply in one piece.
+    `on_delta` hears a reply in one piece. With `turns` one call begins in each round of the event loop, so that a
+    server hears newcomers while hundreds of calls begin.
 
-    A Chat made of another (`over`, `adjusted`, `recorded`, `lent`) shares its connections, its limiter and what the
-    endpoint has refused.
+    A Chat made of another (`over`, `adjusted`, `recorded`, `lent`) shares its connections, limiter and turns, and what
+    the endpoint has refused.
     """
 
-    def __init__(self, spec: ModelSpec, *, limiter: Limiter | None = None, wire: Wire = "observed") -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        limiter: Limiter | None = None,
+        wire: Wire = "observed",
+        turns: Turns | None = None,
+    ) -> None:
         self.spec, self.wire = spec, wire
-        self._limiter = limiter
-        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+        self._limiter, self._turns = limiter, turns
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
         self._ledger: Ledger | None = None
         self._closes = True
 
@@ -135,7 +133,7 @@ class Chat:
         ledger: Ledger | None = None,
         closes: bool = True,
     ) -> Chat:
-        chat = Chat(spec or self.spec, limiter=self._limiter, wire=wire or self.wire)
+        chat = Chat(spec or self.spec, limiter=self._limiter, wire=wire or self.wire, turns=self._turns)
         chat._lines, chat._ledger = self._lines, ledger or self._ledger
         chat._closes = closes and self._closes
         return chat
@@ -236,7 +234,7 @@ class Chat:
             await line.clients.aclose()
 
     async def _attempt(
-        self, line: _Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
+        self, line: Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
     ) -> tuple[str, Usage, bool]:
         while True:
             parameters, place = self._parameters(line, call), line.limiter.place()
@@ -244,6 +242,8 @@ class Chat:
                 async with place:
                     if self._ledger is not None:
                         await self._ledger.admit(key)
+                    if self._turns is not None:
+                        await self._turns.take()
                     async with asyncio.timeout(self.spec.timeout):
                         said = await self._asked(line, messages, call, parameters, on_delta)
                 return self._read(said)
@@ -262,7 +262,7 @@ class Chat:
 
     async def _asked(
         self,
-        line: _Line,
+        line: Line,
         messages: Sequence[BaseMessage],
         call: Call,
         parameters: Mapping[str, Any],
@@ -297,7 +297,7 @@ class Chat:
     def _at(self) -> str:
         return f"{self.spec.name} at {self.spec.place}"
 
-    def _parameters(self, line: _Line, call: Call) -> dict[str, Any]:
+    def _parameters(self, line: Line, call: Call) -> dict[str, Any]:
         """Every optional parameter of the request that this endpoint has not refused."""
         limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
         wanted: dict[str, Any] = {
@@ -313,24 +313,13 @@ class Chat:
             wanted |= {"id_slot": call.slot, "grammar": call.grammar}
         return {name: value for name, value in wanted.items() if value is not None and name not in line.refused}
 
-    async def _line(self) -> _Line:
+    async def _line(self) -> Line:
         loop = asyncio.get_running_loop()
         if loop not in self._lines:
-            base_url, secret = await self._endpoint()
+            base_url, secret = await endpoint(self.spec)
             if loop not in self._lines:  # another call may have come first while the server started
-                self._lines[loop] = _open(self.spec, base_url, secret, self._limiter)
+                self._lines[loop] = opened(self.spec, base_url, secret, self._limiter)
         return self._lines[loop]
-
-    async def _endpoint(self) -> tuple[str | None, str]:
-        if self.spec.local:
-            from multiplex.llm.embedded import embedded_server
-            from multiplex.llm.fetch import ensure
-
-            path = await asyncio.to_thread(ensure, self.spec.gguf)
-            server = await asyncio.to_thread(embedded_server, path)
-            return server.base_url, server.key.get_secret_value()
-        key = api_key(self.spec)
-        return self.spec.base_url, key.get_secret_value() if key else ""
 
 
 _USER = re.compile(r"""(?:argument supplied|parameter|property|body)['"`:,\s]+user\b""", re.IGNORECASE)
@@ -376,20 +365,3 @@ def _failure(state: RetryCallState) -> Failure:
     if not isinstance(error, _AttemptError):
         raise AssertionError("tenacity asks only after a failed attempt")
     return error.failure
-
-
-def _open(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> _Line:
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
-    client = ChatOpenAI(
-        model=spec.model,
-        base_url=base_url,
-        api_key=SecretStr(secret or "none"),  # the client wants one even where the endpoint does not
-        max_retries=0,
-        timeout=spec.timeout,
-        stream_chunk_timeout=None,
-        http_async_client=http_client(spec.timeout),
-    )
-    clients = Clients(client.root_async_client, spec.timeout)
-    return _Line(client, clients, limiter or Limiter(spec.limit, name=spec.name), secret)

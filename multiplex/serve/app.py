@@ -58,7 +58,7 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The running service."""
     service: Service = request.app.state.service
     return service
@@ -68,7 +68,7 @@ _bearer = HTTPBearer(auto_error=False)
 Running = Annotated[Service, Depends(service_of)]
 
 
-def caller(service: Running, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+async def caller(service: Running, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
     """Who asks.
 
     Raises:

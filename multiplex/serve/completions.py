@@ -118,7 +118,7 @@ class Reply:
         return made
 
     async def _batches(self) -> AsyncIterator[list[Piece]]:
-        made = pieces(self._asked, self._service.memory)
+        made = pieces(self._asked, self._service.memory, self._service.graphs)
         async for batch in self._service.running.gathered(made, ALIVE_EVERY):
             if batch and isinstance(batch[-1], Ended):
                 self._answer = batch[-1].answer

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from multiplex.answering import Measured, measured_answer
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
+from multiplex.llm.turns import Turns
 from multiplex.serve.flow import Running
+from multiplex.serve.graphs import Graphs
 from multiplex.serve.keys import Keys
 from multiplex.serve.limits import Places, Rates
 from multiplex.serve.memory import Memory, memory
@@ -26,6 +28,7 @@ from multiplex.serve.schema import ApiError
 if TYPE_CHECKING:
     from multiplex.council.answer import Answer
     from multiplex.evaluation import Evaluator
+    from multiplex.llm.spec import ModelSpec
 
 READY_FOR = 5.0  # seconds that an answer of /readyz stands
 
@@ -54,6 +57,7 @@ class Service:
         self.offers = offers(self.options.councils)
         self.places = Places(self.options.limits.councils)
         self.rates = Rates(self.options.limits.per_minute if self.keys else None)
+        self.graphs = Graphs(self.memory)
         self.metrics = Metrics(lambda: self.places.taken)
         self._busy_threads: set[str] = set()
         self._measuring = asyncio.Lock()
@@ -115,10 +119,13 @@ async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
         MemoryLostError: the conversation memory cannot be reached.
     """
     async with memory(options.memory) as kept:
-        chat = Chat(options.spec, limiter=adaptive(options.spec), wire="streamed")
-        others = {
-            name: Chat(spec, limiter=adaptive(spec), wire="streamed") for name, spec in options.voice_specs.items()
-        }
+        turns = Turns()
+
+        def opened_chat(spec: ModelSpec) -> Chat:
+            return Chat(spec, limiter=adaptive(spec), wire="streamed", turns=turns)
+
+        chat = opened_chat(options.spec)
+        others = {name: opened_chat(spec) for name, spec in options.voice_specs.items()}
         try:
             yield Service(options, keys, chat, others, kept, time())
         finally:

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from multiplex.content import prompt
 from multiplex.council.answer import Answer
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
 from multiplex.rendering import CONSTRUCTIONS
+from multiplex.serve.graphs import Graphs
 from multiplex.serve.memory import Memory
 from multiplex.serve.offers import Offer
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-    from langgraph.graph.state import CompiledStateGraph
 
     from multiplex.council.state import CouncilState
 
@@ -71,7 +70,7 @@ class Asked:
     streamed: bool = True
 
 
-async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
+async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:
     """Everything that comes of a question, as it comes; the last piece is `Ended`.
 
     Raises:
@@ -85,7 +84,7 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
     shown, broken = False, ""
     notes: list[str] = []
     try:
-        async for kind, data in _graph(asked, memory).astream(_input(asked), **_options(asked)):
+        async for kind, data in graphs.of(asked).astream(_input(asked), **_options(asked)):
             if kind == "values":
                 state = data
             elif data["type"] in ("voice.finished", "voice.failed"):
@@ -115,19 +114,6 @@ async def pieces(asked: Asked, memory: Memory) -> AsyncIterator[Piece]:
         if notes:
             yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text))
-
-
-def _graph(asked: Asked, memory: Memory) -> CompiledStateGraph[Any, Any, Any, Any]:
-    from multiplex.council.graph import build_graph
-    from multiplex.serve.plain import plain_graph
-
-    keeper = memory.checkpointer if asked.thread is not None else None
-    council = asked.offer.council
-    if council is None:
-        system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
-        return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
-    quiet = {name: asked.voice_chats.get(name, asked.chat).over("whole") for name in council.perspectives}
-    return build_graph(council, asked.chat, voice_models=quiet, checkpointer=keeper)
 
 
 def _input(asked: Asked) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from langchain_core.messages import HumanMessage
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
 from multiplex.llm.spec import ModelSpec, parse_spec
+from multiplex.llm.turns import Turns
 from multiplex.llm.wire import Wire
 from tests.backend import Backend, Body, Say
 
@@ -24,7 +25,7 @@ def spec_of(backend: Backend, **changes: object) -> ModelSpec:
 @pytest.fixture(params=get_args(Wire), autouse=True)
 def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wire:
     """Every test here holds for each way to hear a reply."""
-    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "wire": request.param})
+    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "wire": request.param, "turns": None})
     way: Wire = request.param
     return way
 
@@ -220,3 +221,12 @@ async def test_no_more_calls_run_at_once_than_the_limit(backend: Backend) -> Non
     await chat.aclose()
     at_once = max(sum(a <= start < b for a, b in backend.times) for start, _ in backend.times)
     assert at_once == 3
+
+
+async def test_calls_that_take_turns_lose_none(backend: Backend) -> None:
+    turns = Turns()
+    chat = Chat(spec_of(backend), turns=turns).over("whole")
+    replies = await asyncio.gather(*(chat.complete([HumanMessage(str(i))]) for i in range(9)))
+    await chat.aclose()
+    assert [reply.text for reply in replies] == [Say().text] * 9
+    await asyncio.wait_for(turns.take(), 1.0)
