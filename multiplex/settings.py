@@ -76,6 +76,8 @@ def load_settings(**flags: Any) -> Settings:
         raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        where = f"--{field.replace('_', '-')}, MULTIPLEX_{field.upper()} or {path}"
+        field = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        name = str(first["loc"][0])
+        flag = f"--{name.replace('_', '-')}, " if name in flags else ""
+        where = f"{flag}MULTIPLEX_{name.upper()} or {path}"
         raise UsageError(f"setting {field!r} ({where}): {first['msg']}") from error

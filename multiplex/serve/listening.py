@@ -6,7 +6,7 @@ import socket
 import sys
 
 from multiplex.errors import UsageError
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.spec import ModelSpec, api_key
 
 BACKLOG = 2048
 
@@ -34,8 +34,14 @@ def address(sock: socket.socket) -> str:
 
 
 def prepare(spec: ModelSpec) -> None:
-    """Have the embedded model loaded before the first question, where it is the one."""
+    """Have a model's key at hand, or the embedded model loaded, before the first question.
+
+    Raises:
+        UsageError: the key's environment variable is not set.
+        WeightsError: the embedded model cannot be had.
+    """
     if not spec.local:
+        api_key(spec)
         return
     from multiplex.asking import ensure_weights
     from multiplex.llm.embedded import embedded_server

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiplex.council.personas import Council
 from multiplex.errors import MultiplexError, UsageError, WeightsError
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.serve.keys import Keys, check_host
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def carry_out(order: McpOrder) -> int:
     """Serve until the client leaves or a signal comes; the exit code.
 
     Raises:
-        UsageError: an argument is wrong, the address cannot be had, or the extra is not installed.
+        UsageError: an argument is wrong, a key or the extra is missing, or the address cannot be had.
         WeightsError: the embedded model is meant and is not here.
     """
     keys = Keys.from_environment() if order.http else Keys()
@@ -73,8 +73,10 @@ def carry_out(order: McpOrder) -> int:
 
 
 def _check_here(spec: ModelSpec) -> None:
-    """Refuse to start on weights that are not here: a client does not wait while a gigabyte is fetched."""
-    if spec.local:
+    """Refuse to start without a key, or on weights that are not here: no client waits while a gigabyte is fetched."""
+    if not spec.local:
+        api_key(spec)
+    else:
         from multiplex.llm.weights import locate
 
         if locate(spec.gguf) is None:

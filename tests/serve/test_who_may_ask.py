@@ -215,3 +215,17 @@ def test_with_keys_it_may_listen_everywhere(house: House) -> None:
         url = f"http://127.0.0.1:{served.url.rpartition(':')[2]}/v1/models"
         headers = {"Authorization": f"Bearer {KEY}", "Host": "council.example"}
         assert httpx.get(url, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--voice-model", "martian=openai:x"), "no perspective 'martian' in any council here: western,"),
+        (("--api-key-env", "NO_SUCH_KEY"), "set NO_SUCH_KEY"),
+    ],
+)
+def test_a_server_that_could_not_answer_does_not_start(backend: Backend, flags: tuple[str, ...], said: str) -> None:
+    done = run("serve", *at(backend), "--port", "0", *flags)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
