@@ -162,7 +162,7 @@ def answer(
         check_output(output)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     spec = resolve_model(settings)
-    others = voice_specs(voice_model, base_url, api_key_env)
+    others = voice_specs(voice_model, settings)
 
     from multiplex.asking import Order, carry_out
     from multiplex.councils import chosen

@@ -173,6 +173,11 @@ def prompt(name: str, /, **values: str) -> str:
         raise ContentError(content_root() / "prompts" / f"{name}.md", f"bad or unfilled field {error}") from error
 
 
+def storable(text: str) -> str:
+    """The text without what cannot be sent on or stored: halves of characters, which JSON may hold, and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
 def as_data(text: str) -> str:
     """Text of a user or a model, made fit to stand between a prompt's <marks>: it cannot close them or open its own."""
     return _MARK.sub(r"‹\1›", text)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
+    from multiplex.settings import Settings
 
 ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
 BaseUrlFlag = Annotated[
@@ -39,7 +40,7 @@ def council_names(given: Sequence[str] | None) -> list[str]:
     return [name for each in given or () for name in ([each] if Path(each).exists() else each.split(","))]
 
 
-def voice_specs(given: Sequence[str] | None, base_url: str | None, api_key_env: str | None) -> dict[str, ModelSpec]:
+def voice_specs(given: Sequence[str] | None, settings: Settings) -> dict[str, ModelSpec]:
     """By perspective, the models of repeated --voice-model flags.
 
     Raises:
@@ -47,9 +48,8 @@ def voice_specs(given: Sequence[str] | None, base_url: str | None, api_key_env: 
     """
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
-    from multiplex.settings import load_settings
 
-    settings, specs = load_settings(base_url=base_url, api_key_env=api_key_env), {}
+    specs = {}
     for each in given or ():
         perspective, equals, name = each.partition("=")
         if not (perspective and equals and name):

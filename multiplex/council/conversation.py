@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from multiplex.content import storable
 from multiplex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,10 +89,5 @@ def cut(text: str, limit: int) -> str:
     return (text[: kept - kept // 2] + _GAP + text[len(text) - kept // 2 :])[:limit]
 
 
-def storable(text: str) -> str:
-    """The text without what no database stores as text: NUL, and halves of surrogate pairs."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
-
-
 def _text(message: BaseMessage) -> str:
-    return storable(str(message.text))
+    return storable(str(message.text)).strip()

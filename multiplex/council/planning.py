@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from multiplex.content import as_data, prompt
-from multiplex.council.conversation import Conversation, conversation, storable
+from multiplex.content import as_data, prompt, storable
+from multiplex.council.conversation import Conversation, conversation
 from multiplex.council.nearness import nearest_ideas
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from multiplex.content import sha256
+from multiplex.content import sha256, storable
 from multiplex.errors import CallError
 from multiplex.llm.failures import Failure, explain, refused_parameter
 from multiplex.llm.ledger import Ledger
@@ -253,7 +252,7 @@ class Chat:
                 place.failed(failure)
                 raise _AttemptError(failure) from error
             except Exception as error:
-                refused = refused_parameter(error, _deniable(error, parameters))
+                refused = refused_parameter(error, set(parameters))
                 if refused is None:
                     failure = explain(error, self.spec, line.secret)
                     place.failed(failure)
@@ -279,10 +278,7 @@ class Chat:
         return said
 
     def _read(self, said: Said) -> tuple[str, Usage, bool]:
-        text, at = (
-            without_thinking(said.text).encode("utf-8", "replace").decode(),
-            self._at,
-        )  # JSON may halve characters
+        text, at = storable(without_thinking(said.text)), self._at
         if not text and said.finish == "length":
             raise CallError(
                 "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"
@@ -320,15 +316,6 @@ class Chat:
             if loop not in self._lines:  # another call may have come first while the server started
                 self._lines[loop] = opened(self.spec, base_url, secret, self._limiter)
         return self._lines[loop]
-
-
-_USER = re.compile(r"""(?:argument supplied|parameter|property|body)['"`:,\s]+user\b""", re.IGNORECASE)
-
-
-def _deniable(error: Exception, sent: Iterable[str]) -> set[str]:
-    """The parameters that an error may complain of: `user` only where it is named as one, for many speak of users."""
-    named = getattr(error, "param", None) == "user" or _USER.search(str(error))
-    return {name for name in sent if name != "user" or named}
 
 
 Model = str | ModelSpec | Chat | None

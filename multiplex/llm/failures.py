@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
 _KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
+_USER = re.compile(r"""(?:argument supplied|parameter|property|body)['"`:,\s]+user\b""", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
 
 
@@ -134,4 +135,6 @@ def refused_parameter(error: Exception, sent: set[str]) -> str | None:
     said = f"{error.param or ''} {error.message}".lower()
     if "json_schema" in said or "response format" in said:  # how some endpoints speak of it
         said += " response_format"
+    if error.param != "user" and not _USER.search(str(error)):  # many speak of users
+        sent = sent - {"user"}
     return next((name for name in sorted(sent, key=len, reverse=True) if name in said), None)

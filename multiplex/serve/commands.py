@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from multiplex.flags import BaseUrlFlag, CouncilFlag, KeyFlag, ModelFlag, VoiceModelFlag, council_names, voice_specs
-
-if TYPE_CHECKING:
-    pass
 
 HostFlag = Annotated[str, typer.Option("--host", help="The address to listen on; beyond this machine keys are needed.")]
 PortFlag = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")]
@@ -55,7 +52,8 @@ def serve(
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
-    spec = resolve_model(load_settings(model=model, base_url=base_url, api_key_env=api_key_env))
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    spec = resolve_model(settings)
     _check_installed("fastapi", "uvicorn", "prometheus_client")
 
     from multiplex.serve.options import Limits, ServeOptions
@@ -64,7 +62,7 @@ def serve(
     councils = max_councils or (2 if spec.local else 256)
     options = ServeOptions(
         spec=spec,
-        voice_specs=voice_specs(voice_model, base_url, api_key_env),
+        voice_specs=voice_specs(voice_model, settings),
         councils=configured(),
         host=host,
         port=port,
@@ -96,13 +94,14 @@ def mcp(
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
-    spec = resolve_model(load_settings(model=model, base_url=base_url, api_key_env=api_key_env))
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    spec = resolve_model(settings)
 
     from multiplex.serve.mcp import McpOrder, carry_out
 
     order = McpOrder(
         spec=spec,
-        voice_specs=voice_specs(voice_model, base_url, api_key_env),
+        voice_specs=voice_specs(voice_model, settings),
         council=chosen(council_names(council)),
         http=http,
         host=host,

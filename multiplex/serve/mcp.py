@@ -169,10 +169,10 @@ async def _called(entry: _Entry, arguments: Mapping[str, Any], tell: Tell) -> Ca
     from mcp_types import CallToolResult, TextContent
     from pydantic import ValidationError
 
-    from multiplex.serve.schema import whole
+    from multiplex.content import storable
 
     def failed(line: str) -> CallToolResult:
-        return CallToolResult(content=[TextContent(text=whole(line))], is_error=True)
+        return CallToolResult(content=[TextContent(text=storable(line))], is_error=True)
 
     try:
         reply = await entry.call(entry.takes.model_validate(arguments), tell)
@@ -185,8 +185,8 @@ async def _called(entry: _Entry, arguments: Mapping[str, Any], tell: Tell) -> Ca
         print(f"multiplex mcp: {entry.listed.name} failed: {type(error).__name__}", file=sys.stderr)
         return failed(f"a bug in multiplex, please report it: {type(error).__name__}: {error}")
     return CallToolResult(
-        content=[TextContent(text=whole(block)) for block in reply.blocks],
-        structured_content=json.loads(whole(json.dumps(reply.data.model_dump(), ensure_ascii=False))),
+        content=[TextContent(text=storable(block)) for block in reply.blocks],
+        structured_content=json.loads(storable(json.dumps(reply.data.model_dump(), ensure_ascii=False))),
         is_error=reply.error,
     )
 

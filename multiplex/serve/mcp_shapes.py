@@ -8,17 +8,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from multiplex.answering import Strategy
+from multiplex.content import storable
 from multiplex.council.planning import QUESTION_LIMIT
 from multiplex.evaluation import Tone
 from multiplex.llm.usage import Usage
 from multiplex.rendering import CONSTRUCTIONS, READING
-from multiplex.serve.schema import whole
 
 TEXT_LIMIT = 100_000  # characters of all texts of one call together
 TEXTS_LIMIT = 20
 SEEDS = 2**31
 
-Text = Annotated[str, AfterValidator(whole)]
+Text = Annotated[str, AfterValidator(storable)]
 
 
 def _as_list(given: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from multiplex.answering import Result, ask, measured
+from multiplex.content import storable
 from multiplex.council.events import Emit, Event
 from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
@@ -29,7 +30,6 @@ from multiplex.serve.mcp_shapes import (
     ScoreArguments,
     Scored,
 )
-from multiplex.serve.schema import whole
 
 COUNCILS, LOCAL_COUNCILS = 8, 2  # questions under way at once, the second for the embedded model; others wait
 
@@ -197,7 +197,7 @@ async def _telling(tell: Tell, council: Council, strategies: Sequence[str]) -> A
         step = 0
         while (line := await lines.get()) is not None:
             step += 1
-            await tell(step, total, whole(line))
+            await tell(step, total, storable(line))
 
     def emit(event: Event) -> None:
         if event["type"] == "voice.finished":

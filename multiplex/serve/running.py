@@ -16,7 +16,7 @@ from multiplex.serve.app import create_app
 from multiplex.serve.keys import Keys, check_host
 from multiplex.serve.listening import address, listening, prepare
 from multiplex.serve.logs import configure, log
-from multiplex.serve.offers import offers
+from multiplex.serve.offers import COUNCIL_STRATEGY, offers
 from multiplex.serve.options import ServeOptions
 from multiplex.serve.service import Service, opened
 
@@ -108,9 +108,7 @@ def _settle(service: Service) -> None:
 
     from multiplex.council.graph import build_graph
 
-    for offer in service.offers.values():
-        if offer.council is not None:
-            build_graph(offer.council, service.chat)
+    build_graph(service.offers[COUNCIL_STRATEGY].council, service.chat)
     gc.collect()
     gc.freeze()
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from multiplex.content import storable
 from multiplex.errors import CallError, MemoryLostError, ModelError, MultiplexError, UsageError, VoicesLostError
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -32,8 +33,8 @@ class Message(_Given):
     def text(self) -> str:
         """Its text, parts joined."""
         if isinstance(self.content, str):
-            return whole(self.content)
-        return whole("\n".join(part.text for part in self.content or () if part.text is not None))
+            return storable(self.content)
+        return storable("\n".join(part.text for part in self.content or () if part.text is not None))
 
 
 class StreamOptions(_Given):
@@ -64,7 +65,7 @@ class ChatRequest(_Given):
     @field_validator("user")
     @classmethod
     def _whole_user(cls, user: str | None) -> str | None:
-        return None if user is None else whole(user)
+        return None if user is None else storable(user)
 
     @property
     def answer_tokens(self) -> int | None:
@@ -110,7 +111,7 @@ class ApiError(Exception):
 
 def as_api_error(error: MultiplexError) -> ApiError:
     """How one of our errors is told over the wire: the caller's fault is 400, the model's or the memory's is not."""
-    said = whole(str(error))
+    said = storable(str(error))
     if isinstance(error, UsageError):
         return ApiError(400, said)
     if isinstance(error, CallError):
@@ -125,8 +126,3 @@ def as_api_error(error: MultiplexError) -> ApiError:
     if isinstance(error, ModelError):
         return ApiError(503, said, kind="server_error", code="model_unavailable", retry_after=5)
     return ApiError(500, said, kind="server_error")
-
-
-def whole(text: str) -> str:
-    """Text that can be sent on: JSON may hold halves of characters, and NUL, which databases refuse."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from multiplex.council.answer import Answer
-from multiplex.llm.usage import Usage, total
+from multiplex.llm.usage import total
 from multiplex.serve.schema import ApiError
 from multiplex.serve.turn import Ended, Piece, Said, Thought
 
@@ -77,12 +77,8 @@ def usage_of(answer: Answer) -> dict[str, Any] | None:
         "prompt_tokens": spent.input_tokens,
         "completion_tokens": spent.output_tokens,
         "total_tokens": spent.input_tokens + spent.output_tokens,
-        "completion_tokens_details": {"reasoning_tokens": _known(voices)},
+        "completion_tokens_details": {"reasoning_tokens": voices.output_tokens or 0},
     }
-
-
-def _known(usage: Usage) -> int:
-    return usage.output_tokens or 0
 
 
 def _event(data: Mapping[str, Any]) -> bytes:
