@@ -30,6 +30,13 @@ CouncilFlag = Annotated[
         "commas.",
     ),
 ]
+PricesFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices",
+        help="What models cost: a TOML, YAML or JSON file of MODEL: input, output in USD a million tokens.",
+    ),
+]
 FrameFlag = Annotated[
     str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
 ]

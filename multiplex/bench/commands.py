@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from multiplex.flags import BaseUrlFlag, CouncilFlag, FrameFlag, KeyFlag, council_names
+from multiplex.flags import BaseUrlFlag, CouncilFlag, FrameFlag, KeyFlag, PricesFlag, council_names
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -69,13 +69,7 @@ def run(
     max_usd: Annotated[
         float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
     ] = None,
-    prices: Annotated[
-        Path | None,
-        typer.Option(
-            "--prices",
-            help="What models cost: a TOML, YAML or JSON file of MODEL: input, output in USD a million tokens.",
-        ),
-    ] = None,
+    prices: PricesFlag = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
     ] = False,

@@ -8,36 +8,23 @@ model and strategy already, their means replace the assumption.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from multiplex.bench.budget import Prices
 from multiplex.bench.execution import Work, execute, length
 from multiplex.bench.records import Record
 from multiplex.bench.units import LENGTH_MATCHED, Unit
 from multiplex.council.personas import Council, Persona
-from multiplex.errors import CallError
-from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.prices import Prices
+from multiplex.llm.rehearsal import CHARACTERS, StandIn
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.usage import Usage, total
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
     from rich.console import Console
 
-CHARACTERS = 4  # of a token, in English; other scripts have fewer
 FEW = 5  # done units below which their mean says little
-REPLY_TOKENS = {
-    "multiplex:voice": 300,
-    "multiplex:synthesis": 700,
-    "multiplex:solo-council": 700,
-    "multiplex:plan": 200,
-}
-"""What a reply is assumed to take, by the tag of its call: the prompts ask for up to 220 words and up to 600."""
-PLAIN_TOKENS = 600  # of an answer whose length no prompt bounds
-TOKENS_A_WORD = 1.35
-_FILLER = "Some hold this and others hold that. "
 
 
 @dataclass(frozen=True)
@@ -157,7 +144,7 @@ class _Play:
         if unit.strategy in LENGTH_MATCHED and self._words is None:
             self.rehearsed(unit.model_copy(update={"strategy": "multiplex", "needs": None}))
         words = self._words if unit.strategy in LENGTH_MATCHED else None
-        chat = _StandIn(self._spec, words)
+        chat = StandIn(self._spec, words)
         answer = asyncio.run(execute(Work(unit, self._council, words), chat))
         if unit.strategy == "multiplex":
             self._words = length(answer)
@@ -173,40 +160,6 @@ def _slim(council: Council) -> Council:
         return persona.model_copy(update={"ideas": tuple(ideas), "schools": persona.schools[:1]})
 
     return Council(tuple(map(slim, council.personas)))
-
-
-class _StandIn(Chat):
-    """Hears what a model would be asked, and answers in filler of the length that is to be expected."""
-
-    def __init__(self, spec: ModelSpec, words: int | None = None) -> None:
-        super().__init__(spec)
-        self.spent: list[Usage] = []
-        self._words = words
-
-    async def complete(
-        self,
-        messages: Sequence[BaseMessage],
-        call: Call | None = None,
-        *,
-        on_delta: Callable[[str], None] | None = None,
-        on_retry: Callable[[CallError], None] | None = None,  # noqa: ARG002
-    ) -> Reply:
-        """A reply that nobody wrote."""
-        call = call or Call()
-        given = round(sum(len(str(message.text)) for message in messages) / CHARACTERS)
-        made = self._expected(call)
-        text = (_FILLER * (made * CHARACTERS // len(_FILLER) + 1))[: made * CHARACTERS].strip()
-        usage = Usage(calls=1, input_tokens=given, output_tokens=made)
-        self.spent.append(usage)
-        if on_delta is not None:
-            on_delta(text)
-        return Reply(text, usage, 0.0)
-
-    def _expected(self, call: Call) -> int:
-        if self._words is not None:
-            return round(self._words * TOKENS_A_WORD)
-        expected = next((REPLY_TOKENS[tag] for tag in call.tags if tag in REPLY_TOKENS), PLAIN_TOKENS)
-        return min(expected, call.max_tokens or expected)
 
 
 def print_estimate(console: Console, made: Estimate) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from multiplex.bench import manifest, questions
-from multiplex.bench.budget import Budget, Prices
+from multiplex.bench.budget import Budget
 from multiplex.bench.estimate import estimate, print_estimate
 from multiplex.bench.progress import Progress
 from multiplex.bench.runner import Outcome, Runner
@@ -22,6 +22,7 @@ from multiplex.council.personas import Council
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
+from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
 
 COMPLETE, WITH_ERRORS, STOPPED = 0, 1, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from logging import ERROR
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,13 +15,17 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from multiplex.answering import version
+from multiplex.errors import MultiplexError
 from multiplex.serve.completions import complete
 from multiplex.serve.keys import is_loopback
 from multiplex.serve.limits import Gate
 from multiplex.serve.logs import log
 from multiplex.serve.metrics import CONTENT_TYPE
-from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply
+from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply, as_api_error
 from multiplex.serve.service import Caller, Service
+
+if TYPE_CHECKING:
+    from multiplex.serve.page.page import Page
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -33,8 +37,8 @@ _TEXT: dict[str, Any] = {"content": {"text/plain": {}}}
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
-def create_app(service: Service) -> FastAPI:
-    """The ASGI application of an open service, for the event loop in which it was opened."""
+def create_app(service: Service, page: Page | None = None) -> FastAPI:
+    """The ASGI application of an open service, for the event loop in which it was opened, with or without a page."""
     options = service.options
     app = FastAPI(
         title="multiplex",
@@ -54,7 +58,12 @@ def create_app(service: Service) -> FastAPI:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(Exception)(_bug)
+    app.exception_handler(MultiplexError)(_ours)
     _add_pages(app)
+    if page is not None:
+        from multiplex.serve.page.routes import add_page
+
+        add_page(app, page)
     return app
 
 
@@ -128,6 +137,10 @@ def _envelope(error: ApiError, headers: Mapping[str, str] | None = None) -> Resp
 
 async def _told(_: Request, error: ApiError) -> Response:
     return _envelope(error)
+
+
+async def _ours(_: Request, error: MultiplexError) -> Response:
+    return _envelope(as_api_error(error))
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from multiplex.flags import BaseUrlFlag, CouncilFlag, KeyFlag, ModelFlag, VoiceModelFlag, council_names, voice_specs
+from multiplex.flags import (
+    BaseUrlFlag,
+    CouncilFlag,
+    KeyFlag,
+    ModelFlag,
+    PricesFlag,
+    VoiceModelFlag,
+    council_names,
+    voice_specs,
+)
+
+if TYPE_CHECKING:
+    from multiplex.llm.spec import ModelSpec
+    from multiplex.serve.options import Ui
 
 HostFlag = Annotated[str, typer.Option("--host", help="The address to listen on; beyond this machine keys are needed.")]
 PortFlag = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")]
@@ -46,6 +60,14 @@ def serve(
         bool, typer.Option("--log-content", help="Write questions and answers into the log too.")
     ] = False,
     insecure: InsecureFlag = False,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Also a web page: ask, watch the voices speak, see what is measured.")
+    ] = False,
+    ui_model: Annotated[
+        list[str] | None, typer.Option("--ui-model", help="A further model that the page offers; repeatable.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option("--runs", help="A folder of benchmark runs that the page shows.")] = None,
+    prices: PricesFlag = None,
 ) -> None:
     """Serve councils as models over OpenAI's API, for chat apps. Keys: MULTIPLEX_API_KEYS, with commas."""
     from multiplex.councils import configured
@@ -55,6 +77,7 @@ def serve(
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     spec = resolve_model(settings)
     _check_installed("fastapi", "uvicorn", "prometheus_client")
+    page = _page(ui, [resolve_model(settings, name) for name in ui_model or ()], runs, prices)
 
     from multiplex.serve.options import Limits, ServeOptions
     from multiplex.serve.running import carry_out
@@ -69,6 +92,7 @@ def serve(
         memory=memory,
         limits=Limits(body=max_body, question=max_question, councils=councils, per_minute=per_minute),
         cors=_origins(cors or []),
+        ui=page,
         grace=grace,
         insecure=insecure,
         log_content=log_content,
@@ -109,6 +133,21 @@ def mcp(
         insecure=insecure,
     )
     raise typer.Exit(carry_out(order))
+
+
+def _page(ui: bool, models: list[ModelSpec], runs: Path | None, prices: Path | None) -> Ui | None:
+    from multiplex.errors import UsageError
+    from multiplex.llm.prices import Prices
+    from multiplex.serve.options import Ui
+
+    given = {"--ui-model": bool(models), "--runs": runs is not None, "--prices": prices is not None}
+    if not ui:
+        for flag in (flag for flag, is_given in given.items() if is_given):
+            raise UsageError(f"{flag} is for the web page: say --ui too")
+        return None
+    if runs is not None and not runs.is_dir():
+        raise UsageError(f"--runs {runs}: no such folder; `multiplex bench run` makes it")
+    return Ui(tuple(models), runs, Prices.read(prices) if prices is not None else Prices())
 
 
 def _check_installed(*names: str) -> None:

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator, Iterable
 from multiplex.serve.schema import ApiError
 from multiplex.serve.turn import Piece, Said, Thought
 
+STOPPING = "the server was told to stop before this answer was whole; ask again"
+
 
 class Running:
     """The answers under way, so that a server that must stop can end each with a named cause."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._enders: set[asyncio.Task[None]] = set()
         self.closing = False
 
     def __len__(self) -> int:
@@ -22,8 +25,19 @@ class Running:
     def close(self) -> None:
         """End every answer that is still under way; its reader is told why."""
         self.closing = True
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
+
+    def watch(self, task: asyncio.Task[None], *, ends_itself: bool = False) -> None:
+        """Hold a task; `close` cancels it, unless it `ends_itself` soon after those that it waits for."""
+        tasks = self._enders if ends_itself else self._tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def over(self) -> None:
+        """Wait until nothing is held any more."""
+        while held := self._tasks | self._enders:
+            await asyncio.wait(held)
 
     async def gathered(self, pieces: AsyncIterator[Piece], every: float) -> AsyncIterator[list[Piece]]:
         """What has come since the last look, neighbours joined; an empty list after `every` seconds of silence.
@@ -46,8 +60,7 @@ class Running:
                 news.set()
 
         task = asyncio.create_task(hear())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.watch(task)
         try:
             while not (task.done() and not waiting):
                 try:
@@ -63,8 +76,7 @@ class Running:
                 elif not task.done():
                     await asyncio.sleep(0)
             if task.cancelled() and self.closing:
-                said = "the server was told to stop before this answer was whole; ask again"
-                raise ApiError(503, said, kind="server_error", code="server_stopping", retry_after=5)
+                raise ApiError(503, STOPPING, kind="server_error", code="server_stopping", retry_after=5)
             task.result()
         finally:
             task.cancel()

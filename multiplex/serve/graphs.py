@@ -10,6 +10,7 @@ from multiplex.content import prompt
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
     from multiplex.serve.memory import Memory
@@ -28,22 +29,26 @@ class Graphs:
     def of(self, asked: Asked) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The graph that answers this; its models are those of the first who asked for it so."""
         voices = tuple(sorted((name, chat.spec) for name, chat in asked.voice_chats.items()))
-        key = asked.offer.name, asked.thread is None, asked.chat.spec, voices
+        key = asked.offer.name, asked.thread is None, asked.watched, asked.chat.spec, voices
         if key not in self._made:
-            self._made[key] = self._graph(asked)
+            self._made[key] = graph_of(asked, self._memory.checkpointer)
         self._made.move_to_end(key)
         while len(self._made) > KEPT:
             self._made.popitem(last=False)
         return self._made[key]
 
-    def _graph(self, asked: Asked) -> CompiledStateGraph[Any, Any, Any, Any]:
-        from multiplex.council.graph import build_graph
-        from multiplex.serve.plain import plain_graph
 
-        keeper = self._memory.checkpointer if asked.thread is not None else None
-        council = asked.offer.council
-        if council is None:
-            system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
-            return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
-        quiet = {name: asked.voice_chats.get(name, asked.chat).over("whole") for name in council.perspectives}
-        return build_graph(council, asked.chat, voice_models=quiet, checkpointer=keeper)
+def graph_of(asked: Asked, checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """A graph that answers this, new; `checkpointer` serves where a thread is named."""
+    from multiplex.council.graph import build_graph
+    from multiplex.serve.plain import plain_graph
+
+    keeper = checkpointer if asked.thread is not None else None
+    council = asked.offer.council
+    if council is None:
+        system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
+        return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
+    chats = {name: asked.voice_chats.get(name, asked.chat) for name in council.perspectives}
+    if not asked.watched:
+        chats = {name: chat.over("whole") for name, chat in chats.items()}
+    return build_graph(council, asked.chat, voice_models=chats, checkpointer=keeper)

@@ -27,10 +27,9 @@ def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMe
     last = max((i for i, message in enumerate(asked.messages) if message.role == "user"), default=None)
     if last is None:
         raise ApiError(400, "there is no question: no message has the role 'user'", param="messages")
-    from multiplex.council.planning import LOCAL_QUESTION_LIMIT, checked_question
+    from multiplex.council.planning import checked_question
 
-    question = asked.messages[last].text
-    limit = min(most, LOCAL_QUESTION_LIMIT) if spec.local else most
+    question, limit = asked.messages[last].text, most_characters(spec, most)
     if len(question) > limit:
         said = f"the question has {len(question):,} characters; this server takes at most {limit:,}"
         raise ApiError(413, said, code="question_too_long", param=f"messages[{last}].content")
@@ -40,6 +39,13 @@ def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMe
         said = "the question is empty" if not question.strip() else str(error)
         raise ApiError(400, said, param=f"messages[{last}].content") from error
     return tuple(made for message in asked.messages[: last + 1] if (made := _made(message)) is not None)
+
+
+def most_characters(spec: ModelSpec, most: int) -> int:
+    """The longest question that a model takes on a server that takes `most` characters."""
+    from multiplex.council.planning import LOCAL_QUESTION_LIMIT
+
+    return min(most, LOCAL_QUESTION_LIMIT) if spec.local else most
 
 
 def _check(message: Message, place: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from multiplex.council.personas import Council
+from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
 
 
@@ -27,6 +29,21 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Ui:
+    """What the web page is given.
+
+    Attributes:
+        models: those that it offers beside the server's own.
+        runs: a folder of benchmark runs that it shows; None: none.
+        prices: what models cost, for the estimate before a question is asked.
+    """
+
+    models: tuple[ModelSpec, ...] = ()
+    runs: Path | None = None
+    prices: Prices = field(default_factory=Prices)
+
+
+@dataclass(frozen=True)
 class ServeOptions:
     """What `multiplex serve` was asked for.
 
@@ -34,6 +51,7 @@ class ServeOptions:
         councils: by name, the councils of the configuration file; each is a model `multiplex/NAME`.
         memory: a SQLite file or a postgresql:// URL that keeps conversations; None keeps none.
         cors: origins whose pages may call; none by default.
+        ui: the web page at `/`; None: there is none.
         grace: seconds that running questions have to finish when the server is told to stop.
     """
 
@@ -45,6 +63,7 @@ class ServeOptions:
     memory: str | None = None
     limits: Limits = Limits()
     cors: tuple[str, ...] = ()
+    ui: Ui | None = None
     grace: float = 60.0
     insecure: bool = False
     log_content: bool = False

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
+from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any
 
@@ -35,7 +36,10 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and sockets:
             names = ", ".join(self._service.offers)
-            print(f"serving {address(sockets[0])}/v1: {names}; model {self._service.options.spec.name}", flush=True)
+            where = address(sockets[0])
+            print(f"serving {where}/v1: {names}; model {self._service.options.spec.name}", flush=True)
+            if self._service.options.ui is not None:
+                print(f"page at {where}/", flush=True)
 
     def handle_exit(self, sig: int, _: FrameType | None) -> None:
         """Stop; a second interrupt stops at once. No signal goes further: what is open is still to be closed."""
@@ -53,6 +57,7 @@ class Server(uvicorn.Server):
         )
         try:
             await super().shutdown(sockets)
+            await self._service.running.over()  # what nobody reads is finished too
         finally:
             for timer in timers:
                 timer.cancel()
@@ -76,7 +81,7 @@ def carry_out(options: ServeOptions) -> int:
     check_host(options.host, keys, options.insecure)
     _check_voices(options)
     with listening(options.host, options.port) as sock:
-        for spec in {options.spec, *options.voice_specs.values()}:
+        for spec in {options.spec, *options.voice_specs.values(), *(options.ui.models if options.ui else ())}:
             prepare(spec)
         configure()
         config = uvicorn.Config(
@@ -114,8 +119,14 @@ def _settle(service: Service) -> None:
 
 
 async def _serve(options: ServeOptions, keys: Keys, config: uvicorn.Config, sock: socket.socket) -> None:
-    async with opened(options, keys) as service:
-        config.app = create_app(service)
+    async with AsyncExitStack() as held:
+        service = await held.enter_async_context(opened(options, keys))
+        page = None
+        if options.ui is not None:
+            from multiplex.serve.page.page import opened_page
+
+            page = await held.enter_async_context(opened_page(service, options.ui))
+        config.app = create_app(service, page)
         config.load()
         _settle(service)
         config.http_protocol_class = _abortable(config.http_protocol_class)

@@ -22,6 +22,9 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import GetOp, Item, PutOp
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -65,17 +68,18 @@ class Lasting(BaseCheckpointSaver[Any]):
 
     place: str
 
-    def _lasting(self) -> AbstractAsyncContextManager[None]:
+    def watched(self) -> AbstractAsyncContextManager[None]:
+        """Tell a failure of this database as MemoryLostError."""
         return lasting(self.place)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """As LangGraph's; raises MemoryLostError."""
-        async with self._lasting():
+        async with self.watched():
             return await super().aget_tuple(config)
 
     async def alist(self, config: RunnableConfig | None, **options: Any) -> AsyncIterator[CheckpointTuple]:
         """As LangGraph's; raises MemoryLostError."""
-        async with self._lasting():
+        async with self.watched():
             found = [each async for each in super().alist(config, **options)]
         for each in found:
             yield each
@@ -88,19 +92,19 @@ class Lasting(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """As LangGraph's; raises MemoryLostError."""
-        async with self._lasting():
+        async with self.watched():
             return await super().aput(config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """As LangGraph's; raises MemoryLostError."""
-        async with self._lasting():
+        async with self.watched():
             await super().aput_writes(config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """As LangGraph's; raises MemoryLostError."""
-        async with self._lasting():
+        async with self.watched():
             await super().adelete_thread(thread_id)
 
 
@@ -109,12 +113,12 @@ class SqliteMemory(Lasting, AsyncSqliteSaver):
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         super().__init__(connection)
-        self.place, self._path, self._file = str(path), path, _file(path)
+        self.place, self.path, self._file = str(path), path, _file(path)
 
     @asynccontextmanager
-    async def _lasting(self) -> AsyncIterator[None]:
+    async def watched(self) -> AsyncIterator[None]:
         """A write that fails or is called off must not leave its transaction open: the next would share it."""
-        if _file(self._path) != self._file:
+        if _file(self.path) != self._file:
             raise MemoryLostError(f"conversation memory {self.place}: the file was moved; put it back, or start again")
         async with lasting(self.place):
             try:
@@ -130,7 +134,7 @@ class PostgresMemory(Lasting, AsyncPostgresSaver):
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]], place: str) -> None:
         super().__init__(pool)
-        self.place = place
+        self.place, self.pool = place, pool
         self.lock = nullcontext()  # type: ignore[assignment]  # it is for a lone connection; a pool has many
 
 
@@ -221,6 +225,50 @@ async def _make_tables(connection: psycopg.AsyncConnection[DictRow]) -> None:
             await asyncio.sleep(0.2 * (attempt + 1))
         else:
             return
+
+
+class Shelf:
+    """Records by their id, in the same database as the threads and as lasting."""
+
+    def __init__(self, store: AsyncSqliteStore | AsyncPostgresStore, saver: Lasting) -> None:
+        self._store, self._saver = store, saver
+
+    async def put(self, kind: str, name: str, record: dict[str, Any]) -> None:
+        """Keep a record; raises MemoryLostError."""
+        async with self._saver.watched():
+            await self._store.abatch([PutOp((kind,), name, record, index=False)])
+
+    async def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The record of this name; None where there is none; raises MemoryLostError."""
+        async with self._saver.watched():
+            found = (await self._store.abatch([GetOp((kind,), name)]))[0]
+        return found.value if isinstance(found, Item) else None
+
+
+@asynccontextmanager
+async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[Shelf]:
+    """The shelf in the database of an open memory.
+
+    Raises:
+        MemoryLostError: the database refuses.
+    """
+    if isinstance(saver, SqliteMemory):
+        async with lasting(saver.place):
+            connection = await aiosqlite.connect(saver.path, timeout=CONNECTING, isolation_level=None)
+        try:
+            store = AsyncSqliteStore(connection)
+            async with lasting(saver.place):
+                await store.setup()
+            yield Shelf(store, saver)
+        finally:
+            await connection.close()
+    elif isinstance(saver, PostgresMemory):
+        kept = AsyncPostgresStore(saver.pool)
+        async with lasting(saver.place):
+            await kept.setup()
+        yield Shelf(kept, saver)
+    else:
+        raise TypeError(f"no shelf beside a {type(saver).__name__}")
 
 
 def _place(url: str) -> str:

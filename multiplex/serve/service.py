@@ -50,6 +50,7 @@ class Service:
     chat: Chat
     voice_chats: dict[str, Chat]
     memory: Memory
+    turns: Turns
     started: float
     running: Running = field(default_factory=Running)
 
@@ -111,6 +112,11 @@ class Service:
         return self._readiness[1]
 
 
+def opened_chat(spec: ModelSpec, turns: Turns) -> Chat:
+    """A model as a server calls it; its connections belong to the running event loop."""
+    return Chat(spec, limiter=adaptive(spec), wire="streamed", turns=turns)
+
+
 @asynccontextmanager
 async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
     """The service, with its memory open and its models' connections ready to be made.
@@ -120,13 +126,9 @@ async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
     """
     async with memory(options.memory) as kept:
         turns = Turns()
-
-        def opened_chat(spec: ModelSpec) -> Chat:
-            return Chat(spec, limiter=adaptive(spec), wire="streamed", turns=turns)
-
-        chat = opened_chat(options.spec)
-        others = {name: opened_chat(spec) for name, spec in options.voice_specs.items()}
+        chat = opened_chat(options.spec, turns)
+        others = {name: opened_chat(spec, turns) for name, spec in options.voice_specs.items()}
         try:
-            yield Service(options, keys, chat, others, kept, time())
+            yield Service(options, keys, chat, others, kept, turns, time())
         finally:
             await asyncio.gather(*(each.aclose() for each in (chat, *others.values())))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from multiplex.council.answer import Answer
+from multiplex.council.events import Event
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
@@ -38,10 +40,14 @@ class Said:
 
 @dataclass(frozen=True)
 class Ended:
-    """The whole answer, and the question as it was put to the voices. Nothing comes after it."""
+    """The whole answer, and the question as it was put to the voices. Nothing comes after it.
+
+    `notes` are what befell this turn beside its answer.
+    """
 
     answer: Answer
     question: str
+    notes: tuple[str, ...] = ()
 
 
 Piece = Thought | Said | Ended
@@ -58,6 +64,7 @@ class Asked:
         thread: the name of a conversation that is kept, or None.
         replaces: whether `messages` are the whole conversation, in place of what the thread holds.
         streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
+        watched: whether the voices' pieces are counted as they come too, for one who watches them speak.
     """
 
     offer: Offer
@@ -68,6 +75,33 @@ class Asked:
     thread: str | None = None
     replaces: bool = False
     streamed: bool = True
+    watched: bool = False
+
+
+async def happenings(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:
+    """Everything that happens on the way to an answer (`council/events.py`), and last of all `Ended`.
+
+    Raises:
+        MultiplexError: there is no answer.
+    """
+    started = perf_counter()
+    state: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    try:
+        async for kind, data in graphs.of(asked).astream(_input(asked), **_options(asked)):
+            if kind == "values":
+                state = data
+            else:
+                yield data
+    except Exception as error:
+        trouble = memory.trouble(error)
+        if trouble is None:
+            raise
+        if not _answered(state):
+            raise trouble from error
+        notes = (f"this turn is not remembered: {trouble}",)
+    answer = _answer(asked, state, perf_counter() - started)
+    yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
 
 
 async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:
@@ -76,44 +110,45 @@ async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[
     Raises:
         MultiplexError: there is no answer, or a model broke off in the middle of one.
     """
-    council, started = asked.offer.council, perf_counter()
+    council = asked.offer.council
     if council is not None:
         titles = ", ".join(persona.title for persona in council.personas)
         yield Thought(f"{len(council.personas)} voices are asked: {titles}. {CONSTRUCTIONS}\n\n")
-    state: dict[str, Any] = {}
     shown, broken = False, ""
-    notes: list[str] = []
-    try:
-        async for kind, data in graphs.of(asked).astream(_input(asked), **_options(asked)):
-            if kind == "values":
-                state = data
-            elif data["type"] in ("voice.finished", "voice.failed"):
-                yield Thought(_voice(data))
-            elif data["type"] in ("synthesis.restarted", "answer.restarted") and shown:
-                broken = data["reason"]
-                if data.get("failed"):  # what was said cannot be taken back, and the voices have been shown
+    async with aclosing(happenings(asked, memory, graphs)) as happening:
+        async for event in happening:
+            if isinstance(event, Ended):
+                for said in _closing(asked, event, broken):
+                    yield said
+                yield event
+            elif event["type"] in ("voice.finished", "voice.failed"):
+                yield Thought(_voice(event))
+            elif event["type"] in ("synthesis.restarted", "answer.restarted") and shown:
+                broken = event["reason"]
+                if event.get("failed"):  # what was said cannot be taken back, and the voices have been shown
                     raise CallError("server", f"the synthesis broke off: {broken}")
-            elif data["type"] in ("synthesis.delta", "answer.delta") and asked.streamed and not broken and data["text"]:
+            elif _is_delta(event) and asked.streamed and not broken and event["text"]:
                 shown = True
-                yield Said(data["text"])
-    except Exception as error:
-        trouble = memory.trouble(error)
-        if trouble is None:
-            raise
-        if not _answered(state):
-            raise trouble from error
-        notes.append(f"this turn is not remembered: {trouble}")
-    answer = _answer(asked, state, perf_counter() - started)
+                yield Said(event["text"])
+
+
+def _is_delta(event: Event) -> bool:
+    return event["type"] in ("synthesis.delta", "answer.delta")
+
+
+def _closing(asked: Asked, end: Ended, broken: str) -> Iterator[Said]:
+    """What is said once the answer is whole: the answer where its pieces were not, and what a reader should know."""
+    answer = end.answer
     if not asked.streamed:
         yield Said(answer.text)
     elif broken:
         yield Said(f"\n\n---\n\n*The model broke off here ({broken}). The whole answer, begun again:*\n\n{answer.text}")
-    if not answer.cut:
-        of_voices = voice_notes(state.get("voices", []))
-        notes = [*(note for note in answer.notes if note not in of_voices), *notes]
-        if notes:
-            yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
-    yield Ended(answer, state.get("question") or str(asked.messages[-1].text))
+    if answer.cut:
+        return
+    of_voices = voice_notes(answer.rounds)
+    notes = [*(note for note in answer.notes if note not in of_voices), *end.notes]
+    if notes:
+        yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
 
 
 def _input(asked: Asked) -> dict[str, Any]:

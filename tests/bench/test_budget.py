@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.budget import Budget, BudgetSpentError, Price, Prices
+from multiplex.bench.budget import Budget, BudgetSpentError
 from multiplex.errors import ContentError, MultiplexError, UsageError
+from multiplex.llm.prices import Price, Prices
 from multiplex.llm.usage import Usage
 
 PRICES = Prices(models={"openai:a": Price(input=2.0, output=10.0), "b": Price(input=0.5, output=0.5)})

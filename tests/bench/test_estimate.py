@@ -6,7 +6,6 @@ import io
 import pytest
 from rich.console import Console
 
-from multiplex.bench.budget import Price, Prices
 from multiplex.bench.estimate import FEW, estimate, print_estimate
 from multiplex.bench.execution import Work, execute
 from multiplex.bench.questions import Question
@@ -15,6 +14,7 @@ from multiplex.bench.units import LENGTH_MATCHED, STRATEGIES, Unit, matrix
 from multiplex.council.answer import Answer
 from multiplex.council.personas import Council
 from multiplex.llm.chat import Chat
+from multiplex.llm.prices import Price, Prices
 from multiplex.llm.spec import ModelSpec, parse_spec
 from multiplex.llm.usage import Usage
 from tests.backend import Backend, Say, asked

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from multiplex.bench.budget import Budget, Price, Prices
+from multiplex.bench.budget import Budget
 from multiplex.bench.progress import Progress, pace, span
 from multiplex.bench.records import Failure
 from multiplex.bench.units import Unit
 from multiplex.council.answer import Answer
 from multiplex.llm.limiter import Limiter
+from multiplex.llm.prices import Price, Prices
 from multiplex.llm.usage import Usage
 
 UNIT = Unit(id="0123456789abcdef", question_id="q-1", question="Why?", model="m", strategy="multiplex", seed=1)

@@ -1,0 +1,78 @@
+"""What the page is told when it opens: who can be asked, by which models, and how its colours and figures are read."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from multiplex.answering import DEFAULT_STRATEGIES, version
+from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, KNOWN
+from multiplex.marking import COLOURS
+from multiplex.rendering import CONSTRUCTIONS
+from multiplex.serve.messages import most_characters
+from multiplex.serve.page.views import persona_view
+
+if TYPE_CHECKING:
+    from multiplex.serve.page.page import Page
+
+STRATEGIES = {
+    "multiplex": "the council: every voice answers, and one answer is made of them that keeps their differences",
+    "uniplex": "the same model, simply asked",
+    "contextual": "the same model, told once to consider several worldviews",
+}
+
+
+def setup(page: Page) -> dict[str, Any]:
+    """Everything that does not change while the server runs."""
+    service = page.service
+    councils = {name: offer.council for name, offer in service.offers.items() if offer.council is not None}
+    personas = {persona.name: persona for council in councils.values() for persona in council.personas}
+    return {
+        "version": version(),
+        "models": [
+            {
+                "name": name,
+                "place": chat.spec.place,
+                "local": chat.spec.local,
+                "limit": most_characters(chat.spec, service.options.limits.question),
+            }
+            for name, chat in page.chats.items()
+        ],
+        "councils": [
+            {"name": name, "personas": [persona.name for persona in council.personas]}
+            for name, council in councils.items()
+        ],
+        "personas": {name: persona_view(persona) for name, persona in personas.items()},
+        "strategies": [
+            {"name": name, "about": about, "asked": name in DEFAULT_STRATEGIES} for name, about in STRATEGIES.items()
+        ],
+        "perspectives": [{"name": name, "code": COLOURS[name][1], "framed": name in FRAME} for name in KNOWN],
+        "examples": examples(),
+        "constructions": CONSTRUCTIONS,
+        "lasting": page.answers.lasting,
+        "runs": page.ui.runs is not None,
+        "reliability": reliability(),
+    }
+
+
+@cache
+def examples() -> list[dict[str, str]]:
+    """Questions of the built-in set whose wording names no culture."""
+    from multiplex.bench.questions import load
+
+    questions = load("worldviews-175").questions
+    return [{"domain": each.domain, "question": each.question} for each in questions if each.cued is False]
+
+
+@cache
+def reliability() -> dict[str, Any] | None:
+    """How often the extractor is right, by perspective, on texts that others labelled."""
+    from multiplex.bench.reliability import Confusions
+
+    found = Confusions.load().reliability(FRAME, HEADLINE_CUES)
+    return found.model_dump(mode="json") if found else None
+
+
+def colours() -> str:
+    """The style sheet that gives each perspective its colour."""
+    return "".join(f".of-{name} {{ --of: {colour} }}\n" for name, (colour, _) in COLOURS.items())

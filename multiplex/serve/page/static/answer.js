@@ -1,0 +1,53 @@
+/** One strategy's answer: its text with coloured references, what it cost, and what a reader should know. */
+
+import { count, h, prose, seconds, words } from "./dom.js";
+import { explain } from "./why.js";
+
+/** The answer with its figures in a line; the tables stand elsewhere. */
+export function answerView(view) {
+  const text = h("div", { class: "prose" }, prose(view.prose, view.references));
+  explain(text, view.references);
+  return h(
+    "div",
+    { class: "answer" },
+    text,
+    view.notes.length ? h("ul", { class: "notes" }, view.notes.map((note) => h("li", { dir: "auto" }, note))) : null,
+    h("p", { class: "soft" }, costLine(view)),
+    references(view),
+  );
+}
+
+/** Seconds, calls and tokens of an answer. */
+export function costLine(view) {
+  const { calls, input_tokens: given, output_tokens: made } = view.usage;
+  const tokens = given === null || made === null ? "tokens not reported" : `${count(given)} tokens in, ${count(made)} out`;
+  return [h("bdi", {}, view.model), `: ${seconds(view.seconds)}, ${count(calls)} ${calls === 1 ? "call" : "calls"}, ${tokens}`];
+}
+
+function references(view) {
+  if (!view.references.length) return view.measures ? h("p", { class: "soft" }, "No reference to any perspective was found.") : null;
+  const rows = view.references.map((each) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", dir: "auto" }, each.text),
+      h("td", {}, h("span", { class: `swatch of-${each.perspective}` }), words(each.perspective)),
+      h("td", {}, each.echo ? `${each.cue}, echo` : each.cue),
+      h("td", { dir: "auto" }, each.source || words(each.entity)),
+      h("td", {}, `${each.sentence + 1}`),
+      h("td", {}, each.counts && !each.echo ? "yes" : "no"),
+    ),
+  );
+  const head = ["words", "perspective", "cue", "entity or source", "sentence", "counted"].map((name) => h("th", { scope: "col" }, name));
+  return h(
+    "details",
+    {},
+    h("summary", {}, `Every reference found (${view.references.length})`),
+    h(
+      "div",
+      { class: "wide", tabindex: "0", role: "region", "aria-label": `References of ${view.strategy}` },
+      h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
+    ),
+  );
+}
+

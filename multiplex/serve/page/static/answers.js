@@ -1,0 +1,311 @@
+/** One question and what comes of it: the voices as they come, the answers beside one another, what was measured. */
+
+import { answerView } from "./answer.js";
+import { get, post, sentence } from "./api.js";
+import { askForm } from "./ask.js";
+import { count, fill, h, prose } from "./dom.js";
+import { figures, legend } from "./measures.js";
+import { finish, progress, voiceCard, waitingCard } from "./voices.js";
+
+const AGAIN = 2000; // milliseconds until a broken connection is looked at again
+const NARROW = matchMedia("(max-width: 50rem)");
+const ABOUT = { multiplex: "the council's answer", uniplex: "the same model, simply asked", contextual: "told to consider several worldviews" };
+
+/** Show a question, under way or answered. Returns what is to be done when it is left. */
+export async function answerPage(main, id, setup, go) {
+  const view = await get(`/page/answers/${encodeURIComponent(id)}`);
+  document.title = `${view.question.slice(0, 60)} · multiplex`;
+  const page = h("div", { class: "page" });
+  fill(main, page);
+  const shared = { page, view, setup, go, stops: [] };
+  if (view.state === "speaking") follow(shared);
+  else ended(shared, view);
+  return () => shared.stops.splice(0).forEach((stop) => stop());
+}
+
+function heading(view) {
+  const thread = view.thread.length
+    ? h(
+        "nav",
+        { class: "thread", "aria-label": "Earlier in this conversation" },
+        h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question)))),
+      )
+    : null;
+  return [thread, h("h1", { dir: "auto", class: view.question.length > 200 ? "long" : null }, view.question)];
+}
+
+// --- under way
+
+function follow(shared) {
+  const { view, setup, page } = shared;
+  const council = setup.councils.find((each) => each.name === view.council);
+  const personas = view.strategies.includes("multiplex") && council ? council.personas.map((name) => setup.personas[name]) : [];
+  const cards = new Map(personas.map((persona) => [persona.perspective, waitingCard(persona)]));
+  const grid = h("div", { class: "voices" }, [...cards.values()]);
+  const status = h("p", { class: "now", role: "status" });
+  const clock = h("span", { class: "clock", "aria-hidden": "true" });
+  const cancel = h("button", { type: "button", id: "cancel" }, "Cancel");
+  const drafts = new Map(view.strategies.map((name) => [name, draft(name)]));
+  const live = { personas, cards, grid, status, drafts, came: 0, lost: 0, failed: {} };
+  cancel.addEventListener("click", async () => {
+    cancel.disabled = true;
+    try {
+      await post(`/page/answers/${encodeURIComponent(view.id)}/cancel`);
+      status.textContent = "Cancelling ...";
+    } catch (error) {
+      status.textContent = error.message;
+      cancel.disabled = error.status === 404;
+    }
+  });
+  fill(
+    page,
+    heading(view),
+    h("div", { class: "bar" }, status, clock, cancel),
+    personas.length ? h("section", { "aria-labelledby": "voices-title" }, h("h2", { id: "voices-title" }, "The voices, as they come"), grid) : null,
+    panels("answer", "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
+  );
+  say(live);
+  const started = Date.now();
+  const ticking = setInterval(() => (clock.textContent = `${Math.round((Date.now() - started) / 1000)} s`), 1000);
+  const source = new EventSource(`/page/answers/${encodeURIComponent(view.id)}/events`);
+  shared.stops.push(() => clearInterval(ticking), () => source.close());
+  source.onmessage = (message) => hear(JSON.parse(message.data), live, shared);
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) again(shared, live);
+    else status.textContent = "The connection broke; trying again. What has been asked goes on.";
+  };
+}
+
+/** A stream that was refused: the question may be over by now, or the server gone. */
+async function again(shared, live) {
+  try {
+    const view = await get(`/page/answers/${encodeURIComponent(shared.view.id)}`);
+    shared.stops.splice(0).forEach((stop) => stop());
+    if (view.state === "ended") ended(shared, view);
+    else follow(shared);
+  } catch (error) {
+    live.status.textContent = error.message;
+    if (error.status === 404) {
+      shared.stops.splice(0).forEach((stop) => stop());
+      fill(shared.page, heading(shared.view), h("p", { class: "trouble", role: "alert" }, error.message), h("p", {}, h("a", { href: "/" }, "Ask again")));
+      return;
+    }
+    const timer = setTimeout(() => again(shared, live), AGAIN);
+    shared.stops.push(() => clearTimeout(timer));
+  }
+}
+
+function hear(event, live, shared) {
+  if (event.type === "voice.started") {
+    progress(card(live, event.perspective), "thinking");
+  } else if (event.type === "live") {
+    for (const [name, tokens] of Object.entries(event.tokens)) progress(card(live, name), `speaking: ${count(tokens)} tokens so far`);
+    for (const [name, tail] of Object.entries(event.tails)) live.drafts.get(name)?.grow(tail);
+  } else if (event.type === "voice") {
+    arrive(event.voice, live, shared.setup);
+  } else if (event.type === "draft") {
+    live.drafts.get(event.strategy)?.add(event.prose);
+  } else if (event.type === "void") {
+    live.drafts.get(event.strategy)?.begin(`The model broke off (${event.reason}); it begins again.`);
+  } else if (event.type === "written") {
+    live.drafts.get(event.strategy)?.done();
+  } else if (event.type === "failed") {
+    live.failed[event.strategy] = event.error;
+    live.drafts.get(event.strategy)?.fail(event.error);
+  } else if (event.type === "synthesis.started") {
+    live.synthesis = true;
+  } else if (event.type === "ended") {
+    finishUp(shared, live, event.note);
+    return;
+  }
+  if (event.type !== "live") say(live);
+}
+
+function card(live, perspective) {
+  return live.cards.get(perspective) ?? h("article");
+}
+
+function arrive(voice, live, setup) {
+  const place = card(live, voice.perspective);
+  const persona = setup.personas[voice.persona] ?? null;
+  finish(place, voice, persona);
+  const waiting = [...live.grid.children].find((each) => ["waiting", "speaking"].includes(each.dataset.state));
+  if (waiting && waiting !== place && place.compareDocumentPosition(waiting) & Node.DOCUMENT_POSITION_PRECEDING) live.grid.insertBefore(place, waiting);
+  live.came += voice.error === null ? 1 : 0;
+  live.lost += voice.error === null ? 0 : 1;
+  live.last = `${voice.title} ${voice.error === null ? "has spoken" : "was lost"}`;
+}
+
+function say(live) {
+  const all = live.personas.length;
+  const lost = live.lost ? `, ${live.lost} lost` : "";
+  const voices = all ? `${live.came} of ${all} voices have spoken${lost}.` : "The model is answering.";
+  const last = live.last && !live.synthesis ? ` ${live.last}.` : "";
+  const text = live.synthesis ? `${voices} The answer is being made of them.` : `${voices}${last}`;
+  if (live.status.textContent !== text) live.status.textContent = text;
+}
+
+async function finishUp(shared, live, note) {
+  shared.stops.splice(0).forEach((stop) => stop());
+  live.status.textContent = "Ready.";
+  try {
+    ended(shared, await get(`/page/answers/${encodeURIComponent(shared.view.id)}`), note);
+  } catch (error) {
+    fill(live.status, [note, error.message].filter(Boolean).map(sentence).join(" "));
+  }
+}
+
+/** An answer as it is written: whole paragraphs, and one that grows. */
+function draft(name) {
+  const whole = h("div", { class: "prose" });
+  const tail = h("p", { class: "tail", dir: "auto" });
+  const note = h("p", { class: "soft" }, name === "multiplex" ? "The answer is made when the voices have spoken." : "Waiting for the model.");
+  const begun = () => (note.hidden = true);
+  return {
+    element: h("div", { class: "answer" }, note, whole, tail),
+    grow: (text) => {
+      if (text) begun();
+      tail.textContent = text;
+    },
+    add: (nodes) => {
+      begun();
+      whole.append(prose(nodes));
+      tail.textContent = "";
+    },
+    begin: (why) => {
+      note.hidden = false;
+      note.textContent = why;
+      fill(whole);
+      tail.textContent = "";
+    },
+    done: () => {
+      note.hidden = false;
+      note.textContent = "Written; it is being measured.";
+    },
+    fail: (why) => {
+      note.hidden = false;
+      note.className = "trouble";
+      note.textContent = sentence(why);
+      tail.textContent = "";
+    },
+  };
+}
+
+// --- answered
+
+function ended(shared, view, note = null) {
+  const { page, setup, go } = shared;
+  shared.view = view;
+  const names = view.strategies.filter((name) => name in view.answers);
+  const views = names.map((name) => view.answers[name]);
+  const shown = view.strategies.map((name) => [name, name in view.answers ? answerView(view.answers[name]) : h("p", { class: "trouble", dir: "auto" }, sentence(view.failed[name]) ?? "There is no answer.")]);
+  const form = askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view });
+  shared.stops.push(form.stop);
+  fill(
+    page,
+    heading(view),
+    view.asked !== view.question ? h("p", { class: "soft", dir: "auto" }, `Put to the voices as: ${view.asked}`) : null,
+    note ? h("p", { class: "trouble", role: "alert", dir: "auto" }, sentence(note)) : null,
+    warnings(view, setup),
+    panels("answer", "ended", shown, shared),
+    views.some((each) => each.measures) ? legend(setup) : null,
+    spoken(view, setup),
+    figures(views, view.frame, setup),
+    keeping(view),
+    h("section", { class: "further", "aria-label": "Ask on" }, form.element),
+  );
+}
+
+function warnings(view, setup) {
+  const lost = view.voices.filter((voice) => voice.error !== null);
+  const all = setup.councils.find((each) => each.name === view.council)?.personas.length ?? view.voices.length;
+  if (!lost.length) return null;
+  const titles = lost.map((voice) => voice.title).join(", ");
+  const text = view.voices.every((voice) => voice.error !== null)
+    ? `All voices were lost (${titles}); each card says why. The page goes on: ask again, or ask something else.`
+    : `${lost.length} of ${all} voices ${lost.length === 1 ? "was" : "were"} lost: ${titles}. The card says why.`;
+  return h("p", { class: "trouble lost", role: "status" }, text);
+}
+
+function spoken(view, setup) {
+  if (!view.voices.length) return null;
+  return h(
+    "section",
+    { "aria-labelledby": "voices-title" },
+    h("h2", { id: "voices-title" }, "The voices, in the order in which they came"),
+    h("div", { class: "voices" }, view.voices.map((voice) => voiceCard(voice, setup.personas[voice.persona] ?? null))),
+  );
+}
+
+function keeping(view) {
+  const path = `/answers/${encodeURIComponent(view.id)}`;
+  const told = h("span", { role: "status", class: "soft" });
+  const copy = h("button", {
+    type: "button",
+    class: "quiet",
+    onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(new URL(path, location.href).href);
+        told.textContent = "Copied.";
+      } catch {
+        told.textContent = "This browser does not let a page copy; take it from the address bar.";
+      }
+    },
+  }, "Copy the link to this answer");
+  const files = [["md", "Markdown"], ["html", "HTML"], ["json", "JSON, the full record"]].map(([form, name]) =>
+    h("li", {}, h("a", { href: `/page/answers/${encodeURIComponent(view.id)}/download.${form}`, download: true }, name)),
+  );
+  const lasting = view.lasting ? "The link works as long as the server's memory is kept." : "The link works until the server stops: it was started without --memory.";
+  return h(
+    "section",
+    { class: "keeping", "aria-labelledby": "keeping-title" },
+    h("h2", { id: "keeping-title" }, "Keep it"),
+    h("p", {}, copy, " ", told),
+    h("p", { class: "soft" }, `${lasting} Seed ${view.seed}, ${view.created}.`),
+    h("p", {}, "Download:"),
+    h("ul", { class: "plain files" }, files),
+  );
+}
+
+// --- answers beside one another, or as tabs where there is no room
+
+function panels(id, state, shown, shared) {
+  const tabs = shown.map(([name], i) =>
+    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "aria-selected": String(!i), tabindex: i ? "-1" : "0" }, name),
+  );
+  const held = shown.map(([name, element]) =>
+    h("section", { id: `panel-${name}`, class: "panel", "aria-labelledby": `title-${name}` }, h("h2", { id: `title-${name}` }, name, h("span", { class: "soft" }, ABOUT[name] ?? "")), element),
+  );
+  const list = h("div", { class: "tabs", role: "tablist", "aria-label": "Answers" }, tabs);
+  const select = (chosen) => {
+    tabs.forEach((tab, i) => {
+      tab.setAttribute("aria-selected", String(i === chosen));
+      tab.tabIndex = i === chosen ? 0 : -1;
+    });
+    arrange();
+  };
+  const arrange = () => {
+    const narrow = NARROW.matches && shown.length > 1;
+    list.hidden = !narrow;
+    held.forEach((panel, i) => {
+      panel.hidden = narrow && tabs[i].getAttribute("aria-selected") !== "true";
+      if (narrow) panel.setAttribute("role", "tabpanel");
+      else panel.removeAttribute("role");
+      panel.setAttribute("aria-labelledby", narrow ? `tab-${shown[i][0]}` : `title-${shown[i][0]}`);
+    });
+  };
+  tabs.forEach((tab, i) => {
+    tab.addEventListener("click", () => select(i));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = (i + step + tabs.length) % tabs.length;
+      select(next);
+      tabs[next].focus();
+    });
+  });
+  NARROW.addEventListener("change", arrange);
+  shared.stops.push(() => NARROW.removeEventListener("change", arrange));
+  arrange();
+  return h("section", { id, "data-state": state, "aria-label": "Answers", class: "answers" }, list, h("div", { class: `columns n${shown.length}` }, held));
+}

@@ -1,0 +1,165 @@
+/** Asking: the form, what it will cost, examples and the history of this browser. */
+
+import { post, sentence } from "./api.js";
+import { count, fill, h, money } from "./dom.js";
+import { historyList, remember } from "./history.js";
+
+const SHOWN = 4; // examples at once
+const PAUSE = 400; // milliseconds without a key before the estimate is asked again
+
+/** The first view. Returns what is to be done when it is left. */
+export function askPage(main, setup, go) {
+  const form = askForm(setup, { label: "Your question", go });
+  const history = historyList();
+  fill(
+    main,
+    h("h1", {}, "One question, several worldviews"),
+    h(
+      "p",
+      { class: "lede" },
+      "A council of culture personas answers side by side, a synthesis keeps their differences, and the answer is measured next to what the same model says when it is simply asked.",
+    ),
+    form.element,
+    examples(setup, form),
+    history,
+  );
+  return form.stop;
+}
+
+/** The form for a question; `after` is the exchange that it follows, with the choices made there. */
+export function askForm(setup, { label, go, after = null, chosen = {} }) {
+  const question = h("textarea", { id: "question", rows: after ? 2 : 3, dir: "auto", "aria-describedby": "told estimate", autocomplete: "off" });
+  const told = h("p", { id: "told", class: "trouble", role: "alert" });
+  const estimate = h("p", { id: "estimate", class: "soft", role: "status" });
+  const button = h("button", { id: "ask", type: "submit", class: "main" }, after ? "Ask on" : "Ask");
+  const councils = choice("council", "Council", setup.councils.map((each) => [each.name, `${each.name} (${each.personas.length} voices)`]), chosen.council);
+  const models = choice("model", "Model", setup.models.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : `${each.name} at ${each.place}`]), chosen.model);
+  const strategies = ways(setup, chosen.strategies);
+
+  const wanted = () => ({
+    question: question.value,
+    council: councils.value(),
+    model: models.value(),
+    strategies: strategies.value(),
+    ...(after ? { after } : {}),
+  });
+  const wrong = () => {
+    const limit = setup.models.find((each) => each.name === models.value()).limit;
+    const length = [...question.value.trim()].length;
+    if (length > limit) return `The question has ${count(length)} characters; this model takes at most ${count(limit)}. Shorten it.`;
+    return strategies.value().length ? "" : "Choose at least one way to answer.";
+  };
+
+  let timer = null;
+  let asked = 0;
+  const reckon = async () => {
+    const number = ++asked;
+    told.textContent = wrong();
+    question.toggleAttribute("aria-invalid", false);
+    if (told.textContent) {
+      if (strategies.value().length) question.setAttribute("aria-invalid", "true");
+      fill(estimate);
+      return;
+    }
+    try {
+      const made = await post("/page/estimate", wanted());
+      if (number === asked) fill(estimate, cost(made, setup, models.value()));
+    } catch (error) {
+      if (number === asked) fill(estimate, `What it will cost cannot be told: ${error.message}`);
+    }
+  };
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(reckon, PAUSE);
+  };
+
+  const send = async (event) => {
+    event.preventDefault();
+    told.textContent = question.value.trim() ? wrong() : "Write a question first.";
+    if (told.textContent) {
+      question.focus();
+      return;
+    }
+    button.disabled = true;
+    try {
+      const { id } = await post("/page/answers", wanted());
+      remember(id, question.value.trim());
+      go(`/answers/${id}`);
+      window.scrollTo(0, 0);
+    } catch (error) {
+      told.textContent = sentence(error.message);
+      button.disabled = false;
+    }
+  };
+
+  const element = h(
+    "form",
+    { class: "ask", onsubmit: send, oninput: soon, onchange: soon },
+    h("label", { for: "question", class: "big" }, label),
+    question,
+    told,
+    h("div", { class: "choices" }, councils.element, models.element, strategies.element),
+    h("div", { class: "go" }, button, estimate),
+  );
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) element.requestSubmit();
+  });
+  reckon();
+  return {
+    element,
+    write: (text) => {
+      question.value = text;
+      question.focus();
+      soon();
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
+
+function choice(name, label, options, chosen) {
+  if (options.length < 2) return { element: h("p", { class: "one" }, `${label}: `, h("bdi", {}, options[0][1])), value: () => options[0][0] };
+  const select = h("select", { id: name }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return { element: h("p", {}, h("label", { for: name }, label), select), value: () => select.value };
+}
+
+function ways(setup, chosen) {
+  const boxes = setup.strategies.map((each) => {
+    const box = h("input", { type: "checkbox", id: `way-${each.name}`, value: each.name, checked: chosen ? chosen.includes(each.name) : each.asked });
+    return [box, h("li", {}, box, h("label", { for: `way-${each.name}` }, h("strong", {}, each.name), `: ${each.about}`))];
+  });
+  return {
+    element: h("fieldset", {}, h("legend", {}, "Answered by"), h("ul", { class: "plain" }, boxes.map(([, item]) => item))),
+    value: () => boxes.filter(([box]) => box.checked).map(([box]) => box.value),
+  };
+}
+
+function cost(made, setup, name) {
+  const calls = `${count(made.calls)} ${made.calls === 1 ? "call" : "calls"}`;
+  const model = setup.models.find((each) => each.name === name);
+  if (!made.paid) return `This will take ${calls} of the model on this machine: nothing is paid, and it takes a minute or more.`;
+  const tokens = `about ${count(made.input_tokens)} tokens in and ${count(made.output_tokens)} out`;
+  const price = made.usd === null ? "the price is not known here (the server reads it from --prices)" : `about ${money(made.usd)}`;
+  return ["This will take ", calls, " to ", h("bdi", {}, model?.place ?? name), `, ${tokens}: ${price}.`];
+}
+
+function examples(setup, form) {
+  if (!setup.examples.length) return null;
+  const list = h("ul", { class: "plain examples" });
+  const show = () => {
+    const drawn = [...setup.examples].sort(() => Math.random() - 0.5).slice(0, SHOWN);
+    fill(
+      list,
+      drawn.map((each) =>
+        h("li", {}, h("button", { type: "button", class: "example", onclick: () => form.write(each.question) }, h("span", { class: "soft" }, each.domain), each.question)),
+      ),
+    );
+  };
+  show();
+  return h(
+    "section",
+    { "aria-labelledby": "examples-title" },
+    h("h2", { id: "examples-title" }, "Or begin with one of these"),
+    list,
+    h("button", { type: "button", class: "quiet", onclick: show }, "Others"),
+  );
+}

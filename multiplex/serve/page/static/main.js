@@ -1,0 +1,91 @@
+/** The page's beginning: what the server is, which path is looked at, and what every view shares. */
+
+import { answerPage } from "./answers.js";
+import { get, post } from "./api.js";
+import { askPage } from "./ask.js";
+import { fill, h, setCodes } from "./dom.js";
+import { runsPage } from "./runs.js";
+import { watchReferences } from "./why.js";
+
+const main = document.getElementById("main");
+let setup = null;
+let leave = () => {};
+
+/** Go to a path of this page. */
+export function go(path) {
+  history.pushState(null, "", path);
+  show();
+}
+
+async function show() {
+  leave();
+  leave = () => {};
+  const path = location.pathname;
+  for (const link of document.querySelectorAll("header nav a")) {
+    const here = link.pathname === "/" ? !path.startsWith("/runs") : path.startsWith(link.pathname);
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  try {
+    setup ??= await opened();
+    if (path.startsWith("/runs")) {
+      document.title = "Benchmark runs · multiplex";
+      await runsPage(main, path);
+    } else if (path.startsWith("/answers/")) {
+      leave = await answerPage(main, decodeURIComponent(path.slice("/answers/".length)), setup, go);
+    } else {
+      document.title = "multiplex";
+      leave = askPage(main, setup, go);
+    }
+  } catch (error) {
+    if (error.status === 401) askForKey();
+    else fill(main, h("h1", {}, "Nothing to show"), trouble(error), h("p", {}, h("a", { href: "/" }, "Ask a question")));
+  }
+}
+
+async function opened() {
+  const told = await get("/page/setup");
+  setCodes(told.perspectives);
+  document.getElementById("constructions").textContent = `${told.constructions} multiplex ${told.version}.`;
+  document.getElementById("to-runs").hidden = !told.runs;
+  return told;
+}
+
+function trouble(error) {
+  console.info(error.stack ?? String(error));
+  return h("p", { class: "trouble", role: "alert", dir: "auto" }, error.message);
+}
+
+function askForKey() {
+  const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
+  const told = h("p", { role: "alert" });
+  const begin = async (event) => {
+    event.preventDefault();
+    try {
+      await post("/page/session", { key: field.value.trim() });
+      show();
+    } catch (error) {
+      told.textContent = error.message;
+      field.focus();
+    }
+  };
+  fill(
+    main,
+    h("h1", {}, "This server asks for a key"),
+    h("form", { class: "key", onsubmit: begin }, h("label", { for: "key" }, "Key"), field, h("button", { type: "submit" }, "Open"), told),
+  );
+  field.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (link.origin !== location.origin || link.target || link.hasAttribute("download") || link.getAttribute("href").startsWith("#")) return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+  window.scrollTo(0, 0);
+  main.focus({ preventScroll: true });
+});
+window.addEventListener("popstate", show);
+watchReferences(document.getElementById("why"));
+show();

@@ -1,0 +1,157 @@
+/** What was measured, beside one another: every figure with a line on what it means and what it does not. */
+
+import { count, h, money, percent, words } from "./dom.js";
+
+/** The figures of the answers, by strategy in the order given; null where nothing was measured. */
+export function figures(views, frame, setup) {
+  const measured = views.filter((view) => view.measures);
+  if (!measured.length) return null;
+  return h(
+    "section",
+    { class: "figures", "aria-labelledby": "figures-title" },
+    h("h2", { id: "figures-title" }, "What was measured"),
+    h(
+      "p",
+      { class: "soft" },
+      `Counted over the frame ${frame.map(words).join(", ")}; cues ${measured[0].measures.cues.join(" and ")}. What our own code wrote, and echoes of the question, are left out.`,
+    ),
+    shares(measured, frame),
+    numbers(views, measured),
+    tones(measured, frame),
+    kept(measured),
+    reliability(setup.reliability),
+  );
+}
+
+function shares(views, frame) {
+  const rows = frame.map((name) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, h("span", { class: `swatch of-${name}` }), words(name)),
+      views.map((view) => h("td", { class: `bar of-${name}` }, bar(view.measures.n ? view.measures.shares[name] : null), shareText(view.measures, name))),
+    ),
+  );
+  return table(
+    "Shares of the perspectives",
+    "How the references divide: the Perspectives Distribution Score. It counts sentences that name a people, tradition or idea; it does not say how well they are understood.",
+    ["perspective", ...views.map((view) => `${view.strategy} (n = ${view.measures.n})`)],
+    rows,
+  );
+}
+
+function shareText(measures, name) {
+  return measures.n ? `${percent(measures.shares[name])} (${measures.counts[name]})` : "–";
+}
+
+function bar(value) {
+  const inner = h("span", { class: "filled" });
+  inner.style.inlineSize = `${100 * (value ?? 0)}%`;
+  return h("span", { class: "track", "aria-hidden": "true" }, inner);
+}
+
+const one = (value, digits, unit = "") => (value === null || value === undefined ? "–" : `${value.toFixed(digits)}${unit}`);
+
+const ROWS = [
+  ["entropy", (m) => one(m.entropy, 1, "%"), "How evenly the references spread over the frame; 100% is even. Even is a convention, not an ideal, and few references push it down: read it with n. It counts names, so it does not show that an answer is good, true or fair."],
+  ["… without names from the prompts", (m) => one(m.entropy_unprompted, 1, "%"), "The same without the names and ideas that stood in our own prompts: what the model brought by itself."],
+  ["effective perspectives", (m) => one(m.effective, 2), "As many perspectives, referred to equally, would have this entropy."],
+  ["excluded perspectives", (m) => percent(m.excluded), "The part of the frame that is never referred to."],
+  ["dominance", (m) => percent(m.dominance), "The largest share."],
+  ["perspectives in 5 references", (m) => one(m.expected_perspectives, 2), "How many to expect among five references drawn at random; it lets texts with many and with few references be compared. None under five."],
+  ["out of frame", (m) => percent(m.out_of_frame), "References to perspectives that the frame leaves out, of all references."],
+  ["references per 100 words", (m) => one(m.per_100_words, 1), "Longer answers have more room for references."],
+  ["words", (m) => count(m.words), ""],
+];
+
+function numbers(views, measured) {
+  const rows = ROWS.map(([name, show, about]) =>
+    h("tr", {}, h("th", { scope: "row" }, name, about ? h("span", { class: "line soft" }, about) : null), measured.map((view) => h("td", {}, show(view.measures)))),
+  );
+  if (views.some((view) => view.usd !== null && view.usd !== undefined)) {
+    rows.push(h("tr", {}, h("th", { scope: "row" }, "cost"), measured.map((view) => h("td", {}, view.usd === null ? "–" : money(view.usd)))));
+  }
+  return table("Spread", "", ["figure", ...measured.map((view) => view.strategy)], rows);
+}
+
+const TONES = [["positive", "+"], ["neutral", "0"], ["negative", "−"]];
+
+function tones(views, frame) {
+  if (!views.some((view) => view.measures.sentiment)) return null;
+  const rows = [
+    h("tr", {}, h("th", { scope: "row" }, "sentiment", h("span", { class: "line soft" }, "the whole answer")), views.map((view) => toneCell(view.measures.sentiment))),
+    ...frame
+      .filter((name) => views.some((view) => view.measures.stance[name]))
+      .map((name) =>
+        h("tr", {}, h("th", { scope: "row" }, h("span", { class: `swatch of-${name}` }), `stance: ${words(name)}`), views.map((view) => toneCell(view.measures.stance[name], view.measures.counts[name]))),
+      ),
+  ];
+  return table(
+    "Tone",
+    "Mean probabilities of positive (+), neutral (0) and negative (−), read sentence by sentence by a classifier, names masked. Stance is the tone of the sentences that refer to a perspective: of the sentences, not an opinion about a people. More positive is not better.",
+    ["tone", ...views.map((view) => view.strategy)],
+    rows,
+  );
+}
+
+function toneCell(tone, n) {
+  if (!tone) return h("td", {}, "–");
+  const parts = TONES.map(([name, sign]) => {
+    const part = h("span", { class: `tone ${name}` }, tone[name] >= 0.12 ? sign : "");
+    part.style.inlineSize = `${100 * tone[name]}%`;
+    return part;
+  });
+  const text = TONES.map(([name, sign]) => `${sign} ${tone[name].toFixed(2)}`).join("  ");
+  return h("td", {}, h("span", { class: "track", "aria-hidden": "true" }, parts), text, n === undefined ? "" : ` (${n})`);
+}
+
+function kept(views) {
+  return views
+    .filter((view) => view.kept)
+    .map((view) => {
+      const [head, ...rows] = view.kept.rows;
+      const made = table(
+        "What the synthesis kept of each voice",
+        view.kept.notes.join(" "),
+        head,
+        rows.map((row) => h("tr", {}, h("th", { scope: "row" }, words(row[0])), row.slice(1).map((cell) => h("td", {}, words(cell))))),
+      );
+      return h("details", {}, h("summary", {}, "What the synthesis kept of each voice"), made);
+    });
+}
+
+function reliability(of) {
+  if (!of) return null;
+  const rows = Object.keys(of.recall).map((name) =>
+    h("tr", {}, h("th", { scope: "row" }, h("span", { class: `swatch of-${name}` }), words(name)), h("td", {}, of.precision[name].toFixed(2)), h("td", {}, of.recall[name].toFixed(2))),
+  );
+  return h(
+    "details",
+    {},
+    h("summary", {}, "How often the extractor is right"),
+    table("Precision and recall of the references, by perspective", `On ${of.n} texts that others labelled: ${of.texts}. ${of.note}`, ["perspective", "precision", "recall"], rows),
+  );
+}
+
+function table(title, about, head, rows) {
+  const heads = head.map((name) => h("th", { scope: "col" }, name));
+  return h(
+    "div",
+    { class: "wide", tabindex: "0", role: "region", "aria-label": title },
+    h("table", {}, h("caption", {}, h("strong", {}, title), about ? h("span", { class: "line soft" }, about) : null), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows)),
+  );
+}
+
+/** What the colours, frames and dots stand for. */
+export function legend(setup) {
+  const swatches = setup.perspectives.map((each) =>
+    h("li", {}, h("span", { class: `swatch of-${each.name}` }), `${words(each.name)} (${each.code})${each.framed ? "" : ", out of frame"}`),
+  );
+  return h(
+    "details",
+    { class: "legend", open: window.innerWidth > 800 },
+    h("summary", {}, "What the colours mean"),
+    h("ul", { class: "plain" }, swatches),
+    h("p", { class: "soft" }, "Filled: named or concept, which the headline counts. Framed: a mere place. Dotted: implied. Faded: an echo of the question. Grey words are our own code's. Point at a reference, or press it, to see why it counts."),
+  );
+}

@@ -1,0 +1,79 @@
+/** A card for each voice: what it says, what it is, and where its ideas can be read. */
+
+import { count, fill, h, prose, seconds, words } from "./dom.js";
+
+/** A voice that has spoken, or was lost; `persona` tells more of who speaks. */
+export function voiceCard(voice, persona = null) {
+  const card = h("article", { class: `voice of-${voice.perspective}`, "data-perspective": voice.perspective });
+  return finish(card, voice, persona);
+}
+
+/** A card that waits for its voice. */
+export function waitingCard(persona) {
+  return h(
+    "article",
+    { class: `voice of-${persona.perspective}`, "data-perspective": persona.perspective, "data-state": "waiting" },
+    h("h3", {}, persona.title),
+    h("p", { class: "progress soft" }, "waiting"),
+  );
+}
+
+/** Say how far a voice is. */
+export function progress(card, text) {
+  if (card.dataset.state === "waiting") card.dataset.state = "speaking";
+  const line = card.querySelector(".progress");
+  if (line) line.textContent = text;
+}
+
+/** Turn a waiting card into the voice that came. */
+export function finish(card, voice, persona = null) {
+  card.dataset.state = voice.error === null ? "spoke" : "lost";
+  const about = persona?.about ?? "An editorial construction; it represents no people.";
+  if (voice.error !== null) {
+    return fill(
+      card,
+      h("h3", {}, voice.title),
+      h("p", { class: "trouble", dir: "auto" }, h("strong", {}, "This voice was lost. "), voice.error),
+      h("p", { class: "about soft" }, `${about} It stands in no part of the answer.`),
+    );
+  }
+  const body = h("div", { class: "said" }, prose(voice.prose));
+  return fill(
+    card,
+    h("h3", {}, voice.title, voice.round > 1 ? ` (round ${voice.round})` : ""),
+    h("p", { class: "cost soft" }, facts(voice)),
+    body,
+    voice.note ? h("p", { class: "trouble", dir: "auto" }, voice.note) : null,
+    h("p", { class: "about soft" }, about),
+    sources(voice, persona),
+  );
+}
+
+function facts(voice) {
+  const tokens = voice.usage.output_tokens === null ? "tokens not reported" : `${count(voice.usage.output_tokens)} tokens`;
+  return [seconds(voice.seconds), tokens, voice.model].flatMap((each, i) => (i ? [", ", h("bdi", {}, each)] : [each]));
+}
+
+function sources(voice, persona) {
+  const named = voice.named.length
+    ? [h("h4", {}, "Ideas it names, and where to read them"), list(voice.named.map((each) => [each.idea, each.source]))]
+    : null;
+  if (!persona) return named ? h("details", {}, h("summary", {}, "Sources"), named) : null;
+  return h(
+    "details",
+    {},
+    h("summary", {}, voice.named.length ? `Key sources (${voice.named.length} named here)` : "Key sources"),
+    named,
+    h("h4", {}, "What this persona is built on"),
+    list(persona.sources.map((each) => [each.of, each.source])),
+    h("h4", {}, "Who dissents within the tradition"),
+    list(persona.dissent.map((each) => [each.of, each.source])),
+    h("p", { class: "soft" }, `Speaks for: ${persona.speaks_for.join("; ")}.`),
+    persona.does_not_speak_for.length ? h("p", { class: "soft" }, `Does not speak for: ${persona.does_not_speak_for.join("; ")}.`) : null,
+    h("p", { class: "soft" }, `Persona ${words(persona.name)}, version ${persona.version}.`),
+  );
+}
+
+function list(pairs) {
+  return h("ul", {}, pairs.map(([name, source]) => h("li", { dir: "auto" }, h("strong", {}, name), ": ", source)));
+}

@@ -1,0 +1,99 @@
+"""What the page shows of answers, voices and personas, as plain data; every text of a model is a tree of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiplex.answering import Measured
+from multiplex.council.answer import Voice
+from multiplex.council.nearness import ideas_in
+from multiplex.council.personas import Persona
+from multiplex.evaluation import Entity, Measures, Reference
+from multiplex.evaluation.references import pairs
+from multiplex.rendering import kept_notes, kept_rows
+from multiplex.serve.page.prose import prose
+
+_FIGURES = {
+    "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "effective", "excluded", "dominance",
+    "out_of_frame", "expected_perspectives", "per_100_words", "sentiment", "stance", "words",
+}  # fmt: skip
+
+
+def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any]:
+    """One strategy's answer: its text with references and scaffold, its figures, what it cost and what is to be known.
+
+    `prose` numbers the references as `references` lists them; `measures` and `kept` are None where there are none.
+    """
+    answer, measures = each.answer, each.measures
+    found = measures.references if measures else ()
+    return {
+        "strategy": answer.strategy,
+        "model": answer.model,
+        "seconds": answer.seconds,
+        "usage": answer.usage.model_dump(),
+        "notes": list(answer.notes),
+        "lost": list(answer.lost),
+        "prose": prose(answer.text, found, answer.scaffold),
+        "references": [_reference(reference, measures, entities) for reference in found] if measures else [],
+        "measures": measures.model_dump(mode="json", include=_FIGURES) if measures else None,
+        "kept": {"rows": kept_rows(each.kept), "notes": kept_notes(each)} if each.kept else None,
+    }
+
+
+def _reference(reference: Reference, measures: Measures, entities: Mapping[str, Entity]) -> dict[str, Any]:
+    """A reference and why it counts, or does not."""
+    entity = entities.get(reference.entity)
+    return {
+        "perspective": reference.perspective,
+        "cue": reference.cue,
+        "text": reference.text,
+        "sentence": reference.sentence,
+        "entity": reference.entity,
+        "source": entity.source if entity else "",
+        "score": reference.score,
+        "echo": reference.echo,
+        "counts": bool(pairs([reference], measures.cues)) and reference.perspective in measures.frame,
+    }
+
+
+def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
+    """One voice, or the error that kept it silent; `named` are the persona's ideas in it, with their sources."""
+    named = ideas_in(voice.text, persona) if persona else []
+    return {
+        "perspective": voice.perspective,
+        "persona": voice.persona,
+        "title": voice.title,
+        "prose": prose(voice.text),
+        "error": voice.error,
+        "note": voice.note,
+        "seconds": voice.seconds,
+        "usage": voice.usage.model_dump(),
+        "model": voice.model,
+        "round": voice.round,
+        "named": [{"idea": idea.name, "source": str(idea.source)} for idea in named],
+    }
+
+
+def persona_view(persona: Persona) -> dict[str, Any]:
+    """Who speaks: an editorial construction, its sources, and for whom it does not speak."""
+    return {
+        "name": persona.name,
+        "perspective": persona.perspective,
+        "title": persona.title,
+        "sources": [{"of": idea.name, "source": str(idea.source)} for idea in persona.ideas],
+        "dissent": [{"of": each.name, "source": str(each.source)} for each in persona.dissent],
+        "speaks_for": list(persona.speaks_for),
+        "does_not_speak_for": list(persona.does_not_speak_for),
+        "version": persona.version,
+        "reviewed": persona.reviewed_by_members,
+        "about": construction(persona),
+    }
+
+
+def construction(persona: Persona) -> str:
+    """What a persona is, in one line."""
+    reviewed = "reviewed by members of this tradition" if persona.reviewed_by_members else (
+        "not reviewed by members of this tradition"
+    )  # fmt: skip
+    return f"An editorial construction, {reviewed}; it represents no people."
