@@ -1,15 +1,17 @@
 /** One strategy's answer: its text with coloured references, what it cost, and what a reader should know. */
 
 import { count, h, prose, seconds, words } from "./dom.js";
+import { spread } from "./measures.js";
 import { explain } from "./why.js";
 
-/** The answer with its figures in a line; the tables stand elsewhere. */
+/** The answer with its shares in a bar; the tables stand elsewhere. */
 export function answerView(view) {
   const text = h("div", { class: "prose" }, prose(view.prose, view.references));
   explain(text, view.references);
   return h(
     "div",
     { class: "answer" },
+    spread(view),
     text,
     view.notes.length ? h("ul", { class: "notes" }, view.notes.map((note) => h("li", { dir: "auto" }, note))) : null,
     h("p", { class: "soft" }, costLine(view)),

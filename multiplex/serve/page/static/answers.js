@@ -57,12 +57,13 @@ function follow(shared) {
       cancel.disabled = error.status === 404;
     }
   });
+  shared.voices = personas.length ? h("section", { "aria-labelledby": "voices-title" }, h("h2", { id: "voices-title" }, "The voices, in the order in which they come"), grid) : null;
   fill(
     page,
     heading(view),
-    h("div", { class: "bar" }, status, clock, cancel),
-    personas.length ? h("section", { "aria-labelledby": "voices-title" }, h("h2", { id: "voices-title" }, "The voices, as they come"), grid) : null,
-    panels("answer", "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
+    h("div", { class: "under-way" }, status, clock, cancel),
+    panels(personas.length ? "listening" : "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
+    shared.voices,
   );
   say(live);
   const started = Date.now();
@@ -99,7 +100,7 @@ function hear(event, live, shared) {
   if (event.type === "voice.started") {
     progress(card(live, event.perspective), "thinking");
   } else if (event.type === "live") {
-    for (const [name, tokens] of Object.entries(event.tokens)) progress(card(live, name), `speaking: ${count(tokens)} tokens so far`);
+    for (const [name, tokens] of Object.entries(event.tokens)) progress(card(live, name), `speaking: ${count(tokens)} ${tokens === 1 ? "token" : "tokens"} so far`);
     for (const [name, tail] of Object.entries(event.tails)) live.drafts.get(name)?.grow(tail);
   } else if (event.type === "voice") {
     arrive(event.voice, live, shared.setup);
@@ -114,6 +115,7 @@ function hear(event, live, shared) {
     live.drafts.get(event.strategy)?.fail(event.error);
   } else if (event.type === "synthesis.started") {
     live.synthesis = true;
+    shared.page.querySelector("#answer").dataset.state = "speaking";
   } else if (event.type === "ended") {
     finishUp(shared, live, event.note);
     return;
@@ -201,19 +203,23 @@ function ended(shared, view, note = null) {
   const shown = view.strategies.map((name) => [name, name in view.answers ? answerView(view.answers[name]) : h("p", { class: "trouble", dir: "auto" }, sentence(view.failed[name]) ?? "There is no answer.")]);
   const form = askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view });
   shared.stops.push(form.stop);
+  const seen = shared.voices?.getBoundingClientRect().top ?? null;
+  const voices = shared.voices ?? spoken(view, setup);
   fill(
     page,
     heading(view),
     view.asked !== view.question ? h("p", { class: "soft", dir: "auto" }, `Put to the voices as: ${view.asked}`) : null,
     note ? h("p", { class: "trouble", role: "alert", dir: "auto" }, sentence(note)) : null,
     warnings(view, setup),
-    panels("answer", "ended", shown, shared),
+    panels("ended", shown, shared),
     views.some((each) => each.measures) ? legend(setup) : null,
-    spoken(view, setup),
+    voices,
     figures(views, view.frame, setup),
     keeping(view),
     h("section", { class: "further", "aria-label": "Ask on" }, form.element),
   );
+  const reading = seen !== null && seen < 0; // a card: what came above it should not push it away
+  if (reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
 }
 
 function warnings(view, setup) {
@@ -269,7 +275,7 @@ function keeping(view) {
 
 // --- answers beside one another, or as tabs where there is no room
 
-function panels(id, state, shown, shared) {
+function panels(state, shown, shared) {
   const tabs = shown.map(([name], i) =>
     h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "aria-selected": String(!i), tabindex: i ? "-1" : "0" }, name),
   );
@@ -307,5 +313,5 @@ function panels(id, state, shown, shared) {
   NARROW.addEventListener("change", arrange);
   shared.stops.push(() => NARROW.removeEventListener("change", arrange));
   arrange();
-  return h("section", { id, "data-state": state, "aria-label": "Answers", class: "answers" }, list, h("div", { class: `columns n${shown.length}` }, held));
+  return h("section", { id: "answer", "data-state": state, "aria-label": "Answers", class: "answers" }, list, h("div", { class: `columns n${shown.length}` }, held));
 }

@@ -1,6 +1,6 @@
 /** What was measured, beside one another: every figure with a line on what it means and what it does not. */
 
-import { count, h, money, percent, words } from "./dom.js";
+import { codeOf, count, h, money, percent, words } from "./dom.js";
 
 /** The figures of the answers, by strategy in the order given; null where nothing was measured. */
 export function figures(views, frame, setup) {
@@ -29,12 +29,12 @@ function shares(views, frame) {
       "tr",
       {},
       h("th", { scope: "row" }, h("span", { class: `swatch of-${name}` }), words(name)),
-      views.map((view) => h("td", { class: `bar of-${name}` }, bar(view.measures.n ? view.measures.shares[name] : null), shareText(view.measures, name))),
+      views.map((view) => h("td", { class: `of-${name}` }, bar(view.measures.n ? view.measures.shares[name] : null), shareText(view.measures, name))),
     ),
   );
   return table(
     "Shares of the perspectives",
-    "How the references divide: the Perspectives Distribution Score. It counts sentences that name a people, tradition or idea; it does not say how well they are understood.",
+    "How the references divide: the Perspectives Distribution Score. A sentence that names a people, tradition or idea counts once for its perspective, however many of its words point there; n is their number. It does not say how well they are understood.",
     ["perspective", ...views.map((view) => `${view.strategy} (n = ${view.measures.n})`)],
     rows,
   );
@@ -65,9 +65,10 @@ const ROWS = [
 ];
 
 function numbers(views, measured) {
-  const rows = ROWS.map(([name, show, about]) =>
-    h("tr", {}, h("th", { scope: "row" }, name, about ? h("span", { class: "line soft" }, about) : null), measured.map((view) => h("td", {}, show(view.measures)))),
-  );
+  const rows = ROWS.flatMap(([name, show, about]) => [
+    h("tr", { class: about ? "told" : null }, h("th", { scope: "row" }, name), measured.map((view) => h("td", {}, show(view.measures)))),
+    about ? h("tr", {}, h("td", { class: "line", colspan: measured.length + 1 }, about)) : null,
+  ]);
   if (views.some((view) => view.usd !== null && view.usd !== undefined)) {
     rows.push(h("tr", {}, h("th", { scope: "row" }, "cost"), measured.map((view) => h("td", {}, view.usd === null ? "–" : money(view.usd)))));
   }
@@ -88,7 +89,7 @@ function tones(views, frame) {
   ];
   return table(
     "Tone",
-    "Mean probabilities of positive (+), neutral (0) and negative (−), read sentence by sentence by a classifier, names masked. Stance is the tone of the sentences that refer to a perspective: of the sentences, not an opinion about a people. More positive is not better.",
+    "Mean probabilities of positive (+) / neutral (0) / negative (−), in this order, read sentence by sentence by a classifier, names masked. Stance is the tone of the sentences that refer to a perspective: of the sentences, not an opinion about a people. More positive is not better.",
     ["tone", ...views.map((view) => view.strategy)],
     rows,
   );
@@ -101,7 +102,7 @@ function toneCell(tone, n) {
     part.style.inlineSize = `${100 * tone[name]}%`;
     return part;
   });
-  const text = TONES.map(([name, sign]) => `${sign} ${tone[name].toFixed(2)}`).join("  ");
+  const text = TONES.map(([name]) => tone[name].toFixed(2)).join(" / ");
   return h("td", {}, h("span", { class: "track", "aria-hidden": "true" }, parts), text, n === undefined ? "" : ` (${n})`);
 }
 
@@ -139,6 +140,27 @@ function table(title, about, head, rows) {
     "div",
     { class: "wide", tabindex: "0", role: "region", "aria-label": title },
     h("table", {}, h("caption", {}, h("strong", {}, title), about ? h("span", { class: "line soft" }, about) : null), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows)),
+  );
+}
+
+/** The shares of one answer as a bar, with its entropy in words; null where nothing was measured. */
+export function spread(view) {
+  const of = view.measures;
+  if (!of) return null;
+  if (!of.n) return h("p", { class: "spread soft" }, "No reference to a perspective of the frame: there is no entropy.");
+  const parts = of.frame
+    .filter((name) => of.counts[name])
+    .map((name) => {
+      const part = h("span", { class: `part of-${name}`, title: `${words(name)} ${percent(of.shares[name])}` }, of.shares[name] >= 0.08 ? codeOf(name) : "");
+      part.style.inlineSize = `${100 * of.shares[name]}%`;
+      return part;
+    });
+  const listed = of.frame.filter((name) => of.counts[name]).map((name) => `${words(name)} ${percent(of.shares[name])}`).join(", ");
+  return h(
+    "div",
+    { class: "spread" },
+    h("span", { class: "track", role: "img", "aria-label": `Shares: ${listed}` }, parts),
+    h("p", {}, h("strong", {}, `entropy ${one(of.entropy, 0, "%")}`), ` of an even spread, from ${of.n} ${of.n === 1 ? "reference" : "references"}`),
   );
 }
 

@@ -56,14 +56,13 @@ function facts(voice) {
 
 function sources(voice, persona) {
   const named = voice.named.length
-    ? [h("h4", {}, "Ideas it names, and where to read them"), list(voice.named.map((each) => [each.idea, each.source]))]
+    ? h("ul", { class: "named", "aria-label": "Ideas it names, and where to read them" }, pairs(voice.named.map((each) => [each.idea, each.source])))
     : null;
-  if (!persona) return named ? h("details", {}, h("summary", {}, "Sources"), named) : null;
-  return h(
+  if (!persona) return named;
+  const all = h(
     "details",
     {},
-    h("summary", {}, voice.named.length ? `Key sources (${voice.named.length} named here)` : "Key sources"),
-    named,
+    h("summary", {}, "Key sources"),
     h("h4", {}, "What this persona is built on"),
     list(persona.sources.map((each) => [each.of, each.source])),
     h("h4", {}, "Who dissents within the tradition"),
@@ -72,8 +71,13 @@ function sources(voice, persona) {
     persona.does_not_speak_for.length ? h("p", { class: "soft" }, `Does not speak for: ${persona.does_not_speak_for.join("; ")}.`) : null,
     h("p", { class: "soft" }, `Persona ${words(persona.name)}, version ${persona.version}.`),
   );
+  return [named, all];
 }
 
-function list(pairs) {
-  return h("ul", {}, pairs.map(([name, source]) => h("li", { dir: "auto" }, h("strong", {}, name), ": ", source)));
+function list(of) {
+  return h("ul", {}, pairs(of));
+}
+
+function pairs(of) {
+  return of.map(([name, source]) => h("li", { dir: "auto" }, h("strong", {}, name), ": ", source));
 }
