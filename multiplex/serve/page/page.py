@@ -168,18 +168,21 @@ class Page:
             return {"state": "speaking", **self._head(posed.id, posed.question, posed.council.name, posed.model),
                     "strategies": list(posed.asked), "thread": await self._titles(posed.thread)}  # fmt: skip
         exchange = await self.exchange(name)
+        return {"thread": await self._titles(exchange.thread), **await asyncio.to_thread(self._ended, exchange)}
+
+    def _ended(self, exchange: Exchange) -> dict[str, Any]:
         result = exchange.result
-        entities = (await asyncio.to_thread(lambda: self.service.evaluator.local)).gazetteer.entities
+        entities = self.service.evaluator.local.gazetteer.entities
         council = self.service.offers.get(exchange.council)
         personas = {each.name: each for each in council.council.personas} if council and council.council else {}
-        views = {}
-        for strategy, each in result.answers.items():
-            views[strategy] = {**answer_view(each, entities), "usd": cost(each.answer, self.ui.prices)}
+        views = {
+            strategy: {**answer_view(each, entities), "usd": cost(each.answer, self.ui.prices)}
+            for strategy, each in result.answers.items()
+        }
         return {
             "state": "ended",
             **self._head(exchange.id, result.question, exchange.council, exchange.model),
             "strategies": list(exchange.strategies),
-            "thread": await self._titles(exchange.thread),
             "asked": exchange.asked,
             "seed": result.seed,
             "created": result.created,

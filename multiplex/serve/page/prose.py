@@ -8,7 +8,9 @@ model's address is a claim like any other, and nothing is loaded because of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from multiplex.evaluation.references import Reference, Span
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
-    from markdown_it.tree import SyntaxTreeNode
+    from markdown_it.token import Token
 
 Node = str | dict[str, Any]
 
@@ -25,9 +27,11 @@ _TAGS = {
     "th", "td",
 }  # no `s`, which is our own  # fmt: skip
 _HEADING = 3  # at least: the page's own headings stand above those of a text
+_DEEPEST = 40  # elements in one another; what is deeper stands in the last of them
 _PLANE = range(0xF0000, 0xFFFFE)  # private use: no text means anything by them
 _DIGITS = 16
 _WIDTH = 4
+_WORDS = re.compile(r"[^\W_](?:.*[^\W_])?")
 
 
 def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Span] = ()) -> list[Node]:
@@ -36,25 +40,51 @@ def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Sp
     Every boundary of a reference or of scaffold goes through the parser as a few characters that mean nothing to it and
     stand nowhere in the text, and becomes a boundary of nodes again.
     """
-    spans = [*((each.start, each.end) for each in references), *_in_lines(text, scaffold)]
-    cuts = sorted({place for span in spans for place in span})
+    stretches = [_Stretch(*span, number) for number, each in enumerate(references) for span in _in_lines(text, each)]
+    stretches += [_Stretch(*span, None) for start, end in scaffold for span in _words_of(text, start, end)]
+    cuts = sorted({place for each in stretches for place in (each.start, each.end)})
     signs = _signs(text)
     if signs is None or len(cuts) >= _DIGITS**_WIDTH:
-        spans, cuts = [], []
+        stretches, cuts = [], []
     marked, last = [], 0
     for number, place in enumerate(cuts):
         marked += [text[last:place], _written(number, signs or "")]
         last = place
     marked.append(text[last:])
-    return _Reader(spans, len(references), cuts, signs or "").nodes(_parsed("".join(marked)))
+    reader = _Reader(text, cuts, list(_holding(cuts, stretches)), signs or "")
+    return reader.nodes(_markdown().parse("".join(marked)))
 
 
-def _in_lines(text: str, scaffold: Sequence[Span]) -> Iterator[Span]:
-    """The words of each line of scaffold, without the signs before them that make a heading or a list of it."""
-    for start, end in scaffold:
-        for line in re.finditer(r"[^\n]+", text[start:end]):
-            if words := re.search(r"\w(?:.*\w)?", line[0]):
-                yield start + line.start() + words.start(), start + line.start() + words.end()
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Characters `start` up to `end` of one line: of a reference by its number, or (None) of scaffold."""
+
+    start: int
+    end: int
+    number: int | None
+
+
+def _in_lines(text: str, reference: Reference) -> Iterator[Span]:
+    return _words_of(text, reference.start, reference.end)
+
+
+def _words_of(text: str, start: int, end: int) -> Iterator[Span]:
+    """What lies in a span, line by line, from its first letter to its last: Markdown's own signs stay outside."""
+    for line in re.finditer(r"[^\r\n]+", text[start:end]):
+        if words := _WORDS.search(line[0]):
+            yield start + line.start() + words.start(), start + line.start() + words.end()
+
+
+def _holding(cuts: Sequence[int], stretches: Iterable[_Stretch]) -> Iterator[tuple[list[int], bool]]:
+    """What holds from each cut to the next: the references' numbers, and whether scaffold does."""
+    begin: dict[int, list[_Stretch]] = {}
+    for each in stretches:
+        begin.setdefault(each.start, []).append(each)
+    held: list[_Stretch] = []
+    for cut in cuts:
+        held = [each for each in held if each.end > cut] + begin.get(cut, [])
+        numbers = sorted({each.number for each in held if each.number is not None})
+        yield numbers, any(each.number is None for each in held)
 
 
 def _signs(text: str) -> str | None:
@@ -78,47 +108,58 @@ def _markdown() -> MarkdownIt:
     return reader.disable(["image", "link", "autolink", "reference", "html_block", "html_inline", "entity"])
 
 
-def _parsed(text: str) -> SyntaxTreeNode:
-    from markdown_it.tree import SyntaxTreeNode
-
-    return SyntaxTreeNode(_markdown().parse(text))
-
-
 class _Reader:
-    """Turns the parser's tree into nodes; it remembers which spans hold at the place where it reads."""
+    """Turns the parser's tokens into nodes; it remembers the cut after which it reads."""
 
-    def __init__(self, spans: Sequence[Span], references: int, cuts: Sequence[int], signs: str) -> None:
-        self._spans, self._references, self._cuts = spans, references, cuts
+    def __init__(self, text: str, cuts: Sequence[int], holding: Sequence[tuple[list[int], bool]], signs: str) -> None:
+        self._cuts, self._holding = cuts, holding
+        self._lines = [0, *(line.end() for line in re.finditer(r"\r\n|\r|\n", text))]
         self._sign = re.compile(f"{signs[0]}([{signs[1:]}]{{{_WIDTH}}})") if signs else None
         self._digits = signs[1:]
-        self._place = -1  # in the text, as far as cuts tell
+        self._cut = -1
 
-    def nodes(self, tree: SyntaxTreeNode) -> list[Node]:
-        """The nodes of everything inside."""
-        found: list[Node] = []
-        for child in tree.children:
-            found += self._node(child)
-        return found
+    def nodes(self, tokens: Iterable[Token]) -> list[Node]:
+        """The nodes of a whole text."""
+        root: list[Node] = []
+        self._read(tokens, [root])
+        return root
 
-    def _node(self, node: SyntaxTreeNode) -> list[Node]:
-        kind = node.type
-        if kind == "inline":
-            return self.nodes(node)
-        if kind in ("text", "code_inline", "code_block", "fence"):
-            held = self._text(node.content)
-            if kind == "text":
-                return held
-            code: Node = {"t": "code", "c": held}
-            return [code] if kind == "code_inline" else [{"t": "pre", "c": [code]}]
-        if kind in ("softbreak", "hardbreak"):
-            return ["\n"] if kind == "softbreak" else [{"t": "br", "c": []}]
-        tag = node.tag
+    def _read(self, tokens: Iterable[Token], inside: list[list[Node]]) -> None:
+        """Add what the tokens mean to the innermost of the open elements."""
+        for token in tokens:
+            if token.map:  # what the parser left out before this line, such as a cell too many, is over
+                start = self._lines[min(token.map[0], len(self._lines) - 1)]
+                self._cut = max(self._cut, bisect_right(self._cuts, start) - 1)
+            if token.nesting > 0:
+                inside.append(self._opened(token, inside[-1], len(inside)))
+            elif token.nesting < 0:
+                inside.pop()
+            elif token.type == "inline":
+                self._read(token.children or (), inside)
+            else:
+                inside[-1] += self._leaf(token)
+
+    def _opened(self, token: Token, parent: list[Node], depth: int) -> list[Node]:
+        """The children's place of an element that begins; its parent's where it is none of the page's."""
+        tag = token.tag
         if tag.startswith("h") and tag[1:].isdigit():
             tag = f"h{min(6, max(_HEADING, int(tag[1:]) + 1))}"
-        children = self.nodes(node)
-        if kind == "paragraph" and node.hidden:  # of a list without blank lines
-            return children
-        return [{"t": tag, "c": children}] if tag in _TAGS else children
+        if token.hidden or tag not in _TAGS or depth > _DEEPEST:  # hidden: a paragraph of a list without blank lines
+            return parent
+        children: list[Node] = []
+        parent.append({"t": tag, "c": children})
+        return children
+
+    def _leaf(self, token: Token) -> list[Node]:
+        if token.type in ("softbreak", "hardbreak"):
+            return ["\n"] if token.type == "softbreak" else [{"t": "br", "c": []}]
+        if token.type == "hr":
+            return [{"t": "hr", "c": []}]
+        held = self._text(token.content)
+        if token.type == "text":
+            return held
+        code: Node = {"t": "code", "c": held}
+        return [code] if token.type == "code_inline" else [{"t": "pre", "c": [code]}]
 
     def _text(self, content: str) -> list[Node]:
         if self._sign is None:
@@ -130,16 +171,15 @@ class _Reader:
             number = 0
             for digit in sign[1]:
                 number = number * _DIGITS + self._digits.index(digit)
-            self._place = self._cuts[number]
+            self._cut = number
             last = sign.end()
         return found + self._held(content[last:])
 
     def _held(self, piece: str) -> list[Node]:
-        """A piece between two cuts with all that holds there."""
+        """A piece between two cuts, with all that holds there."""
         if not piece:
             return []
-        here = [number for number, (start, end) in enumerate(self._spans) if start <= self._place < end]
-        referring = [number for number in here if number < self._references]
-        if referring:
-            return [{"t": "mark", "r": referring, "c": [piece]}]
-        return [{"t": "s", "c": [piece]}] if here else [piece]
+        numbers, scaffold = self._holding[self._cut] if self._cut >= 0 else ([], False)
+        if numbers:
+            return [{"t": "mark", "r": numbers, "c": [piece]}]
+        return [{"t": "s", "c": [piece]}] if scaffold else [piece]

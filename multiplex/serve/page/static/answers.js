@@ -46,7 +46,8 @@ function follow(shared) {
   const clock = h("span", { class: "clock", "aria-hidden": "true" });
   const cancel = h("button", { type: "button", id: "cancel" }, "Cancel");
   const drafts = new Map(view.strategies.map((name) => [name, draft(name)]));
-  const live = { personas, cards, grid, status, drafts, came: 0, lost: 0, failed: {} };
+  const local = setup.models.find((each) => each.name === view.model)?.local ?? false;
+  const live = { personas, cards, grid, status, drafts, local, begun: false, came: 0, lost: 0 };
   cancel.addEventListener("click", async () => {
     cancel.disabled = true;
     try {
@@ -100,6 +101,10 @@ function hear(event, live, shared) {
   if (event.type === "voice.started") {
     progress(card(live, event.perspective), "thinking");
   } else if (event.type === "live") {
+    if (!live.begun && (Object.keys(event.tokens).length || Object.keys(event.tails).length)) {
+      live.begun = true;
+      say(live);
+    }
     for (const [name, tokens] of Object.entries(event.tokens)) progress(card(live, name), `speaking: ${count(tokens)} ${tokens === 1 ? "token" : "tokens"} so far`);
     for (const [name, tail] of Object.entries(event.tails)) live.drafts.get(name)?.grow(tail);
   } else if (event.type === "voice") {
@@ -111,7 +116,6 @@ function hear(event, live, shared) {
   } else if (event.type === "written") {
     live.drafts.get(event.strategy)?.done();
   } else if (event.type === "failed") {
-    live.failed[event.strategy] = event.error;
     live.drafts.get(event.strategy)?.fail(event.error);
   } else if (event.type === "synthesis.started") {
     live.synthesis = true;
@@ -133,6 +137,7 @@ function arrive(voice, live, setup) {
   finish(place, voice, persona);
   const waiting = [...live.grid.children].find((each) => ["waiting", "speaking"].includes(each.dataset.state));
   if (waiting && waiting !== place && place.compareDocumentPosition(waiting) & Node.DOCUMENT_POSITION_PRECEDING) live.grid.insertBefore(place, waiting);
+  live.begun = true;
   live.came += voice.error === null ? 1 : 0;
   live.lost += voice.error === null ? 0 : 1;
   live.last = `${voice.title} ${voice.error === null ? "has spoken" : "was lost"}`;
@@ -141,6 +146,10 @@ function arrive(voice, live, setup) {
 function say(live) {
   const all = live.personas.length;
   const lost = live.lost ? `, ${live.lost} lost` : "";
+  if (live.local && !live.begun) {
+    live.status.textContent = "The model on this machine loads and reads; its first words take a minute.";
+    return;
+  }
   const voices = all ? `${live.came} of ${all} voices have spoken${lost}.` : "The model is answering.";
   const last = live.last && !live.synthesis ? ` ${live.last}.` : "";
   const text = live.synthesis ? `${voices} The answer is being made of them.` : `${voices}${last}`;

@@ -255,7 +255,7 @@ function voices(found) {
   const lost = found.filter((voice) => voice.error !== null).length;
   const rounds = new Set(found.map((voice) => voice.round)).size;
   const said = [plural(found.length, "voice"), lost ? `${lost} lost` : "", rounds > 1 ? `${rounds} rounds` : ""];
-  const cards = h("div", { class: "runs-voices" }, found.map(voiceCard));
+  const cards = h("div", { class: "runs-voices" }, found.map((voice) => voiceCard(voice)));
   return h("details", { class: "runs-folded" }, h("summary", {}, said.filter(Boolean).join(", ")), cards);
 }
 
