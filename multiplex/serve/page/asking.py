@@ -74,7 +74,7 @@ class Speaking:
     """A question from the moment it is asked until its exchange is kept; `over` is called then."""
 
     def __init__(
-        self, posed: Posed, service: Service, answers: Answers, place: ExitStack, over: Callable[[], None]
+        self, posed: Posed, service: Service, answers: Answers, place: ExitStack, over: Callable[[], object]
     ) -> None:
         self.posed = posed
         self._service, self._answers, self._place, self._over = service, answers, place, over

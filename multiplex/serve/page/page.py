@@ -66,7 +66,7 @@ class Page:
             taken.enter_context(self.service.place(caller, offer, None))
             place = taken.pop_all()
         self._speaking[posed.id] = Speaking(
-            posed, self.service, self.answers, place, over=lambda: self._speaking.__delitem__(posed.id)
+            posed, self.service, self.answers, place, over=lambda: self._speaking.pop(posed.id)
         )
         return posed.id
 

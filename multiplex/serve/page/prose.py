@@ -1,8 +1,8 @@
 """Markdown as a tree of nodes that a page builds element by element, so that no text is ever read as HTML.
 
-A node is a string, or {"t": tag, "c": [nodes]}. References lie in it as {"t": "mark", "r": [their numbers],
-"c": [nodes]}, what our own code wrote as {"t": "s", "c": [nodes]}. Links and images stay as they were written: a
-model's address is a claim like any other, and nothing is loaded because of it.
+A node is a string, or {"t": tag, "c": [nodes]}; a numbered list may have a "start". References lie in it as
+{"t": "mark", "r": [their numbers], "c": [nodes]}, what our own code wrote as {"t": "s", "c": [nodes]}. Links and images
+stay as they were written: a model's address is a claim like any other, and nothing is loaded because of it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _PLANE = range(0xF0000, 0xFFFFE)  # private use: no text means anything by them
 _DIGITS = 16
 _WIDTH = 4
 _WORDS = re.compile(r"[^\W_](?:.*[^\W_])?")
+_OURS = re.compile(r"[^\s#>*_+|-](?:.*[^\s*_])?")  # our code writes brackets and stops, and no numbered list
 
 
 def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Span] = ()) -> list[Node]:
@@ -40,8 +41,12 @@ def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Sp
     Every boundary of a reference or of scaffold goes through the parser as a few characters that mean nothing to it and
     stand nowhere in the text, and becomes a boundary of nodes again.
     """
-    stretches = [_Stretch(*span, number) for number, each in enumerate(references) for span in _in_lines(text, each)]
-    stretches += [_Stretch(*span, None) for start, end in scaffold for span in _words_of(text, start, end)]
+    stretches = [
+        _Stretch(*span, number)
+        for number, each in enumerate(references)
+        for span in _in_lines(text, each.start, each.end, _WORDS)
+    ]
+    stretches += [_Stretch(*span, None) for start, end in scaffold for span in _in_lines(text, start, end, _OURS)]
     cuts = sorted({place for each in stretches for place in (each.start, each.end)})
     signs = _signs(text)
     if signs is None or len(cuts) >= _DIGITS**_WIDTH:
@@ -64,15 +69,11 @@ class _Stretch:
     number: int | None
 
 
-def _in_lines(text: str, reference: Reference) -> Iterator[Span]:
-    return _words_of(text, reference.start, reference.end)
-
-
-def _words_of(text: str, start: int, end: int) -> Iterator[Span]:
-    """What lies in a span, line by line, from its first letter to its last: Markdown's own signs stay outside."""
+def _in_lines(text: str, start: int, end: int, kept: re.Pattern[str]) -> Iterator[Span]:
+    """What lies in a span, line by line, without the signs of Markdown around it."""
     for line in re.finditer(r"[^\r\n]+", text[start:end]):
-        if words := _WORDS.search(line[0]):
-            yield start + line.start() + words.start(), start + line.start() + words.end()
+        if found := kept.search(line[0]):
+            yield start + line.start() + found.start(), start + line.start() + found.end()
 
 
 def _holding(cuts: Sequence[int], stretches: Iterable[_Stretch]) -> Iterator[tuple[list[int], bool]]:
@@ -147,7 +148,8 @@ class _Reader:
         if token.hidden or tag not in _TAGS or depth > _DEEPEST:  # hidden: a paragraph of a list without blank lines
             return parent
         children: list[Node] = []
-        parent.append({"t": tag, "c": children})
+        start = token.attrGet("start") if tag == "ol" else None
+        parent.append({"t": tag, "c": children} if start is None else {"t": tag, "c": children, "start": int(start)})
         return children
 
     def _leaf(self, token: Token) -> list[Node]:

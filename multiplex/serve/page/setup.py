@@ -46,7 +46,10 @@ def setup(page: Page) -> dict[str, Any]:
         "strategies": [
             {"name": name, "about": about, "asked": name in DEFAULT_STRATEGIES} for name, about in STRATEGIES.items()
         ],
-        "perspectives": [{"name": name, "code": COLOURS[name][1], "framed": name in FRAME} for name in KNOWN],
+        "perspectives": [
+            {"name": name, "code": COLOURS[name][1], "colour": COLOURS[name][0], "framed": name in FRAME}
+            for name in KNOWN
+        ],
         "examples": examples(),
         "constructions": CONSTRUCTIONS,
         "lasting": page.answers.lasting,

@@ -31,7 +31,8 @@ function heading(view) {
         h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question)))),
       )
     : null;
-  return [thread, h("h1", { dir: "auto", class: view.question.length > 200 ? "long" : null }, view.question)];
+  const long = view.question.length > 200; // such a heading scrolls, so a keyboard must reach it
+  return [thread, h("h1", { dir: "auto", class: long ? "long" : null, tabindex: long ? "0" : null }, view.question)];
 }
 
 // --- under way

@@ -85,7 +85,6 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
       const { id } = await post("/page/answers", wanted());
       remember(id, question.value.trim());
       go(`/answers/${id}`);
-      window.scrollTo(0, 0);
     } catch (error) {
       told.textContent = sentence(error.message);
       button.disabled = false;

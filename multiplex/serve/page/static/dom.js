@@ -36,7 +36,7 @@ function made(node, references) {
   if (node.t === "mark") return mark(node, references);
   if (node.t === "s") return h("span", { class: "scaffold" }, prose(node.c, references));
   if (node.t === "table") return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, prose(node.c, references)));
-  return h(node.t, BLOCKS.has(node.t) ? { dir: "auto" } : {}, prose(node.c, references));
+  return h(node.t, { dir: BLOCKS.has(node.t) ? "auto" : null, start: node.start }, prose(node.c, references));
 }
 
 const STRENGTH = ["named", "concept", "place", "implied"];
@@ -47,19 +47,31 @@ function mark(node, references) {
   const strongest = here.reduce((a, b) => (STRENGTH.indexOf(b.cue) < STRENGTH.indexOf(a.cue) ? b : a));
   const codes = [...new Set(here.map((each) => codeOf(each.perspective)))].join("·");
   const classes = ["ref", `of-${strongest.perspective}`, strongest.cue, strongest.echo ? "echo" : ""].join(" ").trim();
-  return h(
+  const shared = [...new Set(here.filter((each) => each.cue === strongest.cue && !each.echo).map((each) => each.perspective))];
+  const made = h(
     "mark",
     { class: classes, role: "button", tabindex: "0", "aria-haspopup": "true", "data-r": node.r.join(" ") },
     prose(node.c, references),
     h("span", { class: "code", "aria-hidden": "true" }, codes),
   );
+  if (shared.length > 1 && (strongest.cue === "named" || strongest.cue === "concept")) made.style.backgroundImage = stripes(shared);
+  return made;
+}
+
+/** Every perspective's colour side by side, for a reference that is of several. */
+function stripes(perspectives) {
+  const width = 100 / perspectives.length;
+  const parts = perspectives.map((name, i) => `${colours[name]} ${i * width}% ${(i + 1) * width}%`);
+  return `linear-gradient(90deg, ${parts.join(", ")})`;
 }
 
 let codes = {};
+let colours = {};
 
-/** The letters of each perspective, once known. */
-export function setCodes(perspectives) {
+/** The letters and the colour of each perspective, once known. */
+export function setPerspectives(perspectives) {
   codes = Object.fromEntries(perspectives.map((each) => [each.name, each.code]));
+  colours = Object.fromEntries(perspectives.map((each) => [each.name, each.colour]));
 }
 
 /** Two letters for a perspective. */

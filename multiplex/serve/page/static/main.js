@@ -3,7 +3,7 @@
 import { answerPage } from "./answers.js";
 import { get, post } from "./api.js";
 import { askPage } from "./ask.js";
-import { fill, h, setCodes } from "./dom.js";
+import { fill, h, setPerspectives } from "./dom.js";
 import { runsPage } from "./runs.js";
 import { watchReferences } from "./why.js";
 
@@ -14,6 +14,8 @@ let leave = () => {};
 /** Go to a path of this page. */
 export function go(path) {
   history.pushState(null, "", path);
+  window.scrollTo(0, 0);
+  main.focus({ preventScroll: true });
   show();
 }
 
@@ -45,7 +47,7 @@ async function show() {
 
 async function opened() {
   const told = await get("/page/setup");
-  setCodes(told.perspectives);
+  setPerspectives(told.perspectives);
   document.getElementById("constructions").textContent = `${told.constructions} multiplex ${told.version}.`;
   document.getElementById("to-runs").hidden = !told.runs;
   return told;
@@ -83,8 +85,6 @@ document.addEventListener("click", (event) => {
   if (link.origin !== location.origin || link.target || link.hasAttribute("download") || link.getAttribute("href").startsWith("#")) return;
   event.preventDefault();
   go(link.pathname + link.search);
-  window.scrollTo(0, 0);
-  main.focus({ preventScroll: true });
 });
 window.addEventListener("popstate", show);
 watchReferences(document.getElementById("why"));
