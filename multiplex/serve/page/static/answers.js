@@ -6,6 +6,7 @@ import { askForm } from "./ask.js";
 import { count, fill, h, prose } from "./dom.js";
 import { figures, legend } from "./measures.js";
 import { finish, progress, voiceCard, waitingCard } from "./voices.js";
+import { closeReference } from "./why.js";
 
 const AGAIN = 2000; // milliseconds until a broken connection is looked at again
 const NARROW = matchMedia("(max-width: 50rem)");
@@ -213,8 +214,10 @@ function ended(shared, view, note = null) {
   const shown = view.strategies.map((name) => [name, name in view.answers ? answerView(view.answers[name]) : h("p", { class: "trouble", dir: "auto" }, sentence(view.failed[name]) ?? "There is no answer.")]);
   const form = askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view });
   shared.stops.push(form.stop);
+  closeReference();
   const seen = shared.voices?.getBoundingClientRect().top ?? null;
-  const voices = shared.voices ?? spoken(view, setup);
+  for (const card of shared.voices?.querySelectorAll('[data-state="waiting"], [data-state="speaking"]') ?? []) card.remove();
+  const voices = view.voices.length ? (shared.voices ?? spoken(view, setup)) : null;
   fill(
     page,
     heading(view),
@@ -228,18 +231,20 @@ function ended(shared, view, note = null) {
     keeping(view),
     h("section", { class: "further", "aria-label": "Ask on" }, form.element),
   );
-  const reading = seen !== null && seen < 0; // a card: what came above it should not push it away
+  const reading = voices && seen !== null && seen < 0; // a card: what came above it should not push it away
   if (reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
 }
 
 function warnings(view, setup) {
   const lost = view.voices.filter((voice) => voice.error !== null);
-  const all = setup.councils.find((each) => each.name === view.council)?.personas.length ?? view.voices.length;
+  const personas = (setup.councils.find((each) => each.name === view.council)?.personas ?? []).map((name) => setup.personas[name]);
+  const silent = view.strategies.includes("multiplex") ? personas.filter((persona) => !view.voices.some((voice) => voice.perspective === persona.perspective)) : [];
+  if (silent.length) return h("p", { class: "trouble lost", role: "status" }, `The question ended before these voices had spoken: ${silent.map((persona) => persona.title).join(", ")}.`);
   if (!lost.length) return null;
   const titles = lost.map((voice) => voice.title).join(", ");
   const text = view.voices.every((voice) => voice.error !== null)
     ? `All voices were lost (${titles}); each card says why. The page goes on: ask again, or ask something else.`
-    : `${lost.length} of ${all} voices ${lost.length === 1 ? "was" : "were"} lost: ${titles}. The card says why.`;
+    : `${lost.length} of ${view.voices.length} voices ${lost.length === 1 ? "was" : "were"} lost: ${titles}. The card says why.`;
   return h("p", { class: "trouble lost", role: "status" }, text);
 }
 
@@ -286,14 +291,16 @@ function keeping(view) {
 // --- answers beside one another, or as tabs where there is no room
 
 function panels(state, shown, shared) {
+  const begun = Math.max(0, shown.findIndex(([name]) => name === shared.tab));
   const tabs = shown.map(([name], i) =>
-    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "aria-selected": String(!i), tabindex: i ? "-1" : "0" }, name),
+    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, "aria-selected": String(i === begun), tabindex: i === begun ? "0" : "-1" }, name),
   );
   const held = shown.map(([name, element]) =>
     h("section", { id: `panel-${name}`, class: "panel", "aria-labelledby": `title-${name}` }, h("h2", { id: `title-${name}` }, name, h("span", { class: "soft" }, ABOUT[name] ?? "")), element),
   );
   const list = h("div", { class: "tabs", role: "tablist", "aria-label": "Answers" }, tabs);
   const select = (chosen) => {
+    shared.tab = shown[chosen][0];
     tabs.forEach((tab, i) => {
       tab.setAttribute("aria-selected", String(i === chosen));
       tab.tabIndex = i === chosen ? 0 : -1;

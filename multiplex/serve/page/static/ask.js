@@ -37,7 +37,7 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   const strategies = ways(setup, chosen.strategies);
 
   const wanted = () => ({
-    question: question.value,
+    question: question.value.trim(),
     council: councils.value(),
     model: models.value(),
     strategies: strategies.value(),
@@ -75,6 +75,7 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
 
   const send = async (event) => {
     event.preventDefault();
+    if (button.disabled) return; // it is being sent
     told.textContent = question.value.trim() ? wrong() : "Write a question first.";
     if (told.textContent) {
       question.focus();

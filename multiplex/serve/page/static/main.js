@@ -5,11 +5,12 @@ import { get, post } from "./api.js";
 import { askPage } from "./ask.js";
 import { fill, h, setPerspectives } from "./dom.js";
 import { runsPage } from "./runs.js";
-import { watchReferences } from "./why.js";
+import { closeReference, watchReferences } from "./why.js";
 
 const main = document.getElementById("main");
 let setup = null;
 let leave = () => {};
+let shown = null; // the path and search that the page shows
 
 /** Go to a path of this page. */
 export function go(path) {
@@ -22,7 +23,9 @@ export function go(path) {
 async function show() {
   leave();
   leave = () => {};
+  closeReference();
   const path = location.pathname;
+  shown = path + location.search;
   for (const link of document.querySelectorAll("header nav a")) {
     const here = link.pathname === "/" ? !path.startsWith("/runs") : path.startsWith(link.pathname);
     if (here) link.setAttribute("aria-current", "page");
@@ -86,6 +89,8 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.pathname + link.search);
 });
-window.addEventListener("popstate", show);
+window.addEventListener("popstate", () => {
+  if (location.pathname + location.search !== shown) show(); // else a place in the same page
+});
 watchReferences(document.getElementById("why"));
 show();

@@ -9,6 +9,12 @@ const CUES = {
   implied: "implied: only the meaning says so, as a classifier reads it; recorded, not counted",
 };
 const known = new WeakMap();
+let hide = () => {};
+
+/** Close what is shown: the text that it belongs to is leaving. */
+export function closeReference() {
+  hide();
+}
 
 /** Tell what the marks inside an element stand for. */
 export function explain(element, references) {
@@ -21,7 +27,7 @@ export function watchReferences(panel) {
   let pinned = null;
   let shown = null;
 
-  const hide = () => {
+  hide = () => {
     panel.hidden = true;
     shown?.removeAttribute("aria-describedby");
     shown?.removeAttribute("aria-expanded");
