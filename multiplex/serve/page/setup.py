@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from multiplex.answering import DEFAULT_STRATEGIES, version
+from multiplex.council.strategies import SMALL
 from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, KNOWN
 from multiplex.marking import COLOURS
 from multiplex.rendering import CONSTRUCTIONS
@@ -34,6 +35,7 @@ def setup(page: Page) -> dict[str, Any]:
                 "name": name,
                 "place": chat.spec.place,
                 "local": chat.spec.local,
+                "warning": SMALL if chat.spec.brief else None,
                 "limit": most_characters(chat.spec, service.options.limits.question),
             }
             for name, chat in page.chats.items()

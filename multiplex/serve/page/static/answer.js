@@ -12,8 +12,8 @@ export function answerView(view) {
     "div",
     { class: "answer" },
     spread(view),
+    view.notes.length ? h("ul", { class: "notes", "aria-label": "What to know of this answer" }, view.notes.map((note) => h("li", { dir: "auto" }, note))) : null,
     text,
-    view.notes.length ? h("ul", { class: "notes" }, view.notes.map((note) => h("li", { dir: "auto" }, note))) : null,
     h("p", { class: "soft" }, costLine(view)),
     references(view),
   );

@@ -48,7 +48,8 @@ function follow(shared) {
   const clock = h("span", { class: "clock", "aria-hidden": "true" });
   const cancel = h("button", { type: "button", id: "cancel" }, "Cancel");
   const drafts = new Map(view.strategies.map((name) => [name, draft(name)]));
-  const local = setup.models.find((each) => each.name === view.model)?.local ?? false;
+  const model = setup.models.find((each) => each.name === view.model);
+  const local = model?.local ?? false;
   const live = { personas, cards, grid, status, drafts, local, begun: false, came: 0, lost: 0 };
   cancel.addEventListener("click", async () => {
     cancel.disabled = true;
@@ -65,6 +66,7 @@ function follow(shared) {
     page,
     heading(view),
     h("div", { class: "under-way" }, status, clock, cancel),
+    model?.warning && personas.length ? h("p", { class: "trouble lost" }, sentence(model.warning)) : null,
     panels(personas.length ? "listening" : "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
     shared.voices,
   );
