@@ -162,7 +162,8 @@ async def answer(name: str, page: Behind, _: Visitor) -> dict[str, Any]:
 async def events(name: str, request: Request, page: Behind, _: Visitor) -> Response:
     """Follow a question under way; `Last-Event-ID` says where a reader was."""
     last = request.headers.get("Last-Event-ID", "")
-    return EventStream(page.speaking(name).follow(int(last) if last.isdecimal() else 0), lambda: None)
+    known = last.isdecimal() and len(last) < 10  # else it is none of ours
+    return EventStream(page.speaking(name).follow(int(last) if known else 0), lambda: None)
 
 
 @_router.post("/page/answers/{name}/cancel", status_code=204)

@@ -36,6 +36,7 @@ function made(node, references) {
   if (node.t === "mark") return mark(node, references);
   if (node.t === "s") return h("span", { class: "scaffold" }, prose(node.c, references));
   if (node.t === "table") return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, prose(node.c, references)));
+  if (node.t === "pre") return h("pre", { tabindex: "0", dir: "auto" }, prose(node.c, references)); // it scrolls
   return h(node.t, { dir: BLOCKS.has(node.t) ? "auto" : null, start: node.start }, prose(node.c, references));
 }
 

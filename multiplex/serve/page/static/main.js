@@ -10,6 +10,7 @@ import { closeReference, watchReferences } from "./why.js";
 const main = document.getElementById("main");
 let setup = null;
 let leave = () => {};
+let views = 0; // begun so far
 let shown = null; // the path and search that the page shows
 
 /** Go to a path of this page. */
@@ -21,6 +22,7 @@ export function go(path) {
 }
 
 async function show() {
+  const number = ++views;
   leave();
   leave = () => {};
   closeReference();
@@ -33,19 +35,29 @@ async function show() {
   }
   try {
     setup ??= await opened();
-    if (path.startsWith("/runs")) {
-      document.title = "Benchmark runs · multiplex";
-      await runsPage(main, path);
-    } else if (path.startsWith("/answers/")) {
-      leave = await answerPage(main, decodeURIComponent(path.slice("/answers/".length)), setup, go);
-    } else {
-      document.title = "multiplex";
-      leave = askPage(main, setup, go);
-    }
+    if (number !== views) return;
+    const place = h("div"); // of this view alone: what comes for it later changes no other
+    fill(main, place);
+    const left = await viewed(place, path);
+    if (number === views) leave = left;
+    else left();
   } catch (error) {
+    if (number !== views) return;
     if (error.status === 401) askForKey();
     else fill(main, h("h1", {}, "Nothing to show"), trouble(error), h("p", {}, h("a", { href: "/" }, "Ask a question")));
   }
+}
+
+/** Show the view of a path in its place; what is to be done when it is left. */
+async function viewed(place, path) {
+  if (path.startsWith("/answers/")) return answerPage(place, decodeURIComponent(path.slice("/answers/".length)), setup, go);
+  if (path.startsWith("/runs")) {
+    document.title = "Benchmark runs · multiplex";
+    await runsPage(place, path);
+    return () => {};
+  }
+  document.title = "multiplex";
+  return askPage(place, setup, go);
 }
 
 async function opened() {
