@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.answering import DEFAULT_STRATEGIES, Strategy
 from multiplex.content import storable
+from multiplex.evaluation.masking import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.messages import conversation
@@ -172,9 +173,9 @@ class Page:
 
     def _ended(self, exchange: Exchange) -> dict[str, Any]:
         result = exchange.result
-        entities = self.service.evaluator.local.gazetteer.entities
+        entities = shipped_gazetteer().entities
         council = self.service.offers.get(exchange.council)
-        personas = {each.name: each for each in council.council.personas} if council and council.council else {}
+        personas = {each.digest: each for each in council.council.personas} if council and council.council else {}
         views = {
             strategy: {**answer_view(each, entities), "usd": cost(each.answer, self.ui.prices)}
             for strategy, each in result.answers.items()
@@ -190,7 +191,7 @@ class Page:
             "frame": list(result.frame),
             "answers": views,
             "failed": result.failed,
-            "voices": [voice_view(voice, personas.get(voice.persona)) for voice in exchange.voices],
+            "voices": [voice_view(voice, personas.get(voice.digest)) for voice in exchange.voices],
         }
 
     def _head(self, name: str, question: str, council: str, model: str) -> dict[str, Any]:
