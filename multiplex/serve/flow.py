@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from multiplex.serve.schema import ApiError
 from multiplex.serve.turn import Piece, Said, Thought
@@ -15,29 +15,27 @@ class Running:
     """The answers under way, so that a server that must stop can end each with a named cause."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._enders: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], Callable[[], object]] = {}
         self.closing = False
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._under_way)
+
+    def watch(self, task: asyncio.Task[None], close: Callable[[], object] | None = None) -> None:
+        """Hold the task of an answer until it is done; `close` ends it early, by default by cancelling it."""
+        self._under_way[task] = close or task.cancel
+        task.add_done_callback(self._under_way.__delitem__)
 
     def close(self) -> None:
         """End every answer that is still under way; its reader is told why."""
         self.closing = True
-        for task in list(self._tasks):
-            task.cancel()
-
-    def watch(self, task: asyncio.Task[None], *, ends_itself: bool = False) -> None:
-        """Hold a task; `close` cancels it, unless it `ends_itself` soon after those that it waits for."""
-        tasks = self._enders if ends_itself else self._tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        for end in list(self._under_way.values()):
+            end()
 
     async def over(self) -> None:
-        """Wait until nothing is held any more."""
-        while held := self._tasks | self._enders:
-            await asyncio.wait(held)
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
 
     async def gathered(self, pieces: AsyncIterator[Piece], every: float) -> AsyncIterator[list[Piece]]:
         """What has come since the last look, neighbours joined; an empty list after `every` seconds of silence.

@@ -21,6 +21,7 @@ from multiplex.serve.offers import COUNCIL_STRATEGY, offers
 from multiplex.serve.options import ServeOptions
 from multiplex.serve.service import Service, opened
 
+LOOK = 0.1  # seconds between two looks at whether a second interrupt came
 AFTERWARDS = 5  # seconds that an answer which was ended has to reach its reader
 
 
@@ -57,10 +58,17 @@ class Server(uvicorn.Server):
         )
         try:
             await super().shutdown(sockets)
-            await self._service.running.over()  # what nobody reads is finished too
+            await self._finished()
         finally:
             for timer in timers:
                 timer.cancel()
+
+    async def _finished(self) -> None:
+        """Wait for what is under way though nobody reads it, unless a second interrupt says at once."""
+        over = asyncio.ensure_future(self._service.running.over())
+        while not over.done() and not self.force_exit:
+            await asyncio.wait({over}, timeout=LOOK)
+        over.cancel()
 
     def _hang_up(self) -> None:
         """Cut what is still connected: a reader that reads nothing would keep the process from ending."""

@@ -85,11 +85,8 @@ class Speaking:
         self._ended: dict[Strategy, Ended] = {}
         self._failed: dict[Strategy, str] = {}
         self._done = False
-        running = service.running
         self._parts = [asyncio.create_task(self._part(strategy)) for strategy in posed.asked]
-        for part in self._parts:
-            running.watch(part)
-        running.watch(asyncio.create_task(self._whole()), ends_itself=True)
+        service.running.watch(asyncio.create_task(self._whole()), close=self.cancel)
 
     def cancel(self) -> None:
         """End what is not finished; what is stays."""
@@ -172,10 +169,12 @@ class Speaking:
     async def _whole(self) -> None:
         """Wait for every strategy, measure, keep, and tell the readers."""
         warming = asyncio.create_task(asyncio.to_thread(self._service.evaluator.preload))
+        warming.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is told by measuring
         note = None
         try:
             await asyncio.gather(*self._parts, return_exceptions=True)  # each has told its own end
-            await asyncio.gather(warming, return_exceptions=True)  # what is wrong with it is told by measuring
+            if self._ended:
+                await asyncio.wait({warming})
             exchange = await self._exchange()
             try:
                 await self._answers.keep(exchange)
