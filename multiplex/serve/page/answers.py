@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiplex.serve.savers import Shelf
 
 KIND = "exchanges"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what `secrets.token_urlsafe` makes; no other name reaches a database
 HELD = 200  # exchanges that a server without memory holds
 
 
@@ -69,7 +70,8 @@ class Answers:
         while len(self._here) > HELD:
             self._here.popitem(last=False)
         if self._shelf is not None:
-            await self._shelf.put(KIND, exchange.id, json.loads(exchange.model_dump_json()))
+            # as one text: a database may put the fields of an object in another order
+            await self._shelf.put(KIND, exchange.id, {"exchange": exchange.model_dump_json()})
 
     async def get(self, name: str) -> Exchange | None:
         """The exchange of this id; None where there is none.
@@ -77,14 +79,14 @@ class Answers:
         Raises:
             MemoryLostError: the memory cannot be reached, or what it holds is damaged or of another version.
         """
-        if (found := self._here.get(name)) is not None:
+        if (found := self._here.get(name)) is not None or not _ID.fullmatch(name):
             return found
         kept = await self._shelf.get(KIND, name) if self._shelf is not None else None
         if kept is None:
             return None
         try:
-            return Exchange.model_validate_json(json.dumps(kept))
-        except ValidationError as error:
+            return Exchange.model_validate_json(kept["exchange"])
+        except (KeyError, ValidationError) as error:
             said = "this answer is damaged or was kept by another version; ask its question again"
             raise MemoryLostError(said) from error
 

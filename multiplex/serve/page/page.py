@@ -94,9 +94,11 @@ class Page:
 
     async def _posed(self, caller: Caller, question: Question) -> Posed:
         service = self.service
-        council = service.offer(question.council)
-        if council.council is None:
-            raise ApiError(404, f"no council {question.council!r} here", code="council_not_found", param="council")
+        council = service.offers.get(question.council)
+        if council is None or council.council is None:
+            there = ", ".join(name for name, offer in service.offers.items() if offer.council is not None)
+            said = f"no council {question.council!r} here; there are: {there}"
+            raise ApiError(404, said, code="council_not_found", param="council")
         chat = self._chat(question.model)
         earlier = await self._thread(caller, question.after)
         seed = random.randrange(2**31) if question.seed is None else question.seed

@@ -1,4 +1,4 @@
-/** Asks the server; whatever goes wrong is told in one plain sentence. */
+/** Asks the server; whatever goes wrong is told in one plain sentence, a missing key by the event "locked" too. */
 
 /** An error that the server told, with its HTTP status; 0 where it could not be reached. */
 export class ServerError extends Error {
@@ -32,6 +32,7 @@ async function ask(path, options) {
   } catch {
     // not JSON: a proxy in between, perhaps; the status says enough
   }
+  if (reply.status === 401 && path !== "/page/session") document.dispatchEvent(new Event("locked"));
   if (!reply.ok) throw new ServerError(sentence(told?.error?.message) ?? `The server answered ${reply.status}.`, reply.status);
   if (told === null) throw new ServerError("The server's answer could not be read.", reply.status);
   return told;

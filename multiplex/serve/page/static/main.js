@@ -42,9 +42,8 @@ async function show() {
     if (number === views) leave = left;
     else left();
   } catch (error) {
-    if (number !== views) return;
-    if (error.status === 401) askForKey();
-    else fill(main, h("h1", {}, "Nothing to show"), trouble(error), h("p", {}, h("a", { href: "/" }, "Ask a question")));
+    if (number !== views || error.status === 401) return;
+    fill(main, h("h1", {}, "Nothing to show"), trouble(error), h("p", {}, h("a", { href: "/" }, "Ask a question")));
   }
 }
 
@@ -74,6 +73,9 @@ function trouble(error) {
 }
 
 function askForKey() {
+  views += 1; // what was on its way is not shown any more
+  leave();
+  leave = () => {};
   const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
   const told = h("p", { role: "alert" });
   const begin = async (event) => {
@@ -101,6 +103,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.pathname + link.search);
 });
+document.addEventListener("locked", askForKey);
 window.addEventListener("popstate", () => {
   if (location.pathname + location.search !== shown) show(); // else a place in the same page
 });

@@ -46,9 +46,9 @@ export function watchReferences(panel) {
   };
   const at = (event) => event.target.closest?.("mark.ref") ?? null;
 
-  document.addEventListener("pointerover", (event) => {
+  document.addEventListener("pointermove", (event) => {
     const mark = at(event);
-    if (mark && event.pointerType === "mouse" && !pinned) show(mark);
+    if (mark && event.pointerType === "mouse" && !pinned && mark !== shown) show(mark);
     else if (!mark && !pinned && !panel.contains(event.target)) hide();
   });
   document.addEventListener("focusin", (event) => {
