@@ -198,6 +198,9 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
         if show_voices:
             parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
+    if show_voices and result.spoken:
+        parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
+        parts += [_voice(voice["title"], voice["text"], None) for voice in result.spoken]
     if result.answers:
         names = list(result.answers)
         table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
