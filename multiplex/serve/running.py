@@ -8,7 +8,7 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -20,6 +20,9 @@ from multiplex.serve.logs import configure, log
 from multiplex.serve.offers import COUNCIL_STRATEGY, offers
 from multiplex.serve.options import ServeOptions
 from multiplex.serve.service import Service, opened
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 LOOK = 0.1  # seconds between two looks at whether a second interrupt came
 AFTERWARDS = 5  # seconds that an answer which was ended has to reach its reader
@@ -129,16 +132,21 @@ def _settle(service: Service) -> None:
 async def _serve(options: ServeOptions, keys: Keys, config: uvicorn.Config, sock: socket.socket) -> None:
     async with AsyncExitStack() as held:
         service = await held.enter_async_context(opened(options, keys))
-        page = None
-        if options.ui is not None:
-            from multiplex.serve.page.page import opened_page
-
-            page = await held.enter_async_context(opened_page(service, options.ui))
-        config.app = create_app(service, page)
+        config.app = await _application(service, held)
         config.load()
         _settle(service)
         config.http_protocol_class = _abortable(config.http_protocol_class)
         await Server(config, service).serve([sock])
+
+
+async def _application(service: Service, held: AsyncExitStack) -> ASGIApp:
+    """The application, with its page where one is asked for, which is open as long as `held`."""
+    if service.options.ui is None:
+        return create_app(service)
+    from multiplex.serve.page.page import opened_page
+    from multiplex.serve.page.routes import Safe
+
+    return Safe(create_app(service, await held.enter_async_context(opened_page(service, service.options.ui))))
 
 
 def _abortable(protocol: type[Any]) -> type[asyncio.Protocol]:

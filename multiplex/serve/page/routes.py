@@ -55,7 +55,7 @@ class Key(BaseModel):
 
 
 class Safe:
-    """ASGI middleware that gives every response the headers under which a browser runs nothing foreign."""
+    """Gives every response of an application, to a bug too, the headers under which a browser runs nothing foreign."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -104,10 +104,9 @@ Folder = Annotated[Path, Depends(runs_of)]
 
 
 def add_page(app: FastAPI, page: Page) -> None:
-    """Add the page and everything behind it."""
+    """Add the page and everything behind it; the whole is to be served as `Safe`."""
     mimetypes.add_type("text/javascript", ".js")  # some systems say otherwise, and then no browser runs it
     app.state.page, app.state.sessions = page, Sessions(page.service.keys)
-    app.add_middleware(Safe)
     document = (STATIC / "index.html").read_text("utf-8")
     style = colours()
 

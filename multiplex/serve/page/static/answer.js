@@ -1,5 +1,6 @@
 /** One strategy's answer: its text with coloured references, what it cost, and what a reader should know. */
 
+import { sentence } from "./api.js";
 import { count, h, prose, seconds, words } from "./dom.js";
 import { spread } from "./measures.js";
 import { explain } from "./why.js";
@@ -12,7 +13,7 @@ export function answerView(view) {
     "div",
     { class: "answer" },
     spread(view),
-    view.notes.length ? h("ul", { class: "notes", "aria-label": "What to know of this answer" }, view.notes.map((note) => h("li", { dir: "auto" }, note))) : null,
+    view.notes.length ? h("ul", { class: "notes", "aria-label": "What to know of this answer" }, view.notes.map((note) => h("li", { dir: "auto" }, sentence(note)))) : null,
     text,
     h("p", { class: "soft" }, costLine(view)),
     references(view),
