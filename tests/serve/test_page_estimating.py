@@ -1,0 +1,107 @@
+"""What a question would take, told before anything is sent, is what it then takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backend import Backend, Body, running
+from tests.serve.luck import QUESTION
+from tests.serve.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
+from tests.serve.server import Served
+from tests.serve.visit import House, Page, calls, housed, opened, told
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[tuple[Backend, Served]]:
+    with running() as backend, opened(backend) as served:
+        yield backend, served
+
+
+@pytest.fixture
+def house(_server: tuple[Backend, Served]) -> Iterator[House]:
+    with housed(*_server) as house:
+        yield house
+
+
+def in_tokens(bodies: list[Body]) -> float:
+    """The input of requests in tokens of four characters."""
+    return sum(len(message["content"]) for body in bodies for message in body["messages"]) / 4
+
+
+WAYS = [["uniplex"], ["contextual"], ["multiplex"], ["uniplex", "multiplex"], ["uniplex", "contextual", "multiplex"]]
+
+
+@pytest.mark.parametrize("ways", WAYS, ids="+".join)
+def test_the_calls_that_are_told_are_those_that_are_made(house: House, ways: list[str]) -> None:
+    house.play.change(VOICES, text="Elders come first in this. " * 44)  # as long as the prompt asks for
+    house.play.change([SYNTHESIZER, SIMPLY_ASKED], text="Elders come first in this. " * 100)
+    after = None
+    for question in (QUESTION, "And the unborn?", "And those who are far away?"):
+        told_before = house.page.estimate(question, strategies=ways, after=after)
+        assert house.backend.requests == []
+        after = house.page.answered(question, strategies=ways, after=after)["id"]
+        made = list(house.backend.requests)
+        house.backend.requests.clear()
+        assert told_before["calls"] == len(made)
+        assert told_before["paid"] is True
+        assert told_before["usd"] is None
+        assert told_before["input_tokens"] == pytest.approx(in_tokens(made), rel=0.15)
+
+
+def test_before_a_question_is_written_one_of_middling_length_is_reckoned_with(house: House) -> None:
+    empty, short, long = (house.page.estimate(text) for text in (" ", "Why?", "Why is it so? " * 100))
+    assert empty["calls"] == short["calls"] == 9
+    assert short["input_tokens"] < empty["input_tokens"] < long["input_tokens"]
+    assert house.backend.requests == []
+
+
+def test_money_is_told_for_models_whose_price_is_known(house: House, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('"test-model" = { input = 2.0, output = 10.0 }\n"other" = { input = 0.0, output = 1.0 }\n')
+    flags = (
+        "--ui",
+        "--prices",
+        str(prices),
+        "--voice-model",
+        "african=other",
+        "--ui-model",
+        "third",
+        "--ui-model",
+        "other",
+    )
+    with opened(house.backend, *flags) as served:
+        page = Page(served)
+        assert [each["name"] for each in page.get("/page/setup")["models"]] == ["test-model", "third", "other"]
+        before = page.estimate(strategies=["uniplex"])
+        assert before["usd"] == pytest.approx((before["input_tokens"] * 2 + before["output_tokens"] * 10) / 1e6)
+        plain = page.estimate(strategies=["uniplex"], model="other")
+        assert plain["usd"] == pytest.approx(plain["output_tokens"] / 1e6)
+        assert page.estimate(strategies=["uniplex"], model="third")["usd"] is None
+        mixed = page.estimate(strategies=["multiplex"])
+        assert 0 < mixed["usd"] < (mixed["input_tokens"] * 2 + mixed["output_tokens"] * 10) / 1e6
+        assert page.estimate(strategies=["multiplex"], model="third")["usd"] is None
+        assert house.backend.requests == []
+        shown = page.answered(strategies=["multiplex"])
+        assert [body["model"] for body in calls(house.backend, "african")] == ["other"]
+        usages = {body["model"]: [0, 0] for body in house.backend.requests}
+        answer = shown["answers"]["multiplex"]
+        african = next(voice for voice in shown["voices"] if voice["perspective"] == "african")
+        assert african["model"] == "other"
+        usages["other"] = [african["usage"]["input_tokens"], african["usage"]["output_tokens"]]
+        rest = [
+            answer["usage"][side] - usages["other"][at] for at, side in enumerate(("input_tokens", "output_tokens"))
+        ]
+        assert answer["usd"] == pytest.approx((rest[0] * 2 + rest[1] * 10 + usages["other"][1]) / 1e6)
+
+
+def test_the_model_that_is_chosen_answers(house: House) -> None:
+    with opened(house.backend, "--ui-model", "second") as served:
+        page = Page(served)
+        shown = page.answered(model="second")
+        assert shown["model"] == "second"
+        assert {body["model"] for body in house.backend.requests} == {"second"}
+        message = told(page.post("/page/answers", question=QUESTION, model="third"), 404, code="model_not_found")
+        assert "test-model, second" in message
