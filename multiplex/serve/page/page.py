@@ -224,13 +224,15 @@ def cost(answer: Answer, prices: Prices) -> float | None:
 
 
 def _turns(earlier: Sequence[Exchange], strategy: Strategy) -> list[Message]:
-    """The conversation so far as this strategy saw it; where it was not asked, as another answered."""
+    """The conversation so far as this strategy saw it; where it was not asked, as another answered.
+
+    A question that nobody answered is left out: some endpoints refuse two of a user in a row.
+    """
     turns = []
     for exchange in earlier:
-        turns.append(Message(role="user", content=exchange.result.question))
         answers = exchange.result.answers
-        answer = answers.get(strategy) or next(iter(answers.values()), None)
-        if answer is not None:
+        if (answer := answers.get(strategy) or next(iter(answers.values()), None)) is not None:
+            turns.append(Message(role="user", content=exchange.result.question))
             turns.append(Message(role="assistant", content=answer.answer.text))
     return turns
 

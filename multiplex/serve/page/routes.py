@@ -39,6 +39,7 @@ _SAFE = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-opener-policy": b"same-origin",
+    b"cache-control": b"private, no-cache",  # scripts of an older version would not fit what they are sent
 }
 _FORMS: dict[str, tuple[str, Callable[[Result], str]]] = {
     "md": ("text/markdown", lambda result: as_markdown(result, show_voices=True)),
@@ -111,10 +112,10 @@ def add_page(app: FastAPI, page: Page) -> None:
     style = colours()
 
     async def shell() -> Response:
-        return HTMLResponse(document, headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(document)
 
     async def perspectives() -> Response:
-        return Response(style, media_type="text/css", headers={"Cache-Control": "no-cache"})
+        return Response(style, media_type="text/css")
 
     for path in ("/", "/answers/{name}", "/runs", "/runs/{path:path}"):
         app.add_api_route(path, shell, include_in_schema=False)
