@@ -60,8 +60,7 @@ class Budget:
     @property
     def usd(self) -> float | None:
         """Money so far; None where a model that was asked has no price or did not report its tokens."""
-        costs = [self.prices.cost(model, usage) for model, usage in self.spent.items() if usage.calls]
-        return None if None in costs else sum(cast("list[float]", costs))
+        return self.prices.total(self.spent)
 
     def admit(self) -> None:
         """Let a further call be made.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,12 @@ class Prices(BaseModel):
         if price is None or usage.input_tokens is None or usage.output_tokens is None:
             return None
         return price.of(usage.input_tokens, usage.output_tokens)
+
+    def total(self, spent: Mapping[str, Usage]) -> float | None:
+        """USD for what several models used; None where one that was called has no price or reported no tokens."""
+        costs = [self.cost(model, usage) for model, usage in spent.items() if usage.calls]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if len(known) == len(costs) else None
 
 
 def _data(path: Path) -> Any:

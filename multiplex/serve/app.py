@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from logging import ERROR
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -19,9 +18,8 @@ from multiplex.errors import MultiplexError
 from multiplex.serve.completions import complete
 from multiplex.serve.keys import is_loopback
 from multiplex.serve.limits import Gate
-from multiplex.serve.logs import log
 from multiplex.serve.metrics import CONTENT_TYPE
-from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply, as_api_error
+from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply, a_bug, as_api_error
 from multiplex.serve.service import Caller, Service
 
 if TYPE_CHECKING:
@@ -84,11 +82,11 @@ async def caller(service: Running, given: Annotated[HTTPAuthorizationCredentials
         ApiError: 401, the key is missing or wrong.
     """
     token = given.credentials if given else None
-    who = service.keys.who(token)
-    if who is None:
+    known = service.caller(token)
+    if known is None:
         said = "this server needs a key: send it as `Authorization: Bearer KEY`" if token is None else "wrong key"
         raise ApiError(401, said, kind="authentication_error", code="invalid_api_key")
-    return Caller(who, service.keys.space(token))
+    return known
 
 
 Known = Annotated[Caller, Depends(caller)]
@@ -160,6 +158,4 @@ async def _refused(_: Request, error: HTTPException) -> Response:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    log("a bug", level=ERROR, error=error, path=request.url.path)
-    said = f"a bug in multiplex ({type(error).__name__}), please report it"
-    return _envelope(ApiError(500, said, kind="server_error"))
+    return _envelope(a_bug(error, path=request.url.path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from logging import ERROR
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,12 @@ from starlette.responses import JSONResponse, Response
 
 from multiplex.errors import MultiplexError
 from multiplex.serve.chores import is_chore
-from multiplex.serve.logs import log
 from multiplex.serve.messages import conversation
 from multiplex.serve.offers import Offer
-from multiplex.serve.schema import ApiError, ChatRequest, as_api_error
+from multiplex.serve.schema import ApiError, ChatRequest, a_bug, as_api_error
 from multiplex.serve.sending import EventStream, unless_gone
 from multiplex.serve.turn import Asked, Ended, Piece, Said, Thought, pieces
-from multiplex.serve.wire_format import ALIVE, DONE, Form, failure
+from multiplex.serve.wire_format import ALIVE, ALIVE_EVERY, DONE, Form, failure
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from multiplex.council.answer import Answer
     from multiplex.serve.service import Caller, Service
 
-ALIVE_EVERY = 10.0  # seconds of silence after which a stream says that it lives
 LEFT = 499  # what proxies log for a client that went away
 
 
@@ -138,9 +135,7 @@ class Reply:
             raise
         except Exception as error:
             self._outcome = "bug"
-            log("a bug", level=ERROR, error=error, id=self._form.id)
-            said = f"a bug in multiplex ({type(error).__name__}), please report it"
-            raise ApiError(500, said, kind="server_error") from error
+            raise a_bug(error, id=self._form.id) from error
 
     async def _extras(self, end: Ended) -> dict[str, Any]:
         """What is told beside the answer, and its measures where they were asked for."""
@@ -161,21 +156,16 @@ class Reply:
     def close(self) -> None:
         """Give the place back, and write down how it ended."""
         self._place.close()
-        answer, seconds = self._answer, perf_counter() - self._began
-        self._service.metrics.ended(self._body.model, self._outcome, seconds, answer)
-        log(
-            "question",
+        self._service.answered(
+            self._caller,
+            self._body.model,
+            self._outcome,
+            perf_counter() - self._began,
+            self._question,
+            self._answer,
             id=self._form.id,
-            caller=self._caller.who,
-            model=self._body.model,
             chore=self._chore or None,
-            outcome=self._outcome,
-            seconds=round(seconds, 3),
             streamed=bool(self._body.stream),
-            lost=list(answer.lost) if answer else None,
-            usage=answer.usage.model_dump() if answer else None,
-            question=self._question if self._service.options.log_content else None,
-            answer=answer.text if answer and self._service.options.log_content else None,
         )
 
 

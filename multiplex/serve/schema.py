@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from logging import ERROR
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from multiplex.content import storable
 from multiplex.errors import CallError, MemoryLostError, ModelError, MultiplexError, UsageError, VoicesLostError
+from multiplex.serve.logs import log
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -107,6 +109,13 @@ class ApiError(Exception):
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         if status == 401:
             self.headers["WWW-Authenticate"] = "Bearer"
+
+
+def a_bug(error: Exception, **about: Any) -> ApiError:
+    """What a caller is told of an error that nobody meant; the log is told where it came from."""
+    log("a bug", level=ERROR, error=error, **about)
+    said = f"a bug in multiplex ({type(error).__name__}), please report it"
+    return ApiError(500, said, kind="server_error")
 
 
 def as_api_error(error: MultiplexError) -> ApiError:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiplex.answering import Measured, measured_answer
 from multiplex.llm.chat import Chat
@@ -18,6 +18,7 @@ from multiplex.serve.flow import Running
 from multiplex.serve.graphs import Graphs
 from multiplex.serve.keys import Keys
 from multiplex.serve.limits import Places, Rates
+from multiplex.serve.logs import log
 from multiplex.serve.memory import Memory, memory
 from multiplex.serve.metrics import Metrics
 from multiplex.serve.offers import Offer, offers
@@ -75,6 +76,11 @@ class Service:
             raise ApiError(404, f"no such model here; there are: {there}", code="model_not_found", param="model")
         return offer
 
+    def caller(self, token: str | None) -> Caller | None:
+        """Who has this key; None for a stranger."""
+        who = self.keys.who(token)
+        return None if who is None else Caller(who, self.keys.space(token))
+
     @contextmanager
     def place(self, caller: Caller, offer: Offer, thread: str | None) -> Iterator[None]:
         """A place among the councils under way, where it is one, alone in its thread, and counted for its caller.
@@ -104,6 +110,32 @@ class Service:
         """The answer with its measures, made beside the event loop, one at a time."""
         async with self._measuring:
             return await asyncio.to_thread(lambda: measured_answer(Measured(answer=answer), question, self.evaluator))
+
+    def answered(
+        self,
+        caller: Caller,
+        model: str,
+        outcome: str,
+        seconds: float,
+        question: str,
+        answer: Answer | None,
+        **about: Any,
+    ) -> None:
+        """Count a question that is over, and write down how it ended; what was said only where that is asked for."""
+        self.metrics.ended(model, outcome, seconds, answer)
+        shown = self.options.log_content
+        log(
+            "question",
+            caller=caller.who,
+            model=model,
+            outcome=outcome,
+            seconds=round(seconds, 3),
+            lost=list(answer.lost) if answer else None,
+            usage=answer.usage.model_dump() if answer else None,
+            question=question if shown else None,
+            answer=answer.text if answer and shown else None,
+            **about,
+        )
 
     async def unready(self) -> str | None:
         """Why no question can be answered now; None where one can. It asks the endpoint at most every 5 seconds."""

@@ -16,6 +16,7 @@ from multiplex.serve.turn import Ended, Piece, Said, Thought
 
 DONE = b"data: [DONE]\n\n"
 ALIVE = b": the voices are thinking\n\n"
+ALIVE_EVERY = 10.0  # seconds of silence after which a stream says so
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Form:
 
     def usage(self, answer: Answer) -> bytes:
         """The event with the sum of all calls, and no choice in it."""
-        return _event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(answer)})
+        return event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(answer)})
 
     def whole(self, thoughts: str, said: str, end: Ended, extras: Mapping[str, Any]) -> dict[str, Any]:
         """The completion that a request without a stream is answered with."""
@@ -55,12 +56,12 @@ class Form:
 
     def _chunk(self, delta: Mapping[str, Any], why: str | None = None) -> bytes:
         choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": why}
-        return _event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
 
 def failure(error: ApiError) -> bytes:
     """The event that ends a stream which went wrong."""
-    return _event(error.body.model_dump())
+    return event(error.body.model_dump())
 
 
 def finish(answer: Answer) -> str:
@@ -81,5 +82,6 @@ def usage_of(answer: Answer) -> dict[str, Any] | None:
     }
 
 
-def _event(data: Mapping[str, Any]) -> bytes:
+def event(data: Mapping[str, Any]) -> bytes:
+    """A server-sent event."""
     return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n\n"

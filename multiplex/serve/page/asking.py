@@ -6,12 +6,10 @@ A reader who leaves changes nothing: the question was asked, and its answer is k
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from logging import ERROR
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,12 @@ from multiplex.council.answer import Voice
 from multiplex.errors import MultiplexError
 from multiplex.evaluation import FRAME
 from multiplex.llm.usage import Usage
+from multiplex.serve import wire_format
 from multiplex.serve.flow import STOPPING
-from multiplex.serve.logs import log
 from multiplex.serve.page.answers import Exchange
 from multiplex.serve.page.prose import prose
 from multiplex.serve.page.views import voice_view
-from multiplex.serve.schema import as_api_error
+from multiplex.serve.schema import a_bug, as_api_error
 from multiplex.serve.turn import Asked, Ended, happenings
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 CANCELLED = "cancelled before it was finished"
 LIVE_EVERY = 0.1  # seconds between two looks at what grows
-ALIVE_EVERY = 10.0  # seconds of silence after which a reader is told that the question lives
-ALIVE = b": the voices are thinking\n\n"
 
 
 @dataclass(frozen=True)
@@ -109,10 +105,10 @@ class Speaking:
                     seen = self._live.changes
                     yield _sse({"type": "live", "tokens": self._live.tokens, "tails": self._live.tails})
                 try:
-                    async with asyncio.timeout(ALIVE_EVERY):
+                    async with asyncio.timeout(wire_format.ALIVE_EVERY):
                         await news.wait()
                 except TimeoutError:
-                    yield ALIVE
+                    yield wire_format.ALIVE
                 if after == len(self._events) and not self._done:
                     await asyncio.sleep(LIVE_EVERY)
         finally:
@@ -140,8 +136,7 @@ class Speaking:
             self._fail(strategy, told.message)
         except Exception as error:
             outcome = "bug"
-            log("a bug", level=ERROR, error=error, id=self.posed.id)
-            self._fail(strategy, f"a bug in multiplex ({type(error).__name__}), please report it")
+            self._fail(strategy, a_bug(error, id=self.posed.id).body.error.message)
         else:
             self._draft(strategy, "\n\n")
             self._say({"type": "written", "strategy": strategy})
@@ -150,20 +145,9 @@ class Speaking:
     def _count(self, strategy: Strategy, outcome: str, seconds: float) -> None:
         end, asked = self._ended.get(strategy), self.posed.asked[strategy]
         answer = end.answer if end else None
-        self._service.metrics.ended(asked.offer.name, outcome, seconds, answer)
-        shown = self._service.options.log_content
-        log(
-            "question",
-            id=self.posed.id,
-            caller=self.posed.caller.who,
-            model=asked.offer.name,
-            page=True,
-            outcome=outcome,
-            seconds=round(seconds, 3),
-            lost=list(answer.lost) if answer else None,
-            usage=answer.usage.model_dump() if answer else None,
-            question=self.posed.question if shown else None,
-            answer=answer.text if answer and shown else None,
+        posed = self.posed
+        self._service.answered(
+            posed.caller, asked.offer.name, outcome, seconds, posed.question, answer, id=posed.id, page=True
         )
 
     async def _whole(self) -> None:
@@ -181,8 +165,7 @@ class Speaking:
             except MultiplexError as error:
                 note = f"this answer is not kept: {error}"
         except Exception as error:
-            log("a bug", level=ERROR, error=error, id=self.posed.id)
-            note = f"a bug in multiplex ({type(error).__name__}), please report it"
+            note = a_bug(error, id=self.posed.id).body.error.message
         finally:
             self._place.close()
             self._over()
@@ -301,5 +284,4 @@ class Speaking:
 
 def _sse(event: Mapping[str, Any], number: int | None = None) -> bytes:
     """An event that is numbered is sent once; a reader that comes back names the last one it has."""
-    data = storable(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
-    return (f"id: {number}\n" if number is not None else "").encode() + b"data: " + data.encode() + b"\n\n"
+    return (b"" if number is None else b"id: %d\n" % number) + wire_format.event(event)

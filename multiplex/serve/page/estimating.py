@@ -40,15 +40,13 @@ async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
     if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_chats.values())):
         return Estimate(sum(_calls(each) for each in ways), paid=False)
     spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways)))
-    costs = [prices.cost(model, usage) for model, usage in spent.items()]
-    known = [cost for cost in costs if cost is not None]
     whole = total(spent.values())
     return Estimate(
         calls=whole.calls,
         paid=True,
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
-        usd=sum(known) if len(known) == len(costs) else None,
+        usd=prices.total(spent),
     )
 
 

@@ -218,9 +218,7 @@ def cost(answer: Answer, prices: Prices) -> float | None:
         output_tokens=answer.usage.output_tokens - (voices.output_tokens or 0),
     )
     spent[answer.model] = spent.get(answer.model, Usage()) + rest
-    costs = [prices.cost(model, usage) for model, usage in spent.items()]
-    known = [each for each in costs if each is not None]
-    return sum(known) if len(known) == len(costs) else None
+    return prices.total(spent)
 
 
 def _turns(earlier: Sequence[Exchange], strategy: Strategy) -> list[Message]:

@@ -107,7 +107,7 @@ Folder = Annotated[Path, Depends(runs_of)]
 def add_page(app: FastAPI, page: Page) -> None:
     """Add the page and everything behind it; the whole is to be served as `Safe`."""
     mimetypes.add_type("text/javascript", ".js")  # some systems say otherwise, and then no browser runs it
-    app.state.page, app.state.sessions = page, Sessions(page.service.keys)
+    app.state.page, app.state.sessions = page, Sessions(page.service)
     document = (STATIC / "index.html").read_text("utf-8")
     style = colours()
 

@@ -6,7 +6,7 @@ the names that are there; it never becomes part of a path by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from multiplex.bench.schema import DATABASE
 from multiplex.bench.store import Store
 from multiplex.bench.units import Unit
 from multiplex.content import storable
-from multiplex.council.answer import Answer, Voice
-from multiplex.council.personas import Persona, built_in
+from multiplex.council.answer import Answer
+from multiplex.council.personas import built_in
 from multiplex.errors import MultiplexError
 from multiplex.evaluation.masking import shipped_gazetteer
 from multiplex.llm.usage import total
@@ -176,11 +176,7 @@ def _answer(answer: Answer, score: Score | None) -> dict[str, Any]:
 def _voices(answer: Answer) -> list[dict[str, Any]]:
     """Every voice of every round; its persona's sources where the persona is still the one that spoke."""
     personas = {persona.digest: persona for persona in built_in()}
-    return [voice_view(voice, _speaker(voice, personas)) for voice in answer.rounds or answer.voices]
-
-
-def _speaker(voice: Voice, personas: Mapping[str, Persona]) -> Persona | None:
-    return personas.get(voice.digest)
+    return [voice_view(voice, personas.get(voice.digest)) for voice in answer.rounds or answer.voices]
 
 
 def _note(record: Record, name: str) -> str | None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from multiplex.serve.keys import bearer
 from multiplex.serve.schema import ApiError
-from multiplex.serve.service import Caller
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from multiplex.serve.keys import Keys
+    from multiplex.serve.service import Caller, Service
 
 COOKIE = "multiplex"
 MOST = 1_000  # sessions; the one that was not used for longest gives way
@@ -23,8 +22,8 @@ MOST = 1_000  # sessions; the one that was not used for longest gives way
 class Sessions:
     """The callers who gave a key, by the cookie that they were given; they last as long as the server."""
 
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._callers: OrderedDict[str, Caller] = OrderedDict()
 
     def caller(self, request: Request) -> Caller:
@@ -34,7 +33,7 @@ class Sessions:
             ApiError: 401, neither a session nor a key that this server takes.
         """
         token = bearer(request.headers.get("Authorization"))
-        if not self._keys or token is not None:
+        if not self._service.keys or token is not None:
             return self._known(token)
         found = self._callers.get(cookie := request.cookies.get(COOKIE, ""))
         if found is None:
@@ -56,7 +55,7 @@ class Sessions:
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=secure)
 
     def _known(self, token: str | None) -> Caller:
-        who = self._keys.who(token)
-        if who is None:
+        known = self._service.caller(token)
+        if known is None:
             raise ApiError(401, "wrong key", kind="authentication_error", code="invalid_api_key")
-        return Caller(who, self._keys.space(token))
+        return known

@@ -51,7 +51,6 @@ async function show() {
 async function viewed(place, path) {
   if (path.startsWith("/answers/")) return answerPage(place, decodeURIComponent(path.slice("/answers/".length)), setup, go);
   if (path.startsWith("/runs")) {
-    document.title = "Benchmark runs · multiplex";
     await runsPage(place, path);
     return () => {};
   }

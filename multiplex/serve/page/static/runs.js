@@ -5,7 +5,7 @@
 
 import { answerView } from "./answer.js";
 import { get } from "./api.js";
-import { h } from "./dom.js";
+import { count, h } from "./dom.js";
 import { voiceCard } from "./voices.js";
 
 const NOTHING = "–";
@@ -56,11 +56,11 @@ async function showRuns(page) {
 function runsTable(runs) {
   const columns = [
     column("Run", (run) => h("a", { href: at(run.name), dir: "auto" }, run.name), "words"),
-    column("Questions", (run) => counted(run.questions), "number"),
+    column("Questions", (run) => count(run.questions), "number"),
     column("Models", (run) => lines(run.models), "names"),
     column("Strategies", (run) => lines(run.strategies), "words"),
-    column("Units", (run) => lines(STATES.map((state) => `${counted(run[state])} ${state}`)), "number"),
-    column("Tokens", (run) => (run.tokens === null ? "not reported" : counted(run.tokens)), "number"),
+    column("Units", (run) => lines(STATES.map((state) => `${count(run[state])} ${state}`)), "number"),
+    column("Tokens", (run) => (run.tokens === null ? "not reported" : count(run.tokens)), "number"),
     column("Last change", (run) => moment(run.changed), "words"),
     column("Report", reportLink, "words"),
   ];
@@ -135,11 +135,11 @@ function select(label, name, values, value, chosen) {
 
 /** The rows found so far, how many there are, and the button that brings more. */
 function unitList(name, asked) {
-  const count = h("p", { class: "runs-count", role: "status" });
+  const number = h("p", { class: "runs-count", role: "status" });
   const trouble = h("div", {});
   const rows = h("div", {});
   const more = h("button", { type: "button", class: "runs-more" }, "Show more");
-  const element = h("div", {}, count, trouble, rows, more);
+  const element = h("div", {}, number, trouble, rows, more);
   let shown = [];
   let next = null;
   let turn = 0; // replies may overtake one another: only the last one asked for is shown
@@ -150,7 +150,7 @@ function unitList(name, asked) {
     next = found.next;
     more.hidden = next === null;
     trouble.replaceChildren();
-    count.textContent = told(shown.length, found.total);
+    number.textContent = told(shown.length, found.total);
     rows.replaceChildren(shown.length ? unitsTable(name, asked, shown) : "");
     if (fresh > 0) rows.querySelectorAll("tbody a")[fresh]?.focus();
   }
@@ -183,7 +183,7 @@ function unitList(name, asked) {
 
 function told(shown, total) {
   if (total === 0) return "No unit fits. Try fewer words, or “all”.";
-  return shown === total ? `${plural(total, "unit")} found.` : `${counted(shown)} of ${plural(total, "unit")} shown.`;
+  return shown === total ? `${plural(total, "unit")} found.` : `${count(shown)} of ${plural(total, "unit")} shown.`;
 }
 
 function unitsTable(name, asked, units) {
@@ -192,10 +192,10 @@ function unitsTable(name, asked, units) {
     column("Question", (unit) => questionLink(name, asked, unit), "words"),
     column("Model", (unit) => h("span", { dir: "auto" }, unit.model), "names"),
     column("Strategy", (unit) => unit.strategy, "words"),
-    ...(several ? [column("Epoch", (unit) => counted(unit.epoch), "number")] : []),
+    ...(several ? [column("Epoch", (unit) => count(unit.epoch), "number")] : []),
     column("State", (unit) => h("span", { class: `runs-state runs-${unit.state}` }, unit.state), "words"),
     column("Entropy", entropy, "number"),
-    column("References", (unit) => (unit.references === null ? NOTHING : counted(unit.references)), "number"),
+    column("References", (unit) => (unit.references === null ? NOTHING : count(unit.references)), "number"),
   ];
   return grid(h("caption", { class: "runs-unseen", dir: "auto" }, `Units of ${name}`), columns, units);
 }
@@ -236,7 +236,7 @@ function facts(unit) {
     ["State", unit.state],
     ["Model", unit.model],
     ["Strategy", unit.strategy],
-    ["Epoch", counted(unit.epoch)],
+    ["Epoch", count(unit.epoch)],
     ["Domain", unit.domain || NOTHING],
     ["Question", unit.question_id],
     ["Names a culture", cued],
@@ -344,10 +344,6 @@ function shortened(text, most = 240) {
   return text.length > most ? `${[...text].slice(0, most).join("")} …` : text;
 }
 
-function counted(number) {
-  return number.toLocaleString("en");
-}
-
 function plural(number, word) {
-  return `${counted(number)} ${word}${number === 1 ? "" : "s"}`;
+  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }

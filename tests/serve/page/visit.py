@@ -12,7 +12,7 @@ import httpx
 
 from tests.backend import Backend, Body
 from tests.serve.luck import QUESTION, bugs, metric, until
-from tests.serve.scripted import Play, part
+from tests.serve.page.scripted import Play, part
 from tests.serve.server import Served, serving
 
 HASTY = {"MULTIPLEX_RETRIES": "0"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,27 +12,14 @@ import pytest
 
 from multiplex.answering import Result
 from multiplex.serve.page import answers
-from tests.backend import Backend, running
+from tests.backend import Backend
 from tests.serve import postgres
 from tests.serve.luck import QUESTION, bugs, thinking, until
-from tests.serve.scripted import ALONE, SIMPLY_ASKED, SYNTHESIZER, VOICES
-from tests.serve.server import Served
-from tests.serve.visit import UNMEASURED, House, Page, housed, kinds, numbered, opened, told
+from tests.serve.page.scripted import ALONE, SIMPLY_ASKED, SYNTHESIZER, VOICES
+from tests.serve.page.visit import UNMEASURED, House, Page, kinds, numbered, opened, told
 
 STOPPED = "the server was told to stop before this answer was whole; ask again"
 HURRIED = "import multiplex.serve.savers as it; it.CONNECTING = 1.0"  # a database that is away is given up sooner
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[tuple[Backend, Served]]:
-    with running() as backend, opened(backend) as served:
-        yield backend, served
-
-
-@pytest.fixture
-def house(_server: tuple[Backend, Served]) -> Iterator[House]:
-    with housed(*_server) as house:
-        yield house
 
 
 def test_an_answer_outlives_the_server_that_keeps_it(house: House, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import httpx
 from tests.backend import Backend
 from tests.bench import synthetic
 from tests.serve.luck import bugs, council, metric
+from tests.serve.page.visit import Page, opened
 from tests.serve.server import Served
-from tests.serve.visit import Page, opened
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,response_headers_conformance,negative_data_rejection,unsupported_method"

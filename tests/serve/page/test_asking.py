@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.backend import Backend, asked, running
+from tests.backend import asked
 from tests.serve.luck import QUESTION, bugs, metric, until
-from tests.serve.scripted import ALONE, SIMPLY_ASKED, SYNTHESIS, SYNTHESIZER, UNIPLEX, VOICES
-from tests.serve.server import Served
-from tests.serve.visit import House, Numbered, Page, calls, housed, kinds, numbered, opened, text_of, told
+from tests.serve.page.scripted import ALONE, SIMPLY_ASKED, SYNTHESIS, SYNTHESIZER, UNIPLEX, VOICES
+from tests.serve.page.visit import House, Numbered, Page, calls, kinds, numbered, opened, text_of, told
 
 CANCELLED = "cancelled before it was finished"
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[tuple[Backend, Served]]:
-    with running() as backend, opened(backend, measured=True) as served:
-        yield backend, served
-
-
-@pytest.fixture
-def house(_server: tuple[Backend, Served]) -> Iterator[House]:
-    with housed(*_server) as house:
-        yield house
+MEASURED = True
 
 
 # --- what is told

@@ -20,9 +20,9 @@ from multiplex.bench.store import Store
 from multiplex.evaluation.masking import shipped_gazetteer
 from tests.backend import Backend, asked, running
 from tests.bench import synthetic
-from tests.serve.browser import FIRST, Reader, ask, cards, chromium, ended, overflows, serious
 from tests.serve.luck import bugs, idle, until
-from tests.serve.scripted import ALONE, FULL, PERSONAS, SYNTHESIS, UNIPLEX, VOICES, Play, part
+from tests.serve.page.browser import FIRST, Reader, ask, cards, chromium, ended, overflows, serious
+from tests.serve.page.scripted import ALONE, FULL, PERSONAS, SYNTHESIS, UNIPLEX, VOICES, Play, part
 from tests.serve.server import Served, serving
 
 ORDER = ("african", "western", "indigenous", "islamic", "latin_american", "east_asian", "south_asian")

@@ -13,27 +13,15 @@ import pytest
 
 from multiplex.council.personas import Council
 from multiplex.serve.page.routes import POLICY
-from tests.backend import Backend, running
+from tests.backend import Backend
 from tests.bench import synthetic
 from tests.command import at, run
 from tests.serve.luck import QUESTION, bugs, metric, until
-from tests.serve.scripted import SIMPLY_ASKED, VOICES
+from tests.serve.page.scripted import SIMPLY_ASKED, VOICES
+from tests.serve.page.visit import House, Page, opened, told
 from tests.serve.server import KEY, Served, serving
-from tests.serve.visit import House, Page, housed, opened, told
 
 OTHER = "another-key-for-the-tests"
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[tuple[Backend, Served]]:
-    with running() as backend, opened(backend) as served:
-        yield backend, served
-
-
-@pytest.fixture
-def house(_server: tuple[Backend, Served]) -> Iterator[House]:
-    with housed(*_server) as house:
-        yield house
 
 
 @pytest.fixture(scope="module")

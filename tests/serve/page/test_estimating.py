@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.backend import Backend, Body, running
+from tests.backend import Body
 from tests.serve.luck import QUESTION
-from tests.serve.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
-from tests.serve.server import Served
-from tests.serve.visit import House, Page, calls, housed, opened, told
-
-
-@pytest.fixture(scope="module")
-def _server() -> Iterator[tuple[Backend, Served]]:
-    with running() as backend, opened(backend) as served:
-        yield backend, served
-
-
-@pytest.fixture
-def house(_server: tuple[Backend, Served]) -> Iterator[House]:
-    with housed(*_server) as house:
-        yield house
+from tests.serve.page.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
+from tests.serve.page.visit import House, Page, calls, opened, told
 
 
 def in_tokens(bodies: list[Body]) -> float:
