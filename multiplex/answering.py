@@ -18,6 +18,7 @@ from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
 from multiplex.llm.chat import Model, as_chat
+from multiplex.settings import Check
 
 if TYPE_CHECKING:
     from multiplex.evaluation.entailment import Entailment
@@ -81,11 +82,14 @@ async def ask(
     min_voices: int | None = None,
     frame: Sequence[str] = FRAME,
     nulls: bool = False,
+    check: Check | None = None,
+    nli: Entailment | None = None,
     emit: Emit | None = None,
 ) -> tuple[Result, MultiplexError | None]:
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
-    With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices.
+    With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices. `check`
+    replaces what the model's spec says of the essay's check; `nli` decides in it too.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.
@@ -94,7 +98,7 @@ async def ask(
     from multiplex.council import strategies as ways
 
     chosen = checked_strategies(strategies)
-    chat = as_chat(model)
+    chat = as_chat(model).adjusted(check=check)
     question = checked_question(question, local=chat.spec.local)
     council = council or Council.load()
     council.check(voice_models or (), rounds, min_voices)
@@ -113,7 +117,7 @@ async def ask(
         "contextual": lambda: ways.contextual(question, chat, seed, hear),
         "multiplex": lambda: ways.multiplex(
             question, chat, seed, hear, council=council, voice_models=chats, rounds=rounds, plan_mode=plan,
-            min_voices=min_voices,
+            min_voices=min_voices, judge=nli.rows if nli is not None else None,
         ),
     }  # fmt: skip
     try:
@@ -220,9 +224,10 @@ async def aanswer(
         question: at most 20,000 characters.
         frame: the perspectives that the measures count over.
         sentiment_model: a `transformers` text-classification model in place of the built-in head.
-        nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap.
+        nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap; it
+            decides in the check of the essay too.
         **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, nulls,
-            emit.
+            check, emit.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.
@@ -235,7 +240,7 @@ async def aanswer(
     nli = await asyncio.to_thread(entailment, nli_model)
     if sentiment_model:
         await asyncio.to_thread(evaluator.preload)  # a model that is not there is told before anything is spent
-    result, error = await ask(question, frame=evaluator.frame, **options)
+    result, error = await ask(question, frame=evaluator.frame, nli=nli, **options)
     if error is not None and not result.answers:
         raise error
     return await asyncio.to_thread(measured, result, evaluator, nli)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +21,9 @@ from multiplex.evaluation import Evaluator
 from multiplex.llm.spec import ModelSpec
 from multiplex.rendering import as_json, reading_order, write_output
 from multiplex.screen import Screen, print_notes, print_result
+
+if TYPE_CHECKING:
+    from multiplex.evaluation.entailment import Entailment
 
 PRELOAD_AFTER = 1.0  # seconds; the first requests leave before the evaluator's imports take the processor
 
@@ -75,7 +78,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
         timer.start()
     try:
         with screen:
-            result, error = asyncio.run(_ask(order, screen))
+            result, error = asyncio.run(_ask(order, screen, nli))
     except KeyboardInterrupt:
         _print_finished(screen, progress)
         raise
@@ -93,7 +96,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     return error.exit_code if isinstance(error, VoicesLostError) or not result.answers else 1
 
 
-async def _ask(order: Order, screen: Screen) -> tuple[Result, MultiplexError | None]:
+async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Result, MultiplexError | None]:
     return await ask(
         order.question,
         strategies=order.strategies,  # type: ignore[arg-type]  # `ask` checks them
@@ -106,6 +109,7 @@ async def _ask(order: Order, screen: Screen) -> tuple[Result, MultiplexError | N
         min_voices=order.min_voices,
         frame=order.frame,
         nulls=order.nulls,
+        nli=nli,
         emit=screen.hear,
     )
 

@@ -12,11 +12,13 @@ import typer
 from multiplex.bench.commands import bench
 from multiplex.flags import (
     BaseUrlFlag,
+    CheckFlag,
     CouncilFlag,
     FrameFlag,
     KeyFlag,
     ModelFlag,
     VoiceModelFlag,
+    WordsFlag,
     council_names,
     voice_specs,
 )
@@ -71,7 +73,8 @@ CoverageFlag = Annotated[
     typer.Option("--coverage", help="overlap, or nulls: also a synthesis without each voice to compare (more calls)."),
 ]
 NliModelFlag = Annotated[
-    str | None, typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage in place of overlap.")
+    str | None,
+    typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage for overlap; decides in the check."),
 ]
 ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
 AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -141,6 +144,8 @@ def answer(
     sentiment_model: SentimentModelFlag = None,
     coverage: CoverageFlag = "overlap",
     nli_model: NliModelFlag = None,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
     show_voices: ShowVoicesFlag = False,
     as_json: AsJsonFlag = False,
     output: OutputFlag = None,
@@ -160,7 +165,7 @@ def answer(
         raise UsageError(f"--coverage {coverage!r}: there are overlap and nulls")
     if output is not None:
         check_output(output)
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
     others = voice_specs(voice_model, settings)
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 PROJECT = "multiplex-worldviews"
-_MARK = re.compile(r"<(/?\s*(?:question|voices?|heard|conversation|newest)\b[^<>]*)>", re.IGNORECASE)
+_MARK = re.compile(
+    r"<(/?\s*(?:question|voices?|heard|conversation|newest|instructions|sentences|harms|essay|findings|answers?)\b[^<>]*)>",
+    re.IGNORECASE,
+)
 TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
 
 

@@ -37,6 +37,17 @@ PricesFlag = Annotated[
         help="What models cost: a TOML, YAML or JSON file of MODEL: input, output in USD a million tokens.",
     ),
 ]
+CheckFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--check",
+        help="What the essay passes through before it is shown: none, text (names and numbers against the voices, no "
+        "call) or model (also one call that reads it against them). [default: model]",
+    ),
+]
+WordsFlag = Annotated[
+    str | None, typer.Option("--words", help="How long the essay is, such as 700-950. [default: 700-950]")
+]
 FrameFlag = Annotated[
     str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
 ]

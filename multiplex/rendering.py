@@ -48,6 +48,8 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
             for voice in answer.voices
         ],
         "lost": list(answer.lost),
+        **({} if answer.form is None else {"form": answer.form, "check": answer.check}),
+        **({} if answer.form is None else {"findings": [finding.model_dump() for finding in answer.findings]}),
         "usage": answer.usage.model_dump(),
         "seconds": answer.seconds,
         "measures": each.measures.summary() if each.measures else None,

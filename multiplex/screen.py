@@ -109,6 +109,13 @@ class Screen:
         self._console.print(self._table())
         self._console.print(Rule("multiplex", style="dim"))
 
+    def _on_synthesis_drafted(self, event: dict[str, Any]) -> None:
+        self._say(f"essay of {event['words']} words drafted; it is read against the voices", always=self._stream)
+
+    def _on_synthesis_checked(self, event: dict[str, Any]) -> None:
+        found = sum(finding["state"] == "open" for finding in event["findings"])
+        self._say(f"{found} findings; it is revised" if found else "nothing found", always=self._stream)
+
     def _on_synthesis_delta(self, event: dict[str, Any]) -> None:
         """Whole blocks are printed above the live part, which holds the block under way."""
         self._written += event["text"]

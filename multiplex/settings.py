@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from multiplex.errors import ContentError, UsageError
 
 Synthesis = Literal["composed", "written"]
+Check = Literal["none", "text", "model"]
 CouncilName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
@@ -29,6 +31,8 @@ class Settings(BaseSettings):
     Attributes:
         model, base_url, api_key_env: as the flags of the same names.
         synthesis: overrides the model's own way of synthesis: `composed` or `written`.
+        check: what an essay passes through before it is shown: `none`, `text` or `model`.
+        words: how long an essay is, such as `700-950`.
         timeout: seconds for one call.
         retries: further attempts after a failed call.
         limit: calls under way at once.
@@ -42,6 +46,8 @@ class Settings(BaseSettings):
     base_url: str | None = None
     api_key_env: str | None = None
     synthesis: Synthesis | None = None
+    check: Check | None = None
+    words: str | None = None
     timeout: float | None = Field(default=None, gt=0)
     retries: int | None = Field(default=None, ge=0, le=20)
     limit: int | None = Field(default=None, ge=1)
@@ -56,6 +62,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
         """Flags, then environment, then file: no .env file is read, since it may belong to another project."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+
+
+def parse_words(words: str) -> tuple[int, int]:
+    """The least and the most words of an essay, from "700-950".
+
+    Raises:
+        UsageError: it is no such range of 50 to 5,000 words.
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*-\s*(\d{1,6})\s*", words)
+    low, high = map(int, match.groups()) if match else (0, 0)
+    if not 50 <= low <= high <= 5000:
+        raise UsageError(f"--words {words!r}: write the least and the most words of an essay, such as 700-950")
+    return low, high
 
 
 def load_settings(**flags: Any) -> Settings:

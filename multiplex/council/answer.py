@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.llm.usage import Usage
+from multiplex.settings import Check
 
 Span = tuple[int, int]
+FindingKind = Literal["name", "number", "unmet", "added", "sharpened", "false", "staged", "unequal", "contradicted"]
 
 
 class _Frozen(BaseModel):
@@ -37,13 +41,40 @@ class Voice(_Frozen):
     digest: str = ""
 
 
+class Finding(_Frozen):
+    """What a check found in an essay that its voices do not bear out, and what became of it.
+
+    Attributes:
+        by: who found it: `text` compares names and numbers, `model` is one call, `nli` an inference model.
+        kind: `name` or `number`: it stands in no voice and not in the question; `unmet`: a tradition that spoke is
+            not met; `added`, `sharpened`, `false`, `staged` (a debate that no voice tells of), `unequal`: as the
+            model judged; `contradicted`: a voice says the contrary, by the inference model.
+        quote: words of the essay; empty for `unmet`.
+        why: one line.
+        perspective: whose it is; None where that is not known.
+        state: `open` before a revision; `revised`: its words no longer stand there; `remains`: they do;
+            `dismissed`: the inference model finds the words in a voice.
+    """
+
+    by: Literal["text", "model", "nli"]
+    kind: FindingKind
+    quote: str = ""
+    why: str = ""
+    perspective: str | None = None
+    state: Literal["open", "revised", "remains", "dismissed"] = "open"
+
+
 class Synthesis(_Frozen):
     """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model.
 
     `failed`: no model connected the voices, which stand side by side. `cut`: the token limit ended it.
+    `check`: which check the essay passed through, None where it has no essay. `form`: what it is.
     """
 
     text: str
+    form: Literal["essay", "composed", "voices"] = "essay"
+    check: Check | None = None
+    findings: tuple[Finding, ...] = ()
     scaffold: tuple[Span, ...] = ()
     usage: Usage = Usage()
     note: str | None = None
@@ -62,6 +93,10 @@ class Answer(_Frozen):
         lost: perspectives whose voice is missing.
         cut: whether the token limit ended the text.
         notes: what a reader should know, a line each.
+        form: of a council's answer: an `essay` made of the voices, `composed` of their own sentences, or the `voices`
+            alone; None for other strategies and for answers stored by version 0.1.0.
+        check: which check an essay passed through; None where there is no essay.
+        findings: what the checks found, and what became of it.
     """
 
     strategy: str
@@ -76,6 +111,9 @@ class Answer(_Frozen):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     cut: bool = False
+    form: Literal["essay", "composed", "voices"] | None = None
+    check: Check | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def last_words(voices: list[Voice], perspectives: tuple[str, ...]) -> list[Voice]:

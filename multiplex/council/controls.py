@@ -12,6 +12,7 @@ from typing import Any
 
 from multiplex.content import as_data, prompt
 from multiplex.council.answer import Answer
+from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
 from multiplex.council.nearness import nearest_ideas
 from multiplex.council.personas import Council, Persona
@@ -62,7 +63,8 @@ async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
         system = prompt("solo_council_brief", personas="\n".join(lines))
         return await one_call("solo-council", question, system, chat, seed, emit, max_tokens=SOLO_TOKENS)
     parts = [f"## {persona.title}\n\n{persona.system_prompt(brief=False)}" for persona in council.personas]
-    system = prompt("solo_council", personas="\n\n".join(parts))
+    low, high = map(str, essay_words(chat))
+    system = prompt("solo_council", personas="\n\n".join(parts), essay=prompt("essay", low=low, high=high))
     return await one_call("solo-council", f"<question>\n{as_data(question)}\n</question>", system, chat, seed, emit)
 
 

@@ -7,7 +7,9 @@ An event is a plain dict with `type` and `strategy`. The types:
 - `voice.finished`: persona, perspective, text, seconds, usage, note, round
 - `voice.failed`: persona, perspective, error, seconds, round
 - `synthesis.started`
-- `synthesis.delta`: text (the next piece of the answer)
+- `synthesis.drafted`: words; an essay that is now read against its voices
+- `synthesis.checked`: findings (a list of dicts, as `council.answer.Finding`); where one is open, a revision follows
+- `synthesis.delta`: text (the next piece of the answer, which has passed its check)
 - `synthesis.restarted`: reason; the pieces before it are void; failed, and true, where the voices follow unconnected
 - `answer.delta`, `answer.restarted`: the same for an answer of one call, where it is streamed
 - `done`: text (the whole answer)

@@ -1,6 +1,6 @@
-"""The council as a LangGraph: plan, every persona in parallel, (again, if there are more rounds), synthesize.
+"""The council as a LangGraph: plan, every persona in parallel (again, if there are more rounds), synthesize, check.
 
-START -> plan -> speak x K -> gather -> synthesize -> END
+START -> plan -> speak x K -> gather -> synthesize -> check -> END
                     ^------------'  while rounds are left
 """
 
@@ -19,7 +19,7 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
 from multiplex.council.speaking import heard_by, speak
 from multiplex.council.state import CouncilState, Turn, plain
-from multiplex.council.synthesis import synthesize
+from multiplex.council.synthesis import finish, synthesize
 from multiplex.errors import ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.embedded import PERSONA_SLOTS
@@ -27,6 +27,8 @@ from multiplex.llm.embedded import PERSONA_SLOTS
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
+
+    from multiplex.council.checking import Judge
 
 STRATEGY = "multiplex"
 
@@ -39,12 +41,14 @@ def build_graph(
     rounds: int = 1,
     plan_mode: PlanMode = "default",
     min_voices: int | None = None,
+    judge: Judge | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The compiled graph; ask it with `await graph.ainvoke({"messages": [("user", question)]})`.
 
     The answer is the last of `messages`; `voices` and `synthesis` hold the parts. Events of `council/events.py`
-    come in the stream mode `custom`. `voice_models` gives a perspective a model of its own.
+    come in the stream mode `custom`. `voice_models` gives a perspective a model of its own. `judge` is a
+    natural-language-inference model that decides beside the check (`council/checking.py`).
 
     Raises:
         UsageError: an argument is wrong. Running the graph raises UsageError for a question that cannot be asked,
@@ -61,14 +65,8 @@ def build_graph(
     async def plan_node(state: CouncilState) -> dict[str, Any]:
         seed = state.get("seed", 0)
         made = await plan(state["messages"], council, chat, plan_mode, seed)
-        return {
-            "question": made.question,
-            "tasks": made.tasks,
-            "planning": plain(made),
-            "seed": seed,
-            "round": 1,
-            "voices": None,
-        }
+        return {"question": made.question, "tasks": made.tasks, "planning": plain(made), "seed": seed, "round": 1,
+                "voices": None}  # fmt: skip
 
     def fan_out(state: CouncilState) -> list[Send]:
         return [Send("speak", _turn(state, persona.name)) for persona in council.personas]
@@ -99,7 +97,13 @@ def build_graph(
 
     async def synthesize_node(state: CouncilState) -> dict[str, Any]:
         voices = last_words(state["voices"], council.perspectives)
-        synthesis = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
+        draft = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
+        return {"draft": plain(draft)}
+
+    async def check_node(state: CouncilState) -> dict[str, Any]:
+        voices, emit = last_words(state["voices"], council.perspectives), writer(STRATEGY)
+        draft, question, seed = state["draft"], state["question"], state["seed"]
+        synthesis = await finish(draft, question, voices, personas, chat, seed, emit, judge)
         return {"synthesis": plain(synthesis), "messages": [AIMessage(synthesis.text)]}
 
     graph = StateGraph(CouncilState)
@@ -107,9 +111,11 @@ def build_graph(
     graph.add_node("speak", speak_node, input_schema=Turn)  # type: ignore[arg-type]  # the stubs miss async here
     graph.add_node("gather", gather_node)
     graph.add_node("synthesize", synthesize_node)
+    graph.add_node("check", check_node)
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", fan_out, ["speak"])
     graph.add_edge("speak", "gather")
     graph.add_conditional_edges("gather", next_round, ["speak", "synthesize"])
-    graph.add_edge("synthesize", END)
+    graph.add_edge("synthesize", "check")
+    graph.add_edge("check", END)
     return graph.compile(checkpointer=checkpointer, name=STRATEGY)

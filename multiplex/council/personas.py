@@ -12,6 +12,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from multiplex.content import content_root, prompt, read_model, read_text, sha256
+from multiplex.council.harms import FILE as HARMS_FILE
+from multiplex.council.harms import load_harms
 from multiplex.errors import ContentError, UsageError
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -76,8 +78,17 @@ class Dissent(_Part):
     source: Source
 
 
+class HarmEntry(_Part):
+    """Who inside the tradition contests a harm of agents/harms.yaml, what they say, and where it can be read."""
+
+    harm: Name
+    by: Text
+    argues: Text
+    source: Source
+
+
 class Contested(_Part):
-    """A practice that harms people, the words a text would use for it, and who inside the tradition contests it."""
+    """A practice that a persona lists for itself: what a text would call it, and who contests it inside."""
 
     practice: Text
     terms: Annotated[tuple[Text, ...], Field(min_length=1)]
@@ -85,7 +96,13 @@ class Contested(_Part):
 
 
 class Persona(_Part):
-    """One file of agents/: an editorial construction of a voice from one perspective, with its sources."""
+    """One file of agents/: an editorial construction of a voice from one perspective, with its sources.
+
+    Attributes:
+        harms: for harms of agents/harms.yaml, who inside the tradition contests them.
+        nothing_on_record: ids of harms for which this file has no sure source.
+        contested: practices of its own, outside that list (the form of version 0.1.0).
+    """
 
     name: Name
     perspective: Name
@@ -98,7 +115,9 @@ class Persona(_Part):
     words: Annotated[tuple[Word, ...], Field(min_length=3)]
     avoid: Annotated[tuple[Text, ...], Field(min_length=1)]
     dissent: Annotated[tuple[Dissent, ...], Field(min_length=1)]
-    contested: tuple[Contested, ...]
+    harms: tuple[HarmEntry, ...] = ()
+    nothing_on_record: tuple[Name, ...] = ()
+    contested: tuple[Contested, ...] = ()
     speaks_for: Annotated[tuple[Text, ...], Field(min_length=1)]
     does_not_speak_for: tuple[Text, ...]
     licence: Text
@@ -123,7 +142,6 @@ class Persona(_Part):
             schools="\n".join(f"- {' and '.join(s.between)}: {s.over} [{s.source}]" for s in self.schools),
             words="\n".join(f"- {word.word}: {word.means}" for word in self.words),
             dissent="\n".join(f"- {voice.name}: {voice.argues} [{voice.source}]" for voice in self.dissent),
-            contested="\n".join(f"- {item.practice}: {item.by}" for item in self.contested),
             avoid="\n".join(f"- {text}" for text in self.avoid),
             speaks_for="; ".join(self.speaks_for),
             does_not_speak_for="; ".join(self.does_not_speak_for),
@@ -204,7 +222,7 @@ def built_in() -> list[Persona]:
     Raises:
         ContentError: a persona file is wrong.
     """
-    names = sorted(path.stem for path in agents().glob("*.yaml"))
+    names = sorted(path.stem for path in persona_files(agents()))
     ordered = [*DEFAULT_COUNCIL, *(name for name in names if name not in DEFAULT_COUNCIL)]
     return [read_persona(agents() / f"{name}.yaml") for name in ordered]
 
@@ -218,21 +236,32 @@ def read_persona(path: Path) -> Persona:
     persona = read_model(path, Persona)
     if persona.name != path.stem:
         raise ContentError(path, f"must be {path.stem!r}, the name of the file", field="name")
+    known, said = {harm.id for harm in load_harms()}, [*(e.harm for e in persona.harms), *persona.nothing_on_record]
+    for harm in said:
+        if harm not in known:
+            raise ContentError(path, f"no harm {harm!r} in agents/harms.yaml", field="harms")
+        if said.count(harm) > 1:
+            raise ContentError(path, f"{harm!r} stands twice in harms and nothing_on_record", field="harms")
     return persona
+
+
+def persona_files(folder: Path) -> list[Path]:
+    """The persona files of a folder, sorted; the list of harms may lie among them."""
+    return sorted(path for path in folder.glob("*.yaml") if path.name != HARMS_FILE)
 
 
 def _personas(name: str | Path) -> Iterable[Persona]:
     path = Path(name)
     if path.is_dir():
-        files = sorted(path.glob("*.yaml"))
+        files = persona_files(path)
         if not files:
             raise ContentError(path, "this folder holds no persona file (*.yaml)")
         return [read_persona(file) for file in files]
     if path.suffix in (".yaml", ".yml"):
         return [read_persona(path)]
     file = agents() / f"{name}.yaml"
-    if not file.is_file() or file.parent != agents():
-        known = ", ".join(sorted(file.stem for file in agents().glob("*.yaml")))
+    if not file.is_file() or file.parent != agents() or file.name == HARMS_FILE:
+        known = ", ".join(file.stem for file in persona_files(agents()))
         raise UsageError(f"no persona {str(name)!r}; built in: {known}; or give a persona file or a folder of them")
     return [read_persona(file)]
 

@@ -11,6 +11,7 @@ from multiplex.content import as_data, prompt
 from multiplex.council.answer import Voice
 from multiplex.council.events import Emit
 from multiplex.council.grammar import voice_grammar
+from multiplex.council.harms import describe_harms, find_harms
 from multiplex.council.personas import Persona
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Turn
@@ -80,8 +81,21 @@ def voice_messages(persona: Persona, chat: Chat, turn: Turn) -> list[BaseMessage
     heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{as_data(text)}" for i, text in enumerate(turn["heard"]))
     name = persona.turn_prompt(brief=chat.spec.brief) if not heard else "voice_again"
     values = {"question": as_data(turn["question"]), "task": turn["task"]} | ({"heard": heard} if heard else {})
+    if name == "voice":
+        values["harms"] = _harms(persona, turn["question"])
     system = persona.system_prompt(brief=chat.spec.brief)
     return [*([SystemMessage(system)] if system else []), HumanMessage(prompt(name, **values))]
+
+
+def _harms(persona: Persona, question: str) -> str:
+    """What the persona has on record of the harms that the question touches; empty where it has nothing."""
+    touched = find_harms([question], [persona])
+    if not touched:
+        return ""
+    return (
+        "\nThe question touches practices that harm people. On record in your tradition, with those who contest them:\n"
+        f"{describe_harms(touched)}\n"
+    )
 
 
 def heard_by(persona: Persona, voices: list[Voice], seed: int) -> list[str]:

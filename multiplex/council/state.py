@@ -74,6 +74,7 @@ class CouncilState(TypedDict, total=False):
         planning: the plan, with what it cost.
         round: the round under way, from 1.
         voices: everything said in every round of this question, lost voices included.
+        draft: the answer before its check.
         synthesis: the multiplex answer.
     """
 
@@ -84,6 +85,7 @@ class CouncilState(TypedDict, total=False):
     planning: Annotated[Plan, Kept]
     round: int
     voices: Annotated[list[Voice], Collected]
+    draft: Annotated[Synthesis, Kept]
     synthesis: Annotated[Synthesis, Kept]
 
 

@@ -19,6 +19,7 @@ from multiplex.llm.embedded import PLAIN_SLOT
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:
+    from multiplex.council.checking import Judge
     from multiplex.council.state import CouncilState
     from multiplex.llm.chat import Model
     from multiplex.llm.spec import ModelSpec
@@ -59,8 +60,9 @@ async def multiplex(
     rounds: int = 1,
     plan_mode: PlanMode = "default",
     min_voices: int | None = None,
+    judge: Judge | None = None,
 ) -> Answer:
-    """The council's answer: every persona in parallel, then the synthesis.
+    """The council's answer: every persona in parallel, then the synthesis and its check.
 
     Raises:
         UsageError: an argument does not fit the council.
@@ -73,7 +75,7 @@ async def multiplex(
 
     started = perf_counter()
     graph = build_graph(
-        council, chat, voice_models=voice_models, rounds=rounds, plan_mode=plan_mode, min_voices=min_voices
+        council, chat, voice_models=voice_models, rounds=rounds, plan_mode=plan_mode, min_voices=min_voices, judge=judge
     )
     asked = {"messages": [HumanMessage(question)], "seed": seed}
     state: Any = None
@@ -105,6 +107,9 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         usage=total([planning.usage, *(voice.usage for voice in state["voices"]), synthesis.usage]),
         seconds=seconds,
         cut=synthesis.cut,
+        form=synthesis.form,
+        check=synthesis.check,
+        findings=synthesis.findings,
         notes=(
             *([SMALL] if spec.brief else []),
             *planning.notes,
@@ -117,7 +122,7 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
 async def nulls(answer: Answer, question: str, council: Council, chat: Chat, seed: int) -> dict[str, Synthesis]:
     """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
 
-    A synthesis whose model failed says nothing of that model; it is left out.
+    None of them is checked. A synthesis whose model failed says nothing of that model; it is left out.
     """
     from multiplex.council.synthesis import synthesize
 
@@ -126,7 +131,7 @@ async def nulls(answer: Answer, question: str, council: Council, chat: Chat, see
 
     async def without(left_out: Voice) -> Synthesis:
         others = [voice for voice in spoken if voice is not left_out]
-        return await synthesize(question, others, personas, chat, seed, silent)
+        return await synthesize(question, others, personas, chat.adjusted(check="none"), seed, silent)
 
     made = await asyncio.gather(*map(without, spoken)) if len(spoken) > 1 else []
     return {voice.perspective: each for voice, each in zip(spoken, made, strict=bool(made)) if not each.failed}

@@ -1,233 +1,111 @@
-"""The synthesizer: one answer made of the voices, which keeps their differences and names every lost one.
+"""The synthesizer: one answer made of the voices, with every lost one named.
 
-Two ways, by the model's spec. `written`: a capable model writes the whole from the voices. `composed`: the
-answer is built around the voices' own sentences and a small model writes only the sentences that connect them;
-disagreements inside each tradition are then taken from the persona's sources, since a small model makes them up.
+Two ways, by the model's spec. `written`: a capable model writes an essay by the points on which the voices part, which
+is read against them before it is shown. `composed`: the answer is built around the voices' own sentences.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
 
-from multiplex.content import as_data, prompt
-from multiplex.council.answer import Span, Synthesis, Voice
+from multiplex.council.answer import Synthesis, Voice
+from multiplex.council.checking import Judge, check_essay
+from multiplex.council.composed import Draft, compose
+from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit
-from multiplex.council.grammar import OPENER, connecting_grammar
-from multiplex.council.nearness import closest_and_furthest, ideas_in, nearest_schools
-from multiplex.council.personas import Contested, Persona
-from multiplex.council.seeds import call_seed
-from multiplex.council.speaking import whole_sentences
+from multiplex.council.harms import find_harms
+from multiplex.council.personas import Persona
 from multiplex.errors import MultiplexError
-from multiplex.llm.chat import Call, Chat
-from multiplex.llm.embedded import SYNTHESIS_SLOT
+from multiplex.llm.chat import Chat
 from multiplex.llm.usage import Usage
-
-if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
-TAGS = ("multiplex:synthesis",)
-
-
-class Draft:
-    """A text as it grows, which remembers what in it is scaffold and streams every piece."""
-
-    def __init__(self, emit: Emit) -> None:
-        self.text = ""
-        self.scaffold: list[Span] = []
-        self._emit = emit
-
-    def write(self, piece: str, *, scaffold: bool = False) -> None:
-        """Append a piece; `scaffold` marks it as written by our code."""
-        if scaffold and piece:
-            self.scaffold.append((len(self.text), len(self.text) + len(piece)))
-        self.text += piece
-        self._emit({"type": "synthesis.delta", "text": piece})
-
-    def finish(self, usage: Usage, note: str | None = None) -> Synthesis:
-        """The synthesis, whole."""
-        return Synthesis(text=self.text, scaffold=tuple(self.scaffold), usage=usage, note=note)
 
 
 async def synthesize(
     question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int, emit: Emit
 ) -> Synthesis:
-    """The multiplex answer made of the voices that spoke; lost ones are named at its end.
+    """The draft of the answer, made of the voices that spoke.
 
-    A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why.
+    A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why. Where one voice
+    alone spoke it is the answer, and no call is made.
     """
     emit({"type": "synthesis.started"})
-    spoken = [voice for voice in voices if voice.error is None]
-    random.Random(f"{seed} order").shuffle(spoken)
-    way = written if chat.spec.synthesis == "written" else composed
+    material = gather_material(question, voices, personas, seed)
+    if chat.spec.synthesis == "written" and len(material.voices) == 1:
+        return _stand_alone(material.voices[0], emit)
     try:
-        synthesis = await way(question, spoken, personas, chat, seed, emit)
+        if chat.spec.synthesis == "written":
+            return await write_essay(material, chat, seed, emit)
+        return await compose(question, material.voices, personas, chat, seed, emit)
     except MultiplexError as error:
         emit({"type": "synthesis.restarted", "reason": str(error), "failed": True})
-        draft = Draft(emit)
-        await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
         note = f"the synthesizer failed ({error}); the voices stand unconnected"
-        synthesis = draft.finish(Usage(), note).model_copy(update={"failed": True})
-    lost = [voice.title for voice in voices if voice.error is not None]
-    if not lost:
-        return synthesis
-    notice = f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*"
-    emit({"type": "synthesis.delta", "text": notice})
-    end = len(synthesis.text)
-    return synthesis.model_copy(
-        update={"text": synthesis.text + notice, "scaffold": (*synthesis.scaffold, (end, end + len(notice)))}
-    )
+        usage = error.usage if isinstance(error, NoEssayError) else Usage()
+        return _stand_beside(material.voices, emit, usage, note)
 
 
-async def written(
-    question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int, emit: Emit
-) -> Synthesis:
-    """The whole answer by the model. Its attributions are its own words, so nothing here is scaffold.
+async def finish(
+    draft: Synthesis, question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int,
+    emit: Emit, judge: Judge | None = None,
+) -> Synthesis:  # fmt: skip
+    """The answer: a draft essay checked and revised, then what is on record of harms, and who is missing.
 
-    Raises:
-        CallError: the call failed for good.
+    Harms that the question or a voice touches are told with everyone in the council on record against them.
     """
-    reply = await chat.complete(
-        written_messages(question, spoken, personas),
-        Call(max_tokens=chat.spec.synthesis_tokens, seed=call_seed(seed, "synthesis"), tags=TAGS),
-        on_delta=lambda piece: emit({"type": "synthesis.delta", "text": piece}),
-        on_retry=lambda error: emit({"type": "synthesis.restarted", "reason": str(error)}),
-    )
-    note = "the synthesis was cut off at its token limit" if reply.cut else None
-    return Synthesis(text=reply.text, usage=reply.usage, note=note, cut=reply.cut)
+    material = gather_material(question, voices, personas, seed)
+    if draft.form == "essay" and not draft.failed:
+        if chat.spec.check == "none":
+            draft = draft.model_copy(update={"check": "none"})
+        else:
+            draft = await check_essay(draft, material, _terms(personas.values()), chat, seed, emit, judge)
+    if draft.form != "composed" and material.harms:  # a composed answer has a part for them
+        lines = [
+            f"\n- {harm.description}: "
+            + " ".join(f"**{c.title}:** {c.by}" + (f" ({c.source})." if c.source else ".") for c in harm.contests)
+            for harm in material.harms
+        ]
+        draft = _append(draft, "\n\n---\n\n*Contested from inside, as far as the personas have it on record:*\n", emit)
+        draft = _append(draft, "".join(lines), emit)
+    if lost := [voice.title for voice in voices if voice.error is not None]:
+        draft = _append(draft, f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*", emit)
+    return draft
 
 
-def written_messages(question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona]) -> list[BaseMessage]:
-    """The synthesizer's prompt: rules as system message, question and voices as data."""
-    from langchain_core.messages import HumanMessage, SystemMessage
+def gather_material(question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], seed: int) -> Material:
+    """The voices that spoke, in an order that the seed fixes, and the harms that they or the question touch."""
+    spoken = [voice for voice in voices if voice.error is None]
+    random.Random(f"{seed} order").shuffle(spoken)
+    harms = find_harms([question, *(voice.text for voice in spoken)], list(personas.values()))
+    return Material(question, tuple(spoken), harms)
 
-    voices = "\n\n".join(f'<voice tradition="{voice.title}">\n{as_data(voice.text)}\n</voice>' for voice in spoken)
-    contested = [
-        f"- {voice.title}, on {item.practice}: {item.by}"
-        for voice in spoken
-        for item in contested_in(voice.text, personas[voice.persona])
+
+def _terms(personas: Collection[Persona]) -> list[str]:
+    """The words that the personas explain: a voice is met where one of its own stands in the essay."""
+    return [word.word for persona in personas for word in persona.words] + [
+        idea.name for persona in personas for idea in persona.ideas
     ]
-    reported = "\n".join(contested) or "(the voices report none of those on record)"
-    return [
-        SystemMessage(prompt("synthesize")),
-        HumanMessage(prompt("synthesize_voices", question=as_data(question), voices=voices, contested=reported)),
-    ]
 
 
-async def composed(
-    question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int, emit: Emit
-) -> Synthesis:
-    """The voices' own sentences, with connecting sentences by the model between them.
-
-    Raises:
-        CallError: the call for the connecting sentences failed for good.
-    """
+def _stand_alone(voice: Voice, emit: Emit) -> Synthesis:
     draft = Draft(emit)
-    await asyncio.to_thread(_write_voices, draft, question, spoken, personas)
-    if len(spoken) < 2:
-        return draft.finish(Usage())
-    from langchain_core.messages import HumanMessage
-
-    draft.write("\n\n## Where they stand close and where far apart\n\n", scaffold=True)
-    leads = await asyncio.to_thread(_leads, spoken)
-    excerpts = "\n".join(
-        f"{voice.title}: {first_sentence(voice.text)}" for voice in spoken if voice.title in "".join(leads)
+    draft.write(voice.text)
+    draft.write(
+        f"\n\n*One voice alone spoke, {voice.title}: this is what it said, compared with nothing.*", scaffold=True
     )
-    reply = await chat.complete(
-        [HumanMessage(prompt("connect", voices=as_data(excerpts), form="...".join(leads)))],
-        Call(
-            max_tokens=chat.spec.synthesis_tokens,
-            seed=call_seed(seed, "synthesis"),
-            slot=SYNTHESIS_SLOT,
-            grammar=connecting_grammar(question, leads) if chat.spec.local else None,
-            temperature=0.2,  # it retells; nothing new is wanted here
-            tags=TAGS,
-        ),
-    )
-    _write_connecting(draft, whole_sentences(reply.text) if reply.cut else reply.text, leads)
-    return draft.finish(reply.usage)
+    return draft.finish("voices", Usage(), "a council of one voice: its voice is the answer")
 
 
-def _leads(spoken: Sequence[Voice]) -> list[str]:
-    """The beginnings of the connecting sentences: which voices are compared is told by embeddings, not by the model.
-
-    Close and far are relative, and each phrase is put to one voice: the form never asserts an agreement.
-    """
-    (a, b), (c, d) = closest_and_furthest([_parts(voice.text)[0] for voice in spoken])
-    titles = [voice.title for voice in spoken]
-    return [
-        f"Closest to each other in meaning are the {titles[a]} and {titles[b]} voices: {titles[a]} speaks of ",
-        f"; {titles[b]} speaks of ",
-        f". Furthest apart are the {titles[c]} and {titles[d]} voices: {titles[c]} speaks of ",
-        f"; {titles[d]} speaks of ",
-    ]
+def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str) -> Synthesis:
+    draft = Draft(emit)
+    for i, voice in enumerate(voices):
+        gap = "\n\n" if i else ""
+        draft.write(f"{gap}**{voice.title}.** ", scaffold=True)
+        draft.write(voice.text)
+    return draft.finish("voices", usage, note).model_copy(update={"failed": True})
 
 
-def _write_voices(draft: Draft, question: str, spoken: Sequence[Voice], personas: Mapping[str, Persona]) -> None:
-    draft.write("## How each voice answers", scaffold=True)
-    for voice in spoken:
-        draft.write(f"\n\n**{voice.title}.** ", scaffold=True)
-        draft.write(_parts(voice.text)[0])
-    considered = [(voice, asked) for voice in spoken if (asked := _parts(voice.text)[1])]
-    if considered:
-        draft.write("\n\n## What each asks you to consider\n", scaffold=True)
-    for voice, asked in considered:
-        draft.write(f"\n- **{voice.title}:** {OPENER}", scaffold=True)
-        draft.write(asked.removeprefix(OPENER))
-    named = [(voice, idea) for voice in spoken for idea in ideas_in(voice.text, personas[voice.persona])]
-    if named:
-        draft.write("\n\n## Where to read about these ideas\n", scaffold=True)
-    for voice, idea in named:
-        draft.write(f"\n- **{voice.title}:** {idea.name}: *{idea.source}*", scaffold=True)
-    divided = [(voice, personas[voice.persona]) for voice in spoken if personas[voice.persona].schools]
-    if divided:
-        draft.write("\n\n## Who disagrees inside each tradition\n", scaffold=True)
-    for voice, persona in divided:
-        school = nearest_schools(question, persona)
-        draft.write(
-            f"\n- **{voice.title}:** {' and '.join(school.between)}. {school.over} *({school.source})*", scaffold=True
-        )
-    contested = [(voice, item) for voice in spoken for item in contested_in(voice.text, personas[voice.persona])]
-    if contested:
-        draft.write("\n\n## Contested inside the tradition\n", scaffold=True)
-    for voice, item in contested:
-        draft.write(f"\n- **{voice.title}:** {item.practice}. {item.by}", scaffold=True)
-
-
-def _write_connecting(draft: Draft, text: str, leads: Sequence[str]) -> None:
-    """The connecting sentences; the leads in them are scaffold."""
-    rest = text
-    for lead in leads:
-        before, found, after = rest.partition(lead.strip())
-        if found:
-            draft.write(before)
-            draft.write(found, scaffold=True)
-            rest = after
-    draft.write(rest)
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """A voice's answer, and what it asks the reader to consider (empty where it does not say so on its last line)."""
-    body, _, last = text.rpartition("\n")
-    return (body.strip(), last.strip()) if body.strip() and last.startswith(OPENER) else (text.strip(), "")
-
-
-def first_sentence(text: str) -> str:
-    """Enough of a voice to tell what it speaks of, and little for a small model to read."""
-    return re.split(r"(?<=[.!?。！？؟।])\s", text, maxsplit=1)[0]
-
-
-def contested_in(text: str, persona: Persona) -> list[Contested]:
-    """The harmful practices on record for this tradition that a text speaks of."""
-    folded = text.casefold()  # most terms are nowhere in it, which this tells at a tenth of the cost
-    return [
-        item
-        for item in persona.contested
-        if any(
-            term.casefold() in folded and re.search(rf"\b{re.escape(term)}\b", text, re.IGNORECASE)
-            for term in item.terms
-        )
-    ]
+def _append(draft: Synthesis, text: str, emit: Emit) -> Synthesis:
+    """The answer with a further piece that our code wrote."""
+    emit({"type": "synthesis.delta", "text": text})
+    end = len(draft.text)
+    return draft.model_copy(update={"text": draft.text + text, "scaffold": (*draft.scaffold, (end, end + len(text)))})

@@ -54,3 +54,11 @@ class Entailment:
         if len(premises) != len(hypotheses):
             raise ValueError(f"{len(premises)} premises for {len(hypotheses)} hypotheses")
         return self._model.probabilities(premises, hypotheses)[:, self._order]
+
+    def rows(self, premises: Sequence[str], hypotheses: Sequence[str]) -> list[list[float]]:
+        """`score` as plain lists.
+
+        Raises:
+            ValueError: as `score`.
+        """
+        return self.score(premises, hypotheses).tolist()  # type: ignore[no-any-return]  # numpy's stubs say Any

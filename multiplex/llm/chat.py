@@ -21,7 +21,7 @@ from multiplex.llm.thinking import without_thinking
 from multiplex.llm.turns import Turns
 from multiplex.llm.usage import Usage
 from multiplex.llm.wire import OnDelta, Said, Wire, observed, streamed, whole
-from multiplex.settings import load_settings
+from multiplex.settings import Check, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -97,7 +97,12 @@ class Chat:
         return self._made(wire=wire)
 
     def adjusted(
-        self, *, temperature: float | None = None, max_tokens: int | None = None, user: str | None = None
+        self,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        user: str | None = None,
+        check: Check | None = None,
     ) -> Chat:
         """The same model for one who wants it otherwise; what is None stays as it is.
 
@@ -111,6 +116,8 @@ class Chat:
             changes["synthesis_tokens"] = min(max_tokens, spec.synthesis_tokens or max_tokens)
         if user is not None:
             changes["user"] = user
+        if check is not None:
+            changes["check"] = check
         return self._made(spec=spec.model_copy(update=changes))
 
     def recorded(self, ledger: Ledger) -> Chat:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 CHARACTERS = 4  # of a token, in English; other scripts have fewer
 REPLY_TOKENS = {
     "multiplex:voice": 300,
-    "multiplex:synthesis": 700,
-    "multiplex:solo-council": 700,
+    "multiplex:synthesis": 1200,
+    "multiplex:check": 400,
+    "multiplex:revision": 1200,
+    "multiplex:solo-council": 1200,
     "multiplex:plan": 200,
 }
-"""What a reply is assumed to take, by the tag of its call: the prompts ask for up to 220 words and up to 600."""
+"""What a reply is assumed to take, by the tag of its call: the prompts ask for up to 250 and up to 950 words."""
 PLAIN_TOKENS = 600  # of an answer whose length no prompt bounds
 TOKENS_A_WORD = 1.35
 _FILLER = "Some hold this and others hold that. "

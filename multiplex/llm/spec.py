@@ -10,12 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from multiplex.errors import UsageError
-from multiplex.settings import Settings, Synthesis
+from multiplex.settings import Check, Settings, Synthesis, parse_words
 
 LOCAL = "local"
 OPENAI = "openai"
 OPENAI_KEY = "OPENAI_API_KEY"
 OLLAMA = ("127.0.0.1", 11434)
+ESSAY_WORDS = (700, 950)
 
 
 class ModelSpec(BaseModel):
@@ -28,7 +29,10 @@ class ModelSpec(BaseModel):
         api_key_env: the environment variable that holds the key; None sends no key.
         gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
         synthesis: `composed` builds the answer around the voices' own sentences and lets the model write
-            only the connecting text (for small models); `written` lets the model write the whole.
+            only the connecting text (for small models); `written` lets the model write an essay.
+        check: what an essay passes through before it is shown: `none`, `text` (names and numbers against the
+            voices, no call) or `model` (that, and one call that reads the essay against the voices).
+        words: the least and the most words of an essay.
         brief: give personas in their short form (for small models).
         voice_tokens, synthesis_tokens, answer_tokens: most tokens of a reply; None sets no limit.
         temperature: None leaves it to the endpoint.
@@ -46,6 +50,8 @@ class ModelSpec(BaseModel):
     api_key_env: str | None = None
     gguf: str | None = None
     synthesis: Synthesis = "written"
+    check: Check = "model"
+    words: tuple[int, int] = ESSAY_WORDS
     brief: bool = False
     voice_tokens: int | None = None
     synthesis_tokens: int | None = None
@@ -131,9 +137,11 @@ def resolve_model(settings: Settings, name: str | None = None) -> ModelSpec:
     spec = parse_spec(name or LOCAL, settings.base_url, settings.api_key_env)
     overrides = {
         field: value
-        for field in ("synthesis", "timeout", "retries", "limit", "voice_tokens")
+        for field in ("synthesis", "check", "timeout", "retries", "limit", "voice_tokens")
         if (value := getattr(settings, field)) is not None
     }
+    if settings.words is not None:
+        overrides["words"] = parse_words(settings.words)
     return spec.model_copy(update=overrides)
 
 

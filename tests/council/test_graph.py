@@ -14,7 +14,7 @@ from multiplex.llm.spec import parse_spec
 from tests.backend import Backend, Body, Say, asked
 
 QUESTION = "How should families decide who cares for ageing parents?"
-SYNTHESIZER = "You write one answer out of several voices"
+SYNTHESIZER = "You write one essay"
 
 
 def role(body: Body) -> str:
@@ -34,7 +34,7 @@ def scripted(failing: dict[str, Say]) -> Any:
 
 
 def chat_for(backend: Backend, **changes: object) -> Chat:
-    return Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0, **changes}))
+    return Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0, "check": "none", **changes}))
 
 
 async def run(

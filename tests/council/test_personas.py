@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from multiplex.council.harms import find_harms, load_harms
 from multiplex.council.personas import DEFAULT_COUNCIL, Council, agents, built_in, read_persona
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation import FRAME
@@ -21,8 +22,9 @@ class TestEveryPersona:
         assert all(any(c.isdigit() for c in part.source.year) or "century" in part.source.year for part in sourced)
 
     def test_names_who_contests_practices_that_harm(self, persona) -> None:
-        assert len(persona.contested) >= 2
-        assert all(item.by.startswith("Contested") or "contest" in item.by.lower() for item in persona.contested)
+        assert len(persona.harms) >= 15
+        assert {*(e.harm for e in persona.harms), *persona.nothing_on_record} == {harm.id for harm in load_harms()}
+        assert all(any(c.isdigit() for c in entry.source.year) for entry in persona.harms)
 
     def test_says_for_whom_it_does_not_speak_and_that_nobody_has_reviewed_it(self, persona) -> None:
         assert persona.does_not_speak_for
@@ -53,7 +55,7 @@ def test_a_digest_changes_with_the_content_alone(tmp_path: Path) -> None:
     copy = tmp_path / "african.yaml"
     copy.write_text("# a comment\n" + original.read_text("utf-8"), "utf-8")
     assert read_persona(copy).digest == read_persona(original).digest
-    copy.write_text(original.read_text("utf-8").replace('version: "1"', 'version: "2"'), "utf-8")
+    copy.write_text(original.read_text("utf-8").replace("licence: Apache-2.0", "licence: CC0"), "utf-8")
     assert read_persona(copy).digest != read_persona(original).digest
 
 
@@ -128,3 +130,27 @@ def test_text_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="holds no persona"):
         Council.load(tmp_path)
+
+
+def test_a_persona_of_version_0_1_0_with_practices_of_its_own_still_loads(tmp_path: Path) -> None:
+    text = (agents() / "african.yaml").read_text("utf-8")
+    start, end = text.index("harms:"), text.index("speaks_for:")
+    own = "contested:\n  - practice: Dunking of dissenters\n    terms: [dunking]\n    by: Contested by the dry.\n"
+    file = tmp_path / "african.yaml"
+    file.write_text(text[:start] + own + text[end:], "utf-8")
+    persona = read_persona(file)
+    (touched,) = find_harms(["They feared dunking."], [persona])
+    assert (touched.description, touched.contests[0].by) == ("Dunking of dissenters", "Contested by the dry.")
+    file.write_text(text[:start] + text[end:], "utf-8")
+    assert read_persona(file).harms == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "why"), [("not_a_harm", "no harm 'not_a_harm'"), ("slavery", "'slavery' stands twice")]
+)
+def test_a_harm_that_is_unknown_or_stands_twice_is_told(tmp_path: Path, row: str, why: str) -> None:
+    text = (agents() / "african.yaml").read_text("utf-8")
+    file = tmp_path / "african.yaml"
+    file.write_text(text.replace("nothing_on_record: [", f"nothing_on_record: [{row}, ", 1), "utf-8")
+    with pytest.raises(ContentError, match=why):
+        read_persona(file)
