@@ -48,7 +48,6 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
             for voice in answer.voices
         ],
         "lost": list(answer.lost),
-        **({} if answer.form is None else {"form": answer.form, "check": answer.check}),
         **({} if answer.form is None else {"findings": [finding.model_dump() for finding in answer.findings]}),
         "usage": answer.usage.model_dump(),
         "seconds": answer.seconds,
@@ -66,6 +65,8 @@ def as_record(result: Result) -> str:
     whole = contract(result)
     for strategy, each in result.answers.items():
         answer, printed = each.answer, whole["answers"][strategy]
+        if answer.form is not None:
+            printed |= {"form": answer.form, "check": answer.check}
         printed["scaffold"] = [list(span) for span in answer.scaffold]
         printed["notes"] = list(answer.notes)
         printed["rounds"] = [voice.model_dump() for voice in answer.rounds]

@@ -45,7 +45,7 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     assert (printed["question"], printed["seed"], len(printed["frame"])) == (QUESTION, 7, 7)
     assert set(printed["answers"]) == {"uniplex", "multiplex"}
     for answer in printed["answers"].values():
-        assert set(answer) == {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
+        assert set(answer) - {"findings"} == {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
         assert set(answer["measures"]) == {
             "references",
             "shares",
@@ -63,11 +63,14 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     assert all(
         set(voice) == {"persona", "perspective", "text", "error", "seconds", "usage"} for voice in council["voices"]
     )
-    assert council["usage"]["calls"] == 8
+    assert council["usage"]["calls"] == 9
+    assert council["findings"] == []
+    assert "findings" not in printed["answers"]["uniplex"]
     assert printed["answers"]["uniplex"]["voices"] == printed["answers"]["uniplex"]["lost"] == []
     kept = json.loads(record.read_text("utf-8"))["answers"]["multiplex"]
     assert {found["perspective"] for found in kept["measures"]["found"]} >= {"african", "east_asian", "western"}
     assert kept["scaffold"] == []
+    assert (kept["form"], kept["check"]) == ("essay", "model")
     assert len(kept["rounds"][0]["digest"]) == 64
 
 
@@ -414,7 +417,7 @@ def test_what_the_synthesis_kept_is_in_the_record_and_nulls_only_where_asked(tal
         "answer", QUESTION, *at(talking), "--strategy", "multiplex", "--coverage", "nulls", "--output", str(record)
     )
     assert done.returncode == 0, done.stderr
-    assert len(talking.requests) == 8 + 7
+    assert len(talking.requests) == 9 + 7
     whole = json.loads(record.read_text())["answers"]["multiplex"]
     assert set(whole["nulls"]) == {persona.perspective for persona in Council.load().personas}
     of = whole["kept"]["coverage"]["perspectives"]["islamic"]

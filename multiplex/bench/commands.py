@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from multiplex.flags import BaseUrlFlag, CouncilFlag, FrameFlag, KeyFlag, PricesFlag, council_names
+from multiplex.flags import (
+    BaseUrlFlag,
+    CheckFlag,
+    CouncilFlag,
+    FrameFlag,
+    KeyFlag,
+    PricesFlag,
+    WordsFlag,
+    council_names,
+)
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -70,6 +79,8 @@ def run(
         float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
     ] = None,
     prices: PricesFlag = None,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
     ] = False,
@@ -90,7 +101,7 @@ def run(
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
-    settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency)
+    settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency, check=check, words=words)
     named = _names(models) if models is not None else [None]
     specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
     if not specs:

@@ -12,7 +12,7 @@ from multiplex.content import content_root, read_text, sha256
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.llm.spec import ModelSpec
-from multiplex.settings import Synthesis
+from multiplex.settings import Check, Synthesis
 
 PACKAGES = (
     "multiplex-worldviews", "langgraph", "langchain-core", "langchain-openai", "openai", "xllamacpp",
@@ -26,6 +26,7 @@ class Parameters(BaseModel):
     Attributes:
         place: the endpoint without user, password or query.
         gguf: for a model that multiplex runs itself, its file or `sha256:HEX`; else None.
+        check, words: None in a run of version 0.1.0, whose multiplex answer was no essay.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +39,8 @@ class Parameters(BaseModel):
     synthesis_tokens: int | None
     answer_tokens: int | None
     temperature: float | None
+    check: Check | None = None
+    words: tuple[int, int] | None = None
 
 
 class Manifest(BaseModel):
@@ -134,14 +137,21 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[str]:
 
 
 def _changed(where: str, old: Parameters, new: Parameters) -> Iterator[str]:
-    for name in Parameters.model_fields:
+    if old.check is None and new.check is not None and new.synthesis == "written":
+        yield f"{where}the multiplex answer was a comparison under headings (version 0.1.0), is an essay"
+        names = tuple(name for name in Parameters.model_fields if name not in ("check", "words"))
+    else:
+        names = tuple(Parameters.model_fields)
+    for name in names:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{where}{name} was {_shown(before)}, is {_shown(after)}"
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else "unset" if value is None else str(value)
+    if isinstance(value, tuple):
+        return " to ".join(map(str, value)) if value and isinstance(value[0], int) else ", ".join(value)
+    return "unset" if value is None else str(value)
 
 
 def _parameters(spec: ModelSpec) -> Parameters:
@@ -155,9 +165,9 @@ def _parameters(spec: ModelSpec) -> Parameters:
 
 
 def _prompts() -> dict[str, str]:
-    """Those of the judge measure answers; they make none."""
+    """Those of the judge and the rater measure answers; they make none."""
     files = sorted((content_root() / "prompts").glob("*.md"))
-    return {file.stem: sha256(read_text(file)) for file in files if not file.stem.startswith("judge")}
+    return {file.stem: sha256(read_text(file)) for file in files if not file.stem.startswith(("judge", "rate"))}
 
 
 def _versions() -> dict[str, str]:

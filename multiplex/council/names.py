@@ -20,7 +20,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’ʻʼ\-](?=\w)|\u0300-\u036f)*")
-_NUMBER = re.compile(r"\d+(?:[.,]\d{3})*")
+_NUMBER = re.compile(r"(?<![A-Za-z\d])\d+(?:[.,]\d{3})*(?!\d|[A-Za-z]{2}|[A-Za-rt-z])")  # 1990s is one, 3a is none
 _SENTENCE_START = re.compile(r"(?:^|[.!?…:]['\"”’»)\]*]*\s+|\n\s*|^\s*[#>*\-]+\s*|[“\"«]\s*)$", re.MULTILINE)
 _TERM = re.compile(r"(?<![\w*])\*(?!\s)([^*\n]{2,80}?)(?<!\s)\*(?![\w*])|(?<!\w)_(?!\s)([^_\n]{2,80}?)(?<!\s)_(?!\w)")
 _QUOTED = re.compile(r"[“\"«]([^”\"»\n]{2,80})[”\"»]")

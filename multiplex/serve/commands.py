@@ -9,11 +9,13 @@ import typer
 
 from multiplex.flags import (
     BaseUrlFlag,
+    CheckFlag,
     CouncilFlag,
     KeyFlag,
     ModelFlag,
     PricesFlag,
     VoiceModelFlag,
+    WordsFlag,
     council_names,
     voice_specs,
 )
@@ -68,13 +70,15 @@ def serve(
     ] = None,
     runs: Annotated[Path | None, typer.Option("--runs", help="A folder of benchmark runs that the page shows.")] = None,
     prices: PricesFlag = None,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
 ) -> None:
     """Serve councils as models over OpenAI's API, for chat apps. Keys: MULTIPLEX_API_KEYS, with commas."""
     from multiplex.councils import configured
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
     _check_installed("fastapi", "uvicorn", "prometheus_client")
     page = _page(ui, [resolve_model(settings, name) for name in ui_model or ()], runs, prices)
@@ -112,13 +116,15 @@ def mcp(
     host: HostFlag = "127.0.0.1",
     port: PortFlag = 8000,
     insecure: InsecureFlag = False,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
 ) -> None:
     """Serve the council as tools over the Model Context Protocol, for assistants that call tools."""
     from multiplex.councils import chosen
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
 
     from multiplex.serve.mcp import McpOrder, carry_out

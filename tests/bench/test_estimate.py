@@ -24,19 +24,20 @@ COUNCIL = Council.load("western", "african", "islamic")
 
 
 def spec(backend: Backend) -> ModelSpec:
-    return parse_spec("m", backend.base_url)
+    return parse_spec("m", backend.base_url).model_copy(update={"check": "none"})
 
 
 def test_calls_and_prompts_are_those_of_the_real_run_and_nothing_is_sent(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     units = matrix(QUESTIONS[:1], ["m"], STRATEGIES, 1, seed=7)
-    made = estimate(units, [spec(backend).model_copy(update={"api_key_env": "NOT_SET"})], COUNCIL)
+    made = estimate(units, [spec(backend).model_copy(update={"api_key_env": "NOT_SET", "check": "model"})], COUNCIL)
     assert backend.requests == []
-    backend.script = lambda body, n: Say("Some hold this and others hold that. " * 32)  # as long as a voice is assumed
+    filler = "Some hold this and others hold that. "
+    backend.script = lambda body, n: Say(filler * (130 if "You write one essay" in asked(body) else 32))  # as assumed
 
     async def run(unit: Unit) -> Answer:
-        chat = Chat(spec(backend))
+        chat = Chat(spec(backend).model_copy(update={"check": "model"}))
         try:
             return await execute(Work(unit, COUNCIL, 520 if unit.strategy in LENGTH_MATCHED else None), chat)
         finally:
@@ -48,9 +49,9 @@ def test_calls_and_prompts_are_those_of_the_real_run_and_nothing_is_sent(
         sent = sum(len(asked(body)) for body in backend.requests)
         assert (row.strategy, row.units, row.calls) == (unit.strategy, 1, answer.usage.calls)
         assert row.input_tokens == pytest.approx(sent / 4, rel=0.02, abs=3)
-    assert [row.calls for row in made.rows] == [4, 1, 1, 1, 1, 1, 4, 4]
+    assert [row.calls for row in made.rows] == [5, 1, 1, 1, 1, 1, 5, 5]
     assert made.units == 8
-    assert made.calls == 17
+    assert made.calls == 20
 
 
 def test_replies_are_assumed_no_longer_than_the_model_may_write(backend: Backend) -> None:

@@ -22,8 +22,8 @@ def test_it_names_all_that_shapes_an_answer_and_no_key() -> None:
     manifest = a_manifest(HOSTED, parse_spec("local"))
     assert manifest.council == tuple(manifest.personas)
     assert len(manifest.personas) == 7
-    assert {"synthesize", "persona", "voice_brief"} <= set(manifest.prompts)
-    assert not [name for name in manifest.prompts if name.startswith("judge")]
+    assert {"essay", "check", "revise", "persona", "voice_brief"} <= set(manifest.prompts)
+    assert not [name for name in manifest.prompts if name.startswith(("judge", "rate"))]
     assert {"python", "multiplex", "langgraph", "langchain-openai", "openai"} <= set(manifest.versions)
     assert manifest.models["hosted"].place == "https://models.example/v1"
     assert manifest.models["local"].gguf == "sha256:cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
@@ -68,12 +68,25 @@ def test_every_difference_that_counts_is_named() -> None:
         ({"base_url": "http://127.0.0.1:1/v1"}, "model 'hosted': place was https://models.example/v1, is http://127.0"),
         ({"synthesis": "composed"}, "model 'hosted': synthesis was written, is composed"),
         ({"voice_tokens": 170}, "model 'hosted': voice_tokens was unset, is 170"),
+        ({"check": "text"}, "model 'hosted': check was model, is text"),
+        ({"words": (300, 400)}, "model 'hosted': words was 700 to 950, is 300 to 400"),
     ],
 )
 def test_a_models_parameters_count_and_how_it_is_called_does_not(update: dict[str, object], said: str) -> None:
     changed = HOSTED.model_copy(update=update | {"timeout": 5.0, "retries": 0, "limit": 1, "api_key_env": "OTHER"})
     (line,) = differences(a_manifest(), a_manifest(changed))
     assert line.startswith(said)
+
+
+def test_a_run_of_version_0_1_0_opens_and_its_other_form_is_told() -> None:
+    stored = a_manifest().model_dump(mode="json")
+    for name in ("check", "words"):
+        del stored["models"]["hosted"][name]
+    old = Manifest.model_validate(stored)
+    assert differences(old, a_manifest()) == [
+        "model 'hosted': the multiplex answer was a comparison under headings (version 0.1.0), is an essay"
+    ]
+    assert differences(old, old) == []
 
 
 def test_the_store_gives_it_back(tmp_path: Path) -> None:
