@@ -22,7 +22,7 @@ REPLY_TOKENS = {
     "multiplex:solo-council": 1200,
     "multiplex:plan": 200,
 }
-"""What a reply is assumed to take, by the tag of its call: the prompts ask for up to 250 and up to 950 words."""
+"""What a reply is assumed to take, by the tag of its call: the prompts ask for up to 220 and up to 950 words."""
 PLAIN_TOKENS = 600  # of an answer whose length no prompt bounds
 TOKENS_A_WORD = 1.35
 _FILLER = "Some hold this and others hold that. "
