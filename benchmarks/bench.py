@@ -42,10 +42,11 @@ def workload(questions: int) -> list[Item]:
     from multiplex.bench.questions import chosen, load
     from multiplex.content import prompt
     from multiplex.council.answer import Voice
+    from multiplex.council.essay import essay_messages, essay_words
     from multiplex.council.personas import Council
     from multiplex.council.speaking import voice_messages
     from multiplex.council.state import Turn
-    from multiplex.council.synthesis import written_messages
+    from multiplex.council.synthesis import gather_material
     from multiplex.llm.chat import Chat
     from multiplex.llm.spec import parse_spec
 
@@ -66,7 +67,9 @@ def workload(questions: int) -> list[Item]:
             {
                 "question": asked.question,
                 "voices": [_plain(messages) for messages in voices],
-                "synthesis": _plain(written_messages(asked.question, said, personas)),
+                "synthesis": _plain(
+                    essay_messages(gather_material(asked.question, said, personas, 7), essay_words(chat))
+                ),
             }
         )
     return items
@@ -155,6 +158,7 @@ def bare_graph(url: str, items: list[Item], in_flight: int, _: Path) -> None:
 def ours(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
     """`multiplex bench run`, its store on, nothing scored."""
     flags = ["bench", "run", "--models", MODEL, "--base-url", url, "--strategies", "multiplex", "--no-score"]
+    flags += ["--check", "none"]
     flags += ["--limit", str(len(items)), "--dir", str(folder), "--concurrency", str(in_flight)]
     sys.path.insert(0, str(ROOT))
     sys.argv = ["multiplex", *flags]

@@ -44,6 +44,7 @@ def ours(url: str, _: Path) -> None:
     """`multiplex serve`."""
     sys.path.insert(0, str(ROOT))
     sys.argv = ["multiplex", "serve", "--model", MODEL, "--base-url", url, "--port", "0", "--max-councils", "1000"]
+    sys.argv += ["--check", "none"]
     from multiplex.cli import main as multiplex
 
     multiplex()
