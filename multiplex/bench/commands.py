@@ -13,6 +13,7 @@ from multiplex.flags import (
     CouncilFlag,
     FrameFlag,
     KeyFlag,
+    ModelFlag,
     PricesFlag,
     WordsFlag,
     council_names,
@@ -164,13 +165,71 @@ def score(
 def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
     """Write report.html, report.md, results.csv and results.jsonl into the run's folder."""
     from multiplex.bench.analysis import analyse
+    from multiplex.bench.ratings_folder import read_ratings
     from multiplex.bench.report_page import write_report
     from multiplex.bench.store import Store
 
     folder = _folder(run, runs)
+    ratings = read_ratings(folder)
     with Store.read(folder) as store:
-        for path in write_report(folder, store, analyse(store), title=folder.resolve().name):
+        for path in write_report(folder, store, analyse(store), title=folder.resolve().name, ratings=ratings):
             typer.echo(str(path))
+
+
+@bench.command()
+def blind(
+    run: RunArgument,
+    strategies: Annotated[
+        str,
+        typer.Option("--strategies", help="Whose answers are rated, with commas; voices: the voices, unblended."),
+    ] = "multiplex,voices,contextual,solo-council,checklist",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many questions.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Fixes questions, order and letters. [drawn]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder for the raters, new or empty. [default: rate-SET]")
+    ] = None,
+    runs: DirFlag = RUNS,
+) -> None:
+    """Write a folder for people who rate answers without knowing how they came about; the key stays in the run."""
+    from multiplex.bench.blind_folder import hand_out
+    from multiplex.bench.store import Store
+
+    folder = _folder(run, runs)
+    with Store.read(folder) as store:
+        made = hand_out(folder, store, _names(strategies), limit, seed, output)
+    answers = sum(len(each.letters) for each in made.key.questions)
+    typer.echo(f"{made.folder}: {len(made.key.questions)} questions, {answers} answers; hand this folder out")
+    typer.echo(f"{made.key_path}: the key, with which letter is whose; keep it from the raters")
+    if made.left_out:
+        typer.echo(f"left out: {made.left_out} questions that lack an answer in one of the forms")
+
+
+@bench.command()
+def ratings(
+    run: RunArgument,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files that raters saved.")] = None,
+    rater: Annotated[
+        str | None, typer.Option("--rater", help="judge: let a model rate the newest set, labelled as a model.")
+    ] = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    runs: DirFlag = RUNS,
+) -> None:
+    """Read ratings back: means with intervals, differences to multiplex, agreement, who rated; kept for the report."""
+    from multiplex.bench.ratings_command import RatingsOrder, carry_out
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    if rater not in (None, "judge"):
+        raise UsageError(f"--rater {rater!r}: there is judge; people hand in files")
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    judge = resolve_model(settings) if rater == "judge" else None
+    carry_out(RatingsOrder(folder=_folder(run, runs), files=tuple(files or ()), judge=judge, as_json=as_json))
 
 
 @bench.command()

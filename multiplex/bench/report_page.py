@@ -12,6 +12,7 @@ from multiplex.bench import export, plots, published, report_text
 from multiplex.bench.analysis_model import Analysis, Arm, Claim
 from multiplex.bench.manifest import Manifest
 from multiplex.bench.published import Paper
+from multiplex.bench.ratings_figures import Ratings
 from multiplex.bench.records import Record
 from multiplex.bench.report_tables import Table, plain
 from multiplex.bench.report_text import Section
@@ -41,7 +42,9 @@ class Run(Protocol):
     def scorings(self) -> dict[str, str]: ...
 
 
-def write_report(folder: Path, store: Run, analysis: Analysis, *, title: str) -> list[Path]:
+def write_report(
+    folder: Path, store: Run, analysis: Analysis, *, title: str, ratings: Ratings | None = None
+) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
 
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
@@ -52,7 +55,7 @@ def write_report(folder: Path, store: Run, analysis: Analysis, *, title: str) ->
     """
     papers = published.load()
     described = store.scorings().get(analysis.scoring, "")
-    parts = report_text.sections(analysis, papers, store.manifest, described)
+    parts = report_text.sections(analysis, papers, store.manifest, described, ratings)
     paths = [folder / name for name in ("report.html", "report.md", "results.csv", "results.jsonl")]
     with ExitStack() as files:
         page, text, csv, lines = (files.enter_context(export.drafted(path)) for path in paths)

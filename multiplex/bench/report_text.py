@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from multiplex.bench import rating_tables
 from multiplex.bench import report_evidence as evidence
 from multiplex.bench import report_tables as tables
 from multiplex.bench.analysis_model import Analysis, Claim
 from multiplex.bench.manifest import Manifest
 from multiplex.bench.published import Paper
+from multiplex.bench.ratings_figures import Ratings
 from multiplex.bench.report_tables import Table
 from multiplex.bench.units import CONTROLS
 from multiplex.rendering import CONSTRUCTIONS
@@ -135,11 +137,14 @@ def frame_line(analysis: Analysis) -> str:
     return f"Frame: {frame}. Cues: {', '.join(analysis.cues)}."
 
 
-def sections(analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | None, scoring: str) -> list[Section]:
-    """Every table of the report in the order of reading."""
+def sections(
+    analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | None, scoring: str, ratings: Ratings | None = None
+) -> list[Section]:
+    """Every table of the report in the order of reading; readers' ratings, where there are any, stand first."""
     domains = evidence.parted(analysis, "By domain", lambda arm: arm.domains)
     cued = evidence.parted(analysis, "Questions that name a culture, and those that do not", lambda arm: arm.cued)
     return [
+        *([] if ratings is None else [_ratings(analysis, ratings)]),
         Section("contrasts", "Is it more than the others?", _there(
             evidence.contrasts(analysis, primary=True), evidence.left_out(analysis),
             evidence.contrasts(analysis, primary=False))),
@@ -156,6 +161,12 @@ def sections(analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | N
         Section("made", "How it was made", _there(_made(analysis, manifest, scoring)),
                 (("What a reader should know of these figures:", analysis.notes),) if analysis.notes else ()),
     ]  # fmt: skip
+
+
+def _ratings(analysis: Analysis, ratings: Ratings) -> Section:
+    entropy = {(arm.model, arm.strategy): arm.primary for arm in analysis.arms if arm.measured}
+    made = rating_tables.make_tables(ratings, entropy)
+    return Section("ratings", "Readers' ratings, beside entropy", made, rating_tables.false_claims(ratings))
 
 
 def _there(*found: Table | None) -> tuple[Table, ...]:

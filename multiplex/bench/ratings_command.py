@@ -1,0 +1,106 @@
+"""Carries out `multiplex bench ratings`: takes rating files in, lets a model rate, prints what the ratings come to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Printed
+from rich.text import Text
+
+from multiplex.bench import rating_judge
+from multiplex.bench.blind import Form, make_sheet
+from multiplex.bench.blind_folder import BLIND, KEY, shown_text
+from multiplex.bench.rating_tables import false_claims, make_tables
+from multiplex.bench.ratings_figures import Ratings
+from multiplex.bench.ratings_folder import accept_files, keep, known_keys, read_ratings
+from multiplex.bench.report_tables import Table
+from multiplex.bench.rubric import Rubric
+from multiplex.bench.store import Store
+from multiplex.errors import UsageError
+from multiplex.llm.chat import Chat
+from multiplex.llm.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class RatingsOrder:
+    """What the command line asked for; `judge` is a model that is to rate the newest set."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    judge: ModelSpec | None
+    as_json: bool
+
+
+def carry_out(order: RatingsOrder) -> None:
+    """Take the files in, all or none, let the model rate, and print the figures of all ratings that the run keeps.
+
+    Raises:
+        ContentError: a file is wrong; nothing was kept.
+        UsageError: nothing was handed out, or there are no ratings.
+        MultiplexError: the model rated nothing, or the disk refuses.
+    """
+    told = Console(stderr=True)
+    if order.files:
+        new, again = accept_files(order.folder, order.files)
+        told.print(Text(f"{len(new)} ratings taken in, {len(again)} were there already", "dim"), soft_wrap=True)
+    if order.judge is not None:
+        asyncio.run(_judge(order.folder, order.judge, told))
+    found = read_ratings(order.folder)
+    if found is None:
+        known_keys(order.folder)
+        raise UsageError(f"{order.folder}: no ratings yet; give the files that raters saved, or --rater judge")
+    if order.as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print_ratings(found, Console())
+
+
+async def _judge(folder: Path, spec: ModelSpec, told: Console) -> None:
+    keys = known_keys(folder)
+    newest = max((folder / BLIND).glob(f"*{KEY}"), key=lambda path: path.stat().st_mtime)
+    key = keys[newest.name.removesuffix(KEY)]
+    with Store.read(folder) as store:
+
+        def text_of(form: Form, unit: str) -> str:
+            return shown_text(store, form, unit)
+
+        sheet = make_sheet(key, text_of)
+    chat = Chat(spec, wire="whole")
+    try:
+        accepted = await rating_judge.rate(sheet, key, Rubric.load(), chat)
+    finally:
+        await chat.aclose()
+    keep(folder, accepted)
+    told.print(
+        Text(f"{spec.name} rated {len(accepted.rating.ratings)} answers of set {key.set}", "dim"), soft_wrap=True
+    )
+    for number, why in accepted.unread.items():
+        told.print(Text(f"question {number} is not counted: {why}", "yellow"), soft_wrap=True)
+
+
+def print_ratings(found: Ratings, console: Console) -> None:
+    """The tables of `rating_tables`, and what raters called false."""
+    for table in make_tables(found):
+        console.print(Text(table.title, "bold"))
+        console.print(_printed(table))
+        if table.note:
+            console.print(Text(table.note, "dim"), soft_wrap=True)
+        console.print()
+    for lead, lines in false_claims(found):
+        console.print(Text(lead, "bold"), soft_wrap=True)
+        for line in lines:
+            console.print(Text(f"- {line}"), soft_wrap=True)
+
+
+def _printed(table: Table) -> Printed:
+    printed = Printed(box=None, padding=(0, 2))
+    several = len(table.groups) > 1
+    for name in (*(["model"] if several else []), *table.head):
+        printed.add_column(name, overflow="fold")
+    for name, rows in table.groups:
+        for row in rows:
+            printed.add_row(*(Text(cell) for cell in ((*([name] if several else []), *row))))
+    return printed
