@@ -46,7 +46,7 @@ BORNE_OUT = 0.9  # entailment by a voice's words that dismisses the model's find
 CONTRADICTED = 0.9  # contradiction by the nearest words of a voice that makes a finding of its own
 MODEL_KINDS = ("added", "sharpened", "false", "staged", "unmet", "unequal")
 MOST = 12  # findings of the model
-_SENTENCE = re.compile(r"[^.!?。！？؟।\n]+[.!?。！？؟।\n]*[\"'”’»)\]*]*")
+_SENTENCE = re.compile(r"(?:[^.!?。！？؟।\n]|(?<=\b[A-Z])\.)+[.!?。！？؟।\n]*[\"'”’»)\]*]*")  # an initial ends none
 _INTRODUCED = re.compile(
     r"(?:\b(?:in|of|from|at|near|across|the|an?|modern|ancient|medieval|early)\s+|^)$", re.IGNORECASE
 )

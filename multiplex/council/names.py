@@ -103,7 +103,7 @@ def find_names(text: str) -> list[Name]:
     where the text has it with a capital inside a sentence too.
     """
     words = list(_WORD.finditer(text))
-    inner = {m.group() for m in words if m.group()[0].isupper() and not _starts_sentence(text, m.start())}
+    inner = frozenset(m.group() for m in words if m.group()[0].isupper() and not _starts_sentence(text, m.start()))
     found: list[Name] = []
     run: list[re.Match[str]] = []
 
@@ -116,13 +116,8 @@ def find_names(text: str) -> list[Name]:
             opens = False
         while run and not _is_capitalised(run[0].group()):
             run.pop(0)
-        if run:
-            first = run[0].group()
-            alone = len(run) == 1 and opens
-            if not (alone and first not in inner and not re.search(r"['’]s$", first)) and (
-                len(run) > 1 or len(first) > 1
-            ):
-                found.append(_name(text, run))
+        if run and not _is_no_name(run, opens, inner):
+            found.append(_name(text, run))
         run.clear()
 
     for word in words:
@@ -134,6 +129,16 @@ def find_names(text: str) -> list[Name]:
             close()
     close()
     return found
+
+
+def _is_no_name(run: Sequence[re.Match[str]], opens: bool, inner: frozenset[str]) -> bool:
+    """Whether one word alone is none: a letter, "He", or a word that only begins a sentence."""
+    word = run[0].group()
+    if len(run) > 1:
+        return False
+    if len(word) == 1 or word.lower() in _COMMON:
+        return True
+    return opens and word not in inner and not re.search(r"['’]s$", word)
 
 
 def find_terms(text: str) -> list[Name]:
@@ -198,7 +203,7 @@ def trace_names(text: str, voices: Sequence[Voice], hidden: Sequence[Span] = ())
     folded = {voice.perspective: fold(voice.text) for voice in voices if voice.error is None}
     traces = []
     for name in find_names(text):
-        if any(start < name.end and name.start < end for start, end in hidden):
+        if is_generic(name.text) or any(start < name.end and name.start < end for start, end in hidden):
             continue
         for part in [name] if _holders(name.text, folded, whole=True) else _parts(name, folded):
             if held := _holders(part.text, folded):
@@ -217,7 +222,7 @@ def _holders(name: str, folded: Mapping[str, str], *, whole: bool = False) -> tu
 def _parts(name: Name, folded: Mapping[str, str]) -> list[Name]:
     """The name itself; or, where two names of the voices have met ("in India Gandhi"), each of its two words."""
     words = list(_WORD.finditer(name.text))
-    if len(words) != 2 or not all(_holders(m.group(), folded) for m in words):
+    if len(words) != 2 or any(is_generic(m.group()) or not _holders(m.group(), folded) for m in words):
         return [name]
     return [Name(name.start + m.start(), name.start + m.end(), m.group()) for m in words]
 
@@ -241,7 +246,7 @@ def _bare(name: str) -> str:
 
 def _stem(part: str) -> str:
     """Without the ending of a plural, so that a people and its adjective meet."""
-    return re.sub(r"(?<=\w{4})(?:ians?|eans?|ans?|es|s|n)$", "", part)
+    return re.sub(r"(?<=\w{4})(?:ians?|eans?|ans?|es|s|n|y)$", "", part)
 
 
 def _name(text: str, run: Sequence[re.Match[str]]) -> Name:

@@ -146,6 +146,9 @@ class Reply:
             "lost": list(answer.lost),
             "notes": list(answer.notes),
         }
+        if answer.form is not None:
+            told |= {"form": answer.form, "check": answer.check}
+            told["findings"] = [finding.model_dump() for finding in answer.findings]
         if self._measures:
             measured = await self._service.measured(answer, end.question)
             told["notes"] = list(measured.answer.notes)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from multiplex.answering import Strategy
 from multiplex.content import storable
+from multiplex.council.answer import Finding
 from multiplex.council.planning import QUESTION_LIMIT
 from multiplex.evaluation import Tone
 from multiplex.llm.usage import Usage
@@ -112,12 +113,13 @@ class MeasuresGiven(_Shape):
 
 
 class AnswerGiven(_Shape):
-    """One strategy's answer: `voices` and `lost` are those of a council."""
+    """One strategy's answer: `voices`, `lost` and `findings` (what the check of its essay found) are a council's."""
 
     text: str
     model: str
     voices: tuple[VoiceGiven, ...]
     lost: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
     usage: Usage
     seconds: float
     measures: MeasuresGiven | None

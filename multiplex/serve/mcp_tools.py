@@ -75,7 +75,7 @@ class Tools:
         strategies = tuple(dict.fromkeys(asked.strategies))
         lent = {p: chat.lent() for p, chat in self._voice_chats.items() if p in council.perspectives}
         self._warm_up()
-        async with self._places, _telling(tell, council, strategies) as emit:
+        async with self._places, _telling(tell, council, strategies, self._checked(council)) as emit:
             result, error = await _once_cancelled(
                 ask(
                     asked.question,
@@ -142,6 +142,11 @@ class Tools:
             self._warming = asyncio.create_task(load())
             self._warming.add_done_callback(lambda task: task.cancelled() or task.exception())  # measuring tells it
 
+    def _checked(self, council: Council) -> bool:
+        """Whether an essay is written and read against its voices."""
+        spec = self._chat.spec
+        return spec.synthesis == "written" and spec.check != "none" and len(council.personas) > 1
+
     def _seated(self, names: Sequence[str]) -> Council:
         """The council of these personas. A name is never a path: a client must not read this machine's files."""
         if unknown := [name for name in names if name not in self._personas]:
@@ -187,10 +192,11 @@ def _score(found: Measures) -> Score:
 
 
 @asynccontextmanager
-async def _telling(tell: Tell, council: Council, strategies: Sequence[str]) -> AsyncIterator[Emit]:
-    """An `Emit` that tells of every voice and strategy that ends, in order; all is told when the block ends well."""
+async def _telling(tell: Tell, council: Council, strategies: Sequence[str], checked: bool) -> AsyncIterator[Emit]:
+    """An `Emit` that tells of every voice, check and strategy that ends, in order; all is told when the block ends."""
     titles = {persona.perspective: persona.title for persona in council.personas}
     total = len(strategies) + (len(titles) if "multiplex" in strategies else 0)
+    total += 1 if checked and "multiplex" in strategies else 0
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def pass_on() -> None:
@@ -204,6 +210,9 @@ async def _telling(tell: Tell, council: Council, strategies: Sequence[str]) -> A
             lines.put_nowait(f"the {titles[event['perspective']]} voice spoke")
         elif event["type"] == "voice.failed":
             lines.put_nowait(f"the {titles[event['perspective']]} voice was lost: {event['error']}")
+        elif event["type"] == "synthesis.checked":
+            found = sum(finding["state"] == "open" for finding in event["findings"])
+            lines.put_nowait(f"the essay was read against the voices: {found} findings")
         elif event["type"] == "done":
             lines.put_nowait(f"the {event['strategy']} answer is there")
 

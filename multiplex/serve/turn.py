@@ -123,6 +123,8 @@ async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[
                 yield event
             elif event["type"] in ("voice.finished", "voice.failed"):
                 yield Thought(_voice(event))
+            elif event["type"] in ("synthesis.drafted", "synthesis.checked"):
+                yield Thought(_progress(event))
             elif event["type"] in ("synthesis.restarted", "answer.restarted") and shown:
                 broken = event["reason"]
                 if event.get("failed"):  # what was said cannot be taken back, and the voices have been shown
@@ -179,6 +181,14 @@ def _answered(state: Mapping[str, Any]) -> bool:
     """Whether the answer to this turn is there; an earlier turn's stands before the question."""
     messages = state.get("messages", ())
     return bool(messages) and messages[-1].type == "ai"
+
+
+def _progress(event: Mapping[str, Any]) -> str:
+    """How far an essay is that is not shown before its check is over."""
+    if event["type"] == "synthesis.drafted":
+        return f"*An essay of {event['words']} words is drafted; it is read against the voices.*\n\n"
+    found = sum(finding["state"] == "open" for finding in event["findings"])
+    return f"*{found} findings; it is revised.*\n\n" if found else "*Nothing was found.*\n\n"
 
 
 def _voice(event: Mapping[str, Any]) -> str:

@@ -229,6 +229,11 @@ class Speaking:
             self._arrive(event)
         elif kind == "synthesis.started":
             self._say({"type": "synthesis.started"})
+        elif kind == "synthesis.drafted":
+            self._say({"type": "drafted", "words": event["words"]})
+        elif kind == "synthesis.checked":
+            open_ = sum(finding["state"] == "open" for finding in event["findings"])
+            self._say({"type": "checked", "found": open_})
         elif kind in ("synthesis.delta", "answer.delta"):
             self._draft(strategy, event["text"])
         elif kind in ("synthesis.restarted", "answer.restarted"):

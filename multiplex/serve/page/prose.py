@@ -1,7 +1,8 @@
 """Markdown as a tree of nodes that a page builds element by element, so that no text is ever read as HTML.
 
 A node is a string, or {"t": tag, "c": [nodes]}; a numbered list may have a "start". References lie in it as
-{"t": "mark", "r": [their numbers], "c": [nodes]}, what our own code wrote as {"t": "s", "c": [nodes]}. Links and images
+{"t": "mark", "r": [their numbers], "c": [nodes]}, what our own code wrote as {"t": "s", "c": [nodes]}; further nodes of
+the caller's stand at single places. Links and images
 stay as they were written: a model's address is a claim like any other, and nothing is loaded because of it.
 """
 
@@ -35,8 +36,13 @@ _WORDS = re.compile(r"[^\W_](?:.*[^\W_])?")
 _OURS = re.compile(r"[^\s#>*_+|-](?:.*[^\s*_])?")  # our code writes brackets and stops, and no numbered list
 
 
-def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Span] = ()) -> list[Node]:
-    """The nodes of a Markdown text, its references numbered as they are given.
+def prose(
+    text: str,
+    references: Sequence[Reference] = (),
+    scaffold: Sequence[Span] = (),
+    points: Sequence[tuple[int, Node]] = (),
+) -> list[Node]:
+    """The nodes of a Markdown text, its references numbered as they are given; `points` are nodes at places of it.
 
     Every boundary of a reference or of scaffold goes through the parser as a few characters that mean nothing to it and
     stand nowhere in the text, and becomes a boundary of nodes again.
@@ -47,16 +53,16 @@ def prose(text: str, references: Sequence[Reference] = (), scaffold: Sequence[Sp
         for span in _in_lines(text, each.start, each.end, _WORDS)
     ]
     stretches += [_Stretch(*span, None) for start, end in scaffold for span in _in_lines(text, start, end, _OURS)]
-    cuts = sorted({place for each in stretches for place in (each.start, each.end)})
+    cuts = sorted({place for each in stretches for place in (each.start, each.end)} | {place for place, _ in points})
     signs = _signs(text)
     if signs is None or len(cuts) >= _DIGITS**_WIDTH:
-        stretches, cuts = [], []
+        stretches, cuts, points = [], [], ()
     marked, last = [], 0
     for number, place in enumerate(cuts):
         marked += [text[last:place], _written(number, signs or "")]
         last = place
     marked.append(text[last:])
-    reader = _Reader(text, cuts, list(_holding(cuts, stretches)), signs or "")
+    reader = _Reader(text, cuts, list(_holding(cuts, stretches)), signs or "", points)
     return reader.nodes(_markdown().parse("".join(marked)))
 
 
@@ -112,11 +118,21 @@ def _markdown() -> MarkdownIt:
 class _Reader:
     """Turns the parser's tokens into nodes; it remembers the cut after which it reads."""
 
-    def __init__(self, text: str, cuts: Sequence[int], holding: Sequence[tuple[list[int], bool]], signs: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        cuts: Sequence[int],
+        holding: Sequence[tuple[list[int], bool]],
+        signs: str,
+        points: Sequence[tuple[int, Node]] = (),
+    ) -> None:
         self._cuts, self._holding = cuts, holding
         self._lines = [0, *(line.end() for line in re.finditer(r"\r\n|\r|\n", text))]
         self._sign = re.compile(f"{signs[0]}([{signs[1:]}]{{{_WIDTH}}})") if signs else None
         self._digits = signs[1:]
+        self._points: dict[int, list[Node]] = {}
+        for place, node in points:
+            self._points.setdefault(cuts.index(place), []).append(node)
         self._cut = -1
 
     def nodes(self, tokens: Iterable[Token]) -> list[Node]:
@@ -174,6 +190,7 @@ class _Reader:
             for digit in sign[1]:
                 number = number * _DIGITS + self._digits.index(digit)
             self._cut = number
+            found += self._points.pop(number, [])
             last = sign.end()
         return found + self._held(content[last:])
 

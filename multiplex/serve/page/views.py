@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multiplex.answering import Measured
-from multiplex.council.answer import Voice
+from multiplex.council.answer import Answer, Voice
+from multiplex.council.names import Trace, fold, trace_names
 from multiplex.council.nearness import ideas_in
 from multiplex.council.personas import Persona
 from multiplex.evaluation import Entity, Measures, Reference
 from multiplex.evaluation.references import pairs
 from multiplex.rendering import kept_notes, kept_rows
-from multiplex.serve.page.prose import prose
+from multiplex.serve.page.prose import Node, prose
 
 _FIGURES = {
     "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "effective", "excluded", "dominance",
@@ -27,6 +28,7 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
     """
     answer, measures = each.answer, each.measures
     found = measures.references if measures else ()
+    traces = first_traces(answer)
     return {
         "strategy": answer.strategy,
         "model": answer.model,
@@ -34,11 +36,41 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "usage": answer.usage.model_dump(),
         "notes": list(answer.notes),
         "lost": list(answer.lost),
-        "prose": prose(answer.text, found, answer.scaffold),
+        "prose": prose(answer.text, found, answer.scaffold, [*_names(traces), *_remaining(answer)]),
+        "form": answer.form,
+        "check": answer.check,
+        "findings": [finding.model_dump() for finding in answer.findings],
+        "names": [{"text": trace.text, "perspectives": list(trace.perspectives)} for trace in traces],
         "references": [_reference(reference, measures, entities) for reference in found] if measures else [],
         "measures": measures.model_dump(mode="json", include=_FIGURES) if measures else None,
         "kept": {"rows": kept_rows(each.kept), "notes": kept_notes(each)} if each.kept else None,
     }
+
+
+def first_traces(answer: Answer) -> list[Trace]:
+    """Where an essay first names what a voice named, and whose voices; empty for other answers."""
+    if answer.form != "essay":
+        return []
+    seen: dict[str, Trace] = {}
+    for trace in trace_names(answer.text, answer.voices, answer.scaffold):
+        seen.setdefault(fold(trace.text), trace)
+    return list(seen.values())
+
+
+def _names(traces: Sequence[Trace]) -> list[tuple[int, Node]]:
+    """A node after each name, by its number in the list of names."""
+    return [(trace.end, {"t": "name", "n": number, "c": []}) for number, trace in enumerate(traces)]
+
+
+def _remaining(answer: Answer) -> list[tuple[int, Node]]:
+    """A node after the words of each finding that remains, by its number in the list of findings."""
+    found = []
+    for number, finding in enumerate(answer.findings):
+        place = answer.text.find(finding.quote) if finding.quote else -1
+        if finding.state == "remains" and place >= 0:
+            node: Node = {"t": "finding", "n": number, "c": []}
+            found.append((place + len(finding.quote), node))
+    return found
 
 
 def _reference(reference: Reference, measures: Measures, entities: Mapping[str, Entity]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import { explain } from "./why.js";
 
 /** The answer with its shares in a bar; the tables stand elsewhere. */
 export function answerView(view) {
-  const text = h("div", { class: "prose" }, prose(view.prose, view.references));
+  const points = { name: (number) => nameLink(view, number), finding: (number) => findingLink(view, number) };
+  const text = h("div", { class: "prose" }, prose(view.prose, view.references, points));
   explain(text, view.references);
   return h(
     "div",
@@ -16,8 +17,39 @@ export function answerView(view) {
     view.notes.length ? h("ul", { class: "notes", "aria-label": "What to know of this answer" }, view.notes.map((note) => h("li", { dir: "auto" }, sentence(note)))) : null,
     text,
     h("p", { class: "soft" }, costLine(view)),
+    findings(view),
     references(view),
   );
+}
+
+/** Behind a name of an essay: to the voice that named it, or to the first of several. */
+function nameLink(view, number) {
+  const { text, perspectives } = view.names[number];
+  const said = `${text}: named by ${perspectives.map(words).join(", ")}`;
+  return h("a", { class: "to-voice", id: `name-${number}`, href: `#voice-${perspectives[0]}`, "data-voice": perspectives[0], title: said, "aria-label": said }, "\u2193");
+}
+
+function findingLink(view, number) {
+  const { kind, why } = view.findings[number];
+  return h("a", { class: "to-finding", id: `found-${number}`, href: `#finding-${number}`, title: why, "aria-label": `The check found: ${kind}. ${why}` }, "?");
+}
+
+/** What the check found, and what became of it; what remains is in sight. */
+function findings(view) {
+  const all = view.findings ?? [];
+  if (!all.length) return view.check && view.check !== "none" ? h("p", { class: "soft" }, "The check of the essay against its voices found nothing.") : null;
+  const left = all.filter((each) => each.state === "remains").length;
+  const items = all.map((each, number) =>
+    h(
+      "li",
+      { id: `finding-${number}`, dir: "auto" },
+      h("strong", {}, `${each.kind}, ${each.state}`),
+      each.quote ? [": \u201c", h("q", {}, each.quote), "\u201d"] : null,
+      `. ${sentence(each.why)} (${each.by} check)`,
+      each.state === "remains" && each.quote ? [" ", h("a", { href: `#found-${number}` }, "where it stands")] : null,
+    ),
+  );
+  return h("details", { class: "findings", open: left > 0 }, h("summary", {}, `What the check found (${all.length}; ${left} remain)`), h("ul", {}, items));
 }
 
 /** Seconds, calls and tokens of an answer. */

@@ -121,6 +121,10 @@ function hear(event, live, shared) {
     live.drafts.get(event.strategy)?.done();
   } else if (event.type === "failed") {
     live.drafts.get(event.strategy)?.fail(event.error);
+  } else if (event.type === "drafted") {
+    live.making = `An essay of ${count(event.words)} words is drafted; it is read against the voices.`;
+  } else if (event.type === "checked") {
+    live.making = event.found ? `The check found ${count(event.found)} ${event.found === 1 ? "thing" : "things"}; the essay is revised.` : "The check found nothing.";
   } else if (event.type === "synthesis.started") {
     live.synthesis = true;
     shared.page.querySelector("#answer").dataset.state = "speaking";
@@ -156,7 +160,7 @@ function say(live) {
   }
   const voices = all ? `${live.came} of ${all} voices have spoken${lost}.` : "The model is answering.";
   const last = live.last && !live.synthesis ? ` ${live.last}.` : "";
-  const text = live.synthesis ? `${voices} The answer is being made of them.` : `${voices}${last}`;
+  const text = live.synthesis ? `${voices} ${live.making ?? "The answer is being made of them."}` : `${voices}${last}`;
   if (live.status.textContent !== text) live.status.textContent = text;
 }
 
@@ -219,7 +223,10 @@ function ended(shared, view, note = null) {
   closeReference();
   const seen = shared.voices?.getBoundingClientRect().top ?? null;
   for (const card of shared.voices?.querySelectorAll('[data-state="waiting"], [data-state="speaking"]') ?? []) card.remove();
-  const voices = view.voices.length ? (shared.voices ?? spoken(view, setup)) : null;
+  const reading = shared.voices !== null && shared.voices !== undefined && seen !== null && seen < 0; // a card
+  const essay = view.answers.multiplex?.form === "essay";
+  const voices = view.voices.length ? (essay ? spoken(view, setup, reading) : (shared.voices ?? spoken(view, setup))) : null;
+  shared.stops.push(followLinks(page));
   fill(
     page,
     heading(view),
@@ -233,8 +240,7 @@ function ended(shared, view, note = null) {
     keeping(view),
     h("section", { class: "further", "aria-label": "Ask on" }, form.element),
   );
-  const reading = voices && seen !== null && seen < 0; // a card: what came above it should not push it away
-  if (reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
+  if (voices && reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
 }
 
 function warnings(view, setup) {
@@ -250,14 +256,36 @@ function warnings(view, setup) {
   return h("p", { class: "trouble lost", role: "status" }, text);
 }
 
-function spoken(view, setup) {
+/** The voices; those behind an essay are folded, unless a reader was reading one. */
+function spoken(view, setup, open = false) {
   if (!view.voices.length) return null;
+  const council = view.answers.multiplex;
+  const names = council?.names ?? [];
+  const folded = council?.form === "essay";
+  const cards = h("div", { class: "voices" }, view.voices.map((voice) => voiceCard(voice, setup.personas[voice.persona] ?? null, names)));
+  const title = "The voices, in the order in which they came";
   return h(
     "section",
     { "aria-labelledby": "voices-title" },
-    h("h2", { id: "voices-title" }, "The voices, in the order in which they came"),
-    h("div", { class: "voices" }, view.voices.map((voice) => voiceCard(voice, setup.personas[voice.persona] ?? null))),
+    h("h2", { id: "voices-title" }, title),
+    folded ? h("details", { id: "voices", open }, h("summary", {}, `What the essay is made of: ${view.voices.length} voices`), cards) : cards,
   );
+}
+
+/** Follow a link between the essay and its voices: open what is folded, and let the reader see where they are. */
+export function followLinks(page) {
+  const listen = (event) => {
+    const link = event.target.closest?.('a[href^="#"]');
+    const place = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (!place || !page.contains(place)) return;
+    event.preventDefault();
+    for (let each = place.parentElement; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+    place.scrollIntoView({ block: place.matches("article") ? "start" : "center" });
+    if (!place.matches("a, article")) place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+  };
+  page.addEventListener("click", listen);
+  return () => page.removeEventListener("click", listen);
 }
 
 function keeping(view) {

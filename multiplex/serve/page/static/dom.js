@@ -27,28 +27,32 @@ const TAGS = new Set(
 );
 const BLOCKS = new Set(["p", "h3", "h4", "h5", "h6", "li", "blockquote", "td", "th"]);
 
-/** The elements of a text's nodes; `references` are what its marks stand for. */
-export function prose(nodes, references = []) {
+/**
+ * The elements of a text's nodes; `references` are what its marks stand for, `points` makes an element of a node that
+ * stands at a single place ("name", "finding").
+ */
+export function prose(nodes, references = [], points = {}) {
   const held = document.createDocumentFragment();
-  for (const node of nodes) held.append(made(node, references));
+  for (const node of nodes) held.append(made(node, references, points));
   return held;
 }
 
-function made(node, references) {
+function made(node, references, points) {
   if (typeof node === "string") return document.createTextNode(node);
-  if (!TAGS.has(node.t)) return prose(node.c, references);
-  if (node.t === "mark") return mark(node, references);
-  if (node.t === "s") return h("span", { class: "scaffold" }, prose(node.c, references));
-  if (node.t === "table") return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, prose(node.c, references)));
-  if (node.t === "pre") return h("pre", { tabindex: "0", dir: "auto" }, prose(node.c, references)); // it scrolls
-  return h(node.t, { dir: BLOCKS.has(node.t) ? "auto" : null, start: node.start }, prose(node.c, references));
+  if (Object.hasOwn(points, node.t)) return points[node.t](node.n);
+  if (!TAGS.has(node.t)) return prose(node.c, references, points);
+  if (node.t === "mark") return mark(node, references, points);
+  if (node.t === "s") return h("span", { class: "scaffold" }, prose(node.c, references, points));
+  if (node.t === "table") return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table" }, h("table", {}, prose(node.c, references, points)));
+  if (node.t === "pre") return h("pre", { tabindex: "0", dir: "auto" }, prose(node.c, references, points)); // it scrolls
+  return h(node.t, { dir: BLOCKS.has(node.t) ? "auto" : null, start: node.start }, prose(node.c, references, points));
 }
 
 const STRENGTH = ["named", "concept", "place", "implied"];
 
-function mark(node, references) {
+function mark(node, references, points) {
   const here = node.r.map((number) => references[number]).filter(Boolean);
-  if (!here.length) return prose(node.c, references);
+  if (!here.length) return prose(node.c, references, points);
   const strongest = here.reduce((a, b) => (STRENGTH.indexOf(b.cue) < STRENGTH.indexOf(a.cue) ? b : a));
   const codes = [...new Set(here.map((each) => codeOf(each.perspective)))].join("·");
   const classes = ["ref", `of-${strongest.perspective}`, strongest.cue, strongest.echo ? "echo" : ""].join(" ").trim();
@@ -56,7 +60,7 @@ function mark(node, references) {
   const made = h(
     "mark",
     { class: classes, role: "button", tabindex: "0", "aria-haspopup": "true", "data-r": node.r.join(" ") },
-    prose(node.c, references),
+    prose(node.c, references, points),
     h("span", { class: "code", "aria-hidden": "true" }, codes),
   );
   if (shared.length > 1 && (strongest.cue === "named" || strongest.cue === "concept")) made.style.backgroundImage = stripes(shared);

@@ -2,17 +2,20 @@
 
 import { count, fill, h, prose, seconds, words } from "./dom.js";
 
-/** A voice that has spoken, or was lost; `persona` tells more of who speaks. */
-export function voiceCard(voice, persona = null) {
-  const card = h("article", { class: `voice of-${voice.perspective}`, "data-perspective": voice.perspective });
-  return finish(card, voice, persona);
+/** A voice that has spoken, or was lost; `persona` tells more of who speaks, `names` are those that an essay took up. */
+export function voiceCard(voice, persona = null, names = []) {
+  const card = h("article", { class: `voice of-${voice.perspective}`, id: `voice-${voice.perspective}`, tabindex: "-1", "data-perspective": voice.perspective });
+  finish(card, voice, persona);
+  const here = names.map((name, number) => [name, number]).filter(([name]) => name.perspectives.includes(voice.perspective));
+  if (here.length) card.append(h("p", { class: "taken soft" }, "Named in the essay: ", here.flatMap(([name, number], i) => [i ? ", " : null, h("a", { href: `#name-${number}`, dir: "auto" }, name.text)])));
+  return card;
 }
 
 /** A card that waits for its voice. */
 export function waitingCard(persona) {
   return h(
     "article",
-    { class: `voice of-${persona.perspective}`, "data-perspective": persona.perspective, "data-state": "waiting" },
+    { class: `voice of-${persona.perspective}`, id: `voice-${persona.perspective}`, "data-perspective": persona.perspective, "data-state": "waiting" },
     h("h3", {}, persona.title),
     h("p", { class: "progress soft" }, "waiting"),
   );
