@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from multiplex.answering import Measured, Result
+from multiplex.council.answer import Answer, Voice
+from multiplex.council.names import fold, trace_names
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Kept
 
@@ -201,6 +204,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
         if show_voices:
             parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
+        parts += _found(answer)
     if show_voices and result.spoken:
         parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
         parts += [_voice(voice["title"], voice["text"], None) for voice in result.spoken]
@@ -221,6 +225,19 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
     parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")
     return "\n\n".join(parts) + "\n"
+
+
+def _found(answer: Answer) -> list[str]:
+    """What a check found in an essay and what remains of it; nothing where it found nothing."""
+    if not answer.findings:
+        return []
+    lines = [
+        f"- {finding.kind}, {finding.state}"
+        + (f": “{_escaped(finding.quote)}”" if finding.quote else "")
+        + f". {_escaped(finding.why)} ({finding.by} check)"
+        for finding in answer.findings
+    ]
+    return ["**What the check found, and what became of it**", "\n".join(lines)]
 
 
 def reading_order(result: Result) -> list[str]:
@@ -250,6 +267,8 @@ body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem aut
 body {{ overflow-wrap: anywhere }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
 th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; text-align: left }}
+sup a {{ text-decoration: none; padding: 0 .15em }}
+article {{ border-inline-start: 3px solid #8886; padding-inline-start: 1rem; margin-block: 1.5rem }}
 h2 {{ margin-top: 2rem }}
 </style>
 </head>
@@ -261,11 +280,81 @@ h2 {{ margin-top: 2rem }}
 
 
 def as_html(result: Result, *, show_voices: bool = False) -> str:
-    """The result as one HTML page that loads nothing; text of models and users is escaped."""
+    """The result as one HTML page that loads nothing; text of models and users is escaped.
+
+    The voices stand folded behind an essay, whose names lead to the voice that named them; `show_voices` opens them.
+    """
+    council = result.answers["multiplex"].answer if "multiplex" in result.answers else None
+    if council is None or council.form != "essay":
+        return _PAGE.format(body=_render(as_markdown(result, show_voices=show_voices)))
+    names, signed = _sign_names(council)
+    answers = result.answers | {
+        "multiplex": result.answers["multiplex"].model_copy(
+            update={"answer": council.model_copy(update={"text": signed + VOICES_HERE})}
+        )
+    }
+    body = _render(as_markdown(result.model_copy(update={"answers": answers})))
+    for number, (sign, _, perspective) in enumerate(names):
+        place = f'id="name-{number}" href="#voice-{_anchor(perspective)}"'
+        link = f'<sup><a {place} title="the voice that names it">↓</a></sup>'
+        body = body.replace(sign, link, 1)
+    return _PAGE.format(body=body.replace(f"<p>{VOICES_HERE.strip()}</p>", _folded_voices(council, names, show_voices)))
+
+
+VOICES_HERE = "\n\n\U0010fffd"  # a place in the Markdown that no text has: signs are chosen beside it
+_SIGNS = range(0x100000, 0x10FFFD)
+
+
+def _sign_names(answer: Answer) -> tuple[list[tuple[str, str, str]], str]:
+    """(sign, name, perspective) of the first mention of each name that a voice holds, and the text with the signs.
+
+    A sign is a character of private use behind the name; a text that holds such characters is left as it is.
+    """
+    if any(ord(c) >= _SIGNS.start for c in answer.text):
+        return [], answer.text
+    seen: set[str] = set()
+    names = list[tuple[str, str, str]]()
+    pieces, last = list[str](), 0
+    for trace in trace_names(answer.text, answer.voices, answer.scaffold):
+        if fold(trace.text) in seen:
+            continue
+        seen.add(fold(trace.text))
+        sign = chr(_SIGNS[len(names)])
+        names.append((sign, trace.text, trace.perspectives[0]))
+        pieces += [answer.text[last : trace.end], sign]
+        last = trace.end
+    return names, "".join([*pieces, answer.text[last:]])
+
+
+def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bool) -> str:
+    voices = "".join(_html_voice(voice, names) for voice in answer.voices)
+    head = f"The voices that the essay is made of ({len(answer.voices)})"
+    return f"<details{' open' if opened else ''}><summary>{head}</summary>\n{voices}</details>\n"
+
+
+def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
+    body = _render(voice.text if voice.error is None else f"*Lost: {_escaped(voice.error)}*")
+    back = ", ".join(
+        f'<a href="#name-{number}">{escape(name)}</a>'
+        for number, (_, name, perspective) in enumerate(names)
+        if perspective == voice.perspective
+    )
+    named = f"<p>Named in the essay: {back}</p>\n" if back else ""
+    title = f"<h3>The {escape(voice.title)} voice</h3>"
+    return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{named}</article>\n'
+
+
+def _anchor(perspective: str) -> str:
+    return escape(perspective, quote=True)
+
+
+def _render(text: str) -> str:
+    """Foreign Markdown as inert HTML."""
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    return _PAGE.format(body=reader.render(as_markdown(result, show_voices=show_voices)))
+    rendered: str = reader.render(text)
+    return rendered
 
 
 def check_output(path: Path) -> None:

@@ -20,7 +20,8 @@ from tests.command import COMMAND, at
 KEY = "a-key-for-the-tests"
 _FOREIGN = ("MULTIPLEX_", "OPENAI_", "OLLAMA_", "XDG_CONFIG_HOME")
 _BARE = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)} | {
-    "XDG_CONFIG_HOME": os.devnull  # no configuration file of the person who runs the tests
+    "XDG_CONFIG_HOME": os.devnull,  # no configuration file of the person who runs the tests
+    "MULTIPLEX_CHECK": "none",  # an essay is streamed as it comes; test_checked.py has servers with the check
 }
 
 

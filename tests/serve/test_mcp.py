@@ -41,7 +41,7 @@ TITLES = [persona.title for persona in Council.load().personas]
 
 def role(body: Body) -> str:
     """Which part of the council a request comes from: `synthesis`, or the persona's perspective, or `plain`."""
-    if "You write one answer out of several voices" in asked(body):
+    if "You write one essay" in asked(body):
         return "synthesis"
     return next((p.name for p in Council.load().personas if p.speaker.split(".")[0] in asked(body)), "plain")
 
@@ -60,7 +60,7 @@ def stdio(backend: Backend, **env: str) -> StdioServerParameters:
     return StdioServerParameters(
         command=COMMAND[0],
         args=[*COMMAND[1:], "mcp", *at(backend)],
-        env={**environment, "MULTIPLEX_RETRIES": "0", **env},
+        env={**environment, "MULTIPLEX_RETRIES": "0", "MULTIPLEX_CHECK": "none", **env},
     )
 
 
@@ -69,7 +69,7 @@ def http(backend: Backend, *flags: str, **env: str) -> Iterator[str]:
     """The command over HTTP on a free port: its URL."""
     process = subprocess.Popen(
         [*COMMAND, "mcp", *at(backend), "--http", "--port", "0", *flags],
-        env={**os.environ, **env},
+        env={**os.environ, "MULTIPLEX_CHECK": "none", **env},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -96,7 +96,7 @@ async def calling(url: str, key: str | None = None, mode: str = "auto") -> Async
 
 @pytest.fixture
 def order(backend: Backend) -> McpOrder:
-    spec = parse_spec("test-model", backend.base_url)
+    spec = parse_spec("test-model", backend.base_url).model_copy(update={"check": "none"})
     return McpOrder(spec.model_copy(update={"retries": 0}))
 
 
@@ -155,7 +155,12 @@ async def test_what_a_model_may_know_before_it_calls(order: McpOrder) -> None:
     takes = tools["multiplex_answer"].input_schema
     assert takes["required"] == ["question"]
     assert takes["properties"]["question"]["maxLength"] == 20_000
-    assert [each["title"] for each in personas.structured_content["personas"]] == TITLES
+    assert [each["title"] for each in personas.structured_content["personas"]] == [
+        *TITLES,
+        "Eastern European",
+        "Southeast Asian",
+    ]
+    assert [each["in_council"] for each in personas.structured_content["personas"]] == [True] * 7 + [False] * 2
     assert personas.structured_content["personas_are"] == CONSTRUCTIONS
 
 
@@ -227,14 +232,14 @@ def kept_open(backend: Backend) -> int:
 
 async def test_connections_to_the_model_live_as_long_as_the_server(order: McpOrder, backend: Backend) -> None:
     backend.script = scripted()
-    asked = {"question": "half \ud800 of a character", "council": '["islamic"]'}
+    asked = {"question": "half \ud800 of a character", "council": '["islamic", "african"]'}
     async with Client(build_mcp(order)) as client:
         for _ in range(2):
             result = await client.call_tool("multiplex_answer", asked)
             assert not result.is_error, text_of(result)
             assert kept_open(backend) > 0
     assert kept_open(backend) == 0
-    assert [role(body) for body in backend.requests] == ["islamic", "synthesis"] * 2
+    assert sorted(map(role, backend.requests)) == sorted(["islamic", "african", "synthesis"] * 2)
 
 
 async def test_an_unknown_tool_is_an_error_of_the_protocol(order: McpOrder) -> None:
