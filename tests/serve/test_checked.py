@@ -51,7 +51,7 @@ def test_no_draft_leaves_before_its_check_and_the_reader_is_told_how_far_it_is(c
     assert content.startswith(MENDED)
     assert "Foucault" not in content + thought
     assert {each["state"] for each in told(pieces)["findings"]} == {"revised", "remains"}
-    assert "An essay of 15 words is drafted; it is read against the voices." in thought
+    assert "An essay of 16 words is drafted; it is read against the voices." in thought
     assert "3 findings; it is revised." in thought
     assert "**African**" in thought
 
