@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 TAG = "multiplex:synthesis"
 TOKENS_A_WORD = 1.8  # generous for English; a smaller limit of tokens asks for fewer words
-LISTED = 3  # lines of a list: fewer are a figure of speech
+LISTED = 0.5  # share of the words that stand in list items: from here on a text is a list
 HEADINGS = 5  # three are asked for; more than this is an outline and no essay
-_LIST = re.compile(r"^\s*(?:[-*•–]|\d+[.)])\s+\S", re.MULTILINE)
+_LIST = re.compile(r"^\s*(?:[-*•–]|\d+[.)])\s+(\S.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+(.+?)|\*\*([^*\n]{1,80}?)[.:]?\*\*:?)\s*$", re.MULTILINE)
 _AGAIN = frozenset({"empty", "cut_off"})  # a call that failed so may succeed when it is told why
 
@@ -129,7 +129,7 @@ def find_fault(text: str, titles: Sequence[str], *, cut: bool = False) -> str:
         return "it is empty"
     if cut:
         return "it breaks off before its end"
-    if len(_LIST.findall(text)) >= LISTED:
+    if sum(len(item.split()) for item in _LIST.findall(text)) >= LISTED * len(text.split()):
         return "it is a list and no connected prose"
     if len(_HEADING.findall(text)) > HEADINGS:
         return f"it has {len(_HEADING.findall(text))} headings"

@@ -300,7 +300,7 @@ async def test_an_inference_model_dismisses_and_adds_findings(backend: Backend) 
     "text",
     [
         "Two paragraphs.\n\nThe Western city and the village part ways here; African elders answer.",
-        "A list of two:\n- one\n- two\n\nand prose after it.",
+        "A list of two:\n- one\n- two\n\nand prose after it, which is longer.",
         "## One\n\nText.\n\n## Two\n\nText.\n\n## Three\n\nText.",
     ],
 )
