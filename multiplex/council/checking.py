@@ -21,6 +21,7 @@ from multiplex.council.events import Emit
 from multiplex.council.harms import describe_harms
 from multiplex.council.names import (
     Name,
+    capitals_inside,
     find_names,
     find_numbers,
     find_terms,
@@ -153,7 +154,7 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
             if not re.search(rf"(?<!\d){re.escape(number.text)}(?!\d)", known) and not _is_heading(text, start):
                 found.append(_finding("number", number.text, sentence, f"{number.text} stands in no voice"))
     folded = fold(text)
-    for perspective, own in only_in(material.voices, material.question, words_of).items():
+    for perspective, own in only_in(material.voices, material.question, words_of, capitals_inside(text)).items():
         if not own.is_met(folded):
             title = next(voice.title for voice in material.voices if voice.perspective == perspective)
             why = f"the {title} tradition is not met: no name or term that only its voice used stands in the essay"

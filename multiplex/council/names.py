@@ -96,14 +96,20 @@ def names_readable(text: str) -> bool:
     return runs <= NOUN_CAPITALS * max(1, len(inner))
 
 
-def find_names(text: str) -> list[Name]:
+def capitals_inside(text: str) -> frozenset[str]:
+    """The words that have a capital inside a sentence: names, wherever else they stand."""
+    words = _WORD.finditer(text)
+    return frozenset(m.group() for m in words if m.group()[0].isupper() and not _starts_sentence(text, m.start()))
+
+
+def find_names(text: str, known: frozenset[str] = frozenset()) -> list[Name]:
     """Runs of capitalised words, in order.
 
     A word that begins a sentence belongs to a run only with a further capitalised word after it, as a possessive, or
-    where the text has it with a capital inside a sentence too.
+    where it is `known` or the text has it with a capital inside a sentence too.
     """
     words = list(_WORD.finditer(text))
-    inner = frozenset(m.group() for m in words if m.group()[0].isupper() and not _starts_sentence(text, m.start()))
+    inner = known | capitals_inside(text)
     found: list[Name] = []
     run: list[re.Match[str]] = []
 
@@ -176,14 +182,20 @@ def stands_in(name: str, folded: str) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(_stem(part))}{_ENDINGS}(?!\w)", folded) for part in own)
 
 
-def only_in(voices: Sequence[Voice], elsewhere: str = "", words: Iterable[str] = ()) -> dict[str, Own]:
-    """By perspective, what its voice alone uses, of all voices and the text `elsewhere`; `words` are further terms."""
+def only_in(
+    voices: Sequence[Voice], elsewhere: str = "", words: Iterable[str] = (), known: frozenset[str] = frozenset()
+) -> dict[str, Own]:
+    """By perspective, what its voice alone uses, of all voices and the text `elsewhere`.
+
+    `words` are further terms, `known` words that are names elsewhere, as of `find_names`.
+    """
+    known = known.union(*(capitals_inside(voice.text) for voice in voices))
     folded = {voice.perspective: fold(voice.text) for voice in voices}
     outside, terms = fold(elsewhere), list(words)
     own: dict[str, Own] = {}
     for voice in voices:
         others = " ".join([outside, *(text for name, text in folded.items() if name != voice.perspective)])
-        given = [name.text for name in (*find_names(voice.text), *find_terms(voice.text))]
+        given = [name.text for name in (*find_names(voice.text, known), *find_terms(voice.text))]
         given += [word for word in terms if _holds(folded[voice.perspective], fold(word))]
         names = {fold(_bare(name)) for name in given if not stands_in(name, others)} - _GENERIC
         plain = _plain_words(folded[voice.perspective]) - _plain_words(others)
