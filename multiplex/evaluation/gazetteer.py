@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
@@ -63,10 +63,17 @@ class _Named(_Part):
         return self
 
 
+def _join_sources(source: Any) -> Any:
+    """The sources of an entry as one text; one that is no list of texts is left to validation."""
+    if isinstance(source, list) and source and all(isinstance(each, str) and each.strip() for each in source):
+        return "; ".join(source)
+    return source
+
+
 class _Concept(_Part):
     id: _Id
     forms: Annotated[tuple[_Text, ...], Field(min_length=1)]
-    source: _Text
+    source: Annotated[_Text, BeforeValidator(_join_sources)]
     modern: bool
     also: tuple[Perspective, ...] = ()
 

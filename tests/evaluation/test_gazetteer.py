@@ -35,6 +35,7 @@ def found(gazetteer: Gazetteer, text: str) -> list[tuple[str, str]]:
         ("modern: false", "modern: maybe", 10, "concept.0.modern", "boolean"),
         ("source: Mogobe Ramose, 1999", 'source: " "', 9, "concept.0.source", "at least 1 character"),
         ("    source: Mogobe Ramose, 1999\n", "", 7, "concept.0.source", "required"),
+        ("source: Mogobe Ramose, 1999", 'source: ["A, 1999", ""]', 9, "concept.0.source", "valid string"),
         ("forms: [ubuntu]", "forms: []", 8, "concept.0.forms", "at least 1 item"),
         ("forms: [ubuntu]", "forms: [no]", 8, "concept.0.forms.0", "valid string"),
         ("forms: [ubuntu]", 'forms: ["--"]', 8, "concept.0.forms.0", "holds no word"),
@@ -111,3 +112,9 @@ def test_the_shipped_gazetteer_loads_and_covers_every_known_perspective() -> Non
     shipped = Gazetteer.load()
     assert {path.stem for path in folder.glob("*.yaml")} == {*KNOWN, "none"}
     assert {name for entity in shipped.entities.values() for name in entity.perspectives} == set(KNOWN)
+
+
+def test_an_entry_may_have_several_sources(tmp_path: Path) -> None:
+    several = GOOD.replace("source: Mogobe Ramose, 1999", 'source: ["Mogobe Ramose, 1999", "Desmond Tutu, 1999"]')
+    (tmp_path / "african.yaml").write_text(several, "utf-8")
+    assert Gazetteer.load(tmp_path).entities["ubuntu"].source == "Mogobe Ramose, 1999; Desmond Tutu, 1999"
