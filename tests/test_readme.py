@@ -36,7 +36,9 @@ def test_every_python_block_runs(backend: Backend) -> None:
 
 
 def test_every_flag_they_name_is_there() -> None:
-    benches = (("bench", name) for name in ("run", "score", "report", "compare", "list", "show", "export"))
+    benches = (
+        ("bench", name) for name in ("run", "score", "report", "compare", "list", "show", "export", "blind", "ratings")
+    )
     commands = (("answer",), ("score",), ("validate",), ("serve",), ("mcp",), *benches)
     shown = "".join(run(*command, "--help", env={"COLUMNS": "300"}).stdout for command in commands)
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README + "".join(DOCS.values())))
