@@ -70,6 +70,7 @@ def as_record(result: Result) -> str:
         answer, printed = each.answer, whole["answers"][strategy]
         if answer.form is not None:
             printed |= {"form": answer.form, "check": answer.check}
+            printed["harms"] = [harm.model_dump() for harm in answer.harms]
         printed["scaffold"] = [list(span) for span in answer.scaffold]
         printed["notes"] = list(answer.notes)
         printed["rounds"] = [voice.model_dump() for voice in answer.rounds]
@@ -204,7 +205,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
         if show_voices:
             parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
-        parts += _found(answer)
+        parts += [*_found(answer), *_harms(answer)]
     if show_voices and result.spoken:
         parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
         parts += [_voice(voice["title"], voice["text"], None) for voice in result.spoken]
@@ -238,6 +239,17 @@ def _found(answer: Answer) -> list[str]:
         for finding in answer.findings
     ]
     return ["**What the check found, and what became of it**", "\n".join(lines)]
+
+
+def _harms(answer: Answer) -> list[str]:
+    """Where it can be read who contests the harms that an answer touches; nothing where it touches none."""
+    lines = [
+        f"- {_escaped(contest.title)}: {_escaped(contest.by)}. {_escaped(contest.argues)}"
+        + (f" *{_escaped(contest.source)}*" if contest.source else "")
+        for harm in answer.harms
+        for contest in harm.contests
+    ]
+    return ["**Who contests these practices, and where it can be read**", "\n".join(lines)] if lines else []
 
 
 def reading_order(result: Result) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.council.harms import Touched
 from multiplex.llm.usage import Usage
 from multiplex.settings import Check
 
@@ -75,6 +76,7 @@ class Synthesis(_Frozen):
     form: Literal["essay", "composed", "voices"] = "essay"
     check: Check | None = None
     findings: tuple[Finding, ...] = ()
+    harms: tuple[Touched, ...] = ()
     scaffold: tuple[Span, ...] = ()
     usage: Usage = Usage()
     note: str | None = None
@@ -97,6 +99,8 @@ class Answer(_Frozen):
             alone; None for other strategies and for answers stored by version 0.1.0.
         check: which check an essay passed through; None where there is no essay.
         findings: what the checks found, and what became of it.
+        harms: practices that harm people and that the question or a voice touches, with everyone in the council who is
+            on record against them, and the sources.
     """
 
     strategy: str
@@ -114,6 +118,7 @@ class Answer(_Frozen):
     form: Literal["essay", "composed", "voices"] | None = None
     check: Check | None = None
     findings: tuple[Finding, ...] = ()
+    harms: tuple[Touched, ...] = ()
 
 
 def last_words(voices: list[Voice], perspectives: tuple[str, ...]) -> list[Voice]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,9 +47,10 @@ class _File(BaseModel):
     harms: Annotated[tuple[Harm, ...], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Contest:
+class Contest(BaseModel):
     """Who contests a harm inside one tradition, with the source; `source` is empty where a persona names none."""
+
+    model_config = ConfigDict(frozen=True)
 
     perspective: str
     title: str
@@ -59,9 +59,10 @@ class Contest:
     source: str
 
 
-@dataclass(frozen=True)
-class Touched:
+class Touched(BaseModel):
     """A harm that a text touches, with everyone on record who contests it, in the council's order."""
+
+    model_config = ConfigDict(frozen=True)
 
     description: str
     contests: tuple[Contest, ...]
@@ -97,17 +98,25 @@ def find_harms(texts: Iterable[str], personas: Sequence[Persona]) -> tuple[Touch
     for harm in load_harms():
         if harm.is_touched(folded):
             contests = {
-                entry: Contest(persona.perspective, persona.title, entry.by, entry.argues, str(entry.source))
+                entry: Contest(
+                    perspective=persona.perspective,
+                    title=persona.title,
+                    by=entry.by,
+                    argues=entry.argues,
+                    source=str(entry.source),
+                )
                 for persona in reversed(personas)
                 for entry in persona.harms
                 if entry.harm == harm.id
             }  # a persona that sits there several times is named once
-            found.append(Touched(harm.description, tuple(reversed(contests.values()))))
+            found.append(Touched(description=harm.description, contests=tuple(reversed(contests.values()))))
     for persona in personas:
         for own in persona.contested:
             if Harm(id="own", description=own.practice, terms=own.terms).is_touched(folded):
-                contest = Contest(persona.perspective, persona.title, own.by, own.practice, "")
-                found.append(Touched(own.practice, (contest,)))
+                contest = Contest(
+                    perspective=persona.perspective, title=persona.title, by=own.by, argues=own.practice, source=""
+                )
+                found.append(Touched(description=own.practice, contests=(contest,)))
     return tuple(each for each in found if each.contests)
 
 

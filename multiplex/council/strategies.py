@@ -110,6 +110,7 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         form=synthesis.form,
         check=synthesis.check,
         findings=synthesis.findings,
+        harms=synthesis.harms,
         notes=(
             *([SMALL] if spec.brief else []),
             *planning.notes,

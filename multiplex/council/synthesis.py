@@ -14,7 +14,7 @@ from multiplex.council.checking import Judge, check_essay
 from multiplex.council.composed import Draft, compose
 from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit
-from multiplex.council.harms import find_harms
+from multiplex.council.harms import Touched, find_harms
 from multiplex.council.personas import Persona
 from multiplex.errors import MultiplexError
 from multiplex.llm.chat import Chat
@@ -58,14 +58,9 @@ async def finish(
             draft = draft.model_copy(update={"check": "none"})
         else:
             draft = await check_essay(draft, material, _terms(personas.values()), chat, seed, emit, judge)
+    draft = draft.model_copy(update={"harms": material.harms})
     if draft.form != "composed" and material.harms:  # a composed answer has a part for them
-        lines = [
-            f"\n- {harm.description}: "
-            + " ".join(f"**{c.title}:** {c.by}" + (f" ({c.source})." if c.source else ".") for c in harm.contests)
-            for harm in material.harms
-        ]
-        draft = _append(draft, "\n\n---\n\n*Contested from inside, as far as the personas have it on record:*\n", emit)
-        draft = _append(draft, "".join(lines), emit)
+        draft = _append(draft, "\n\n---\n\n" + _name_contesters(material.harms), emit)
     if lost := [voice.title for voice in voices if voice.error is not None]:
         draft = _append(draft, f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*", emit)
     return draft
@@ -77,6 +72,15 @@ def gather_material(question: str, voices: Sequence[Voice], personas: Mapping[st
     random.Random(f"{seed} order").shuffle(spoken)
     harms = find_harms([question, *(voice.text for voice in spoken)], list(personas.values()))
     return Material(question, tuple(spoken), harms)
+
+
+def _name_contesters(harms: Sequence[Touched]) -> str:
+    """Every tradition on record against each harm, in a line; the sources are in the record."""
+    lines = [
+        f"- {harm.description}: " + "; ".join(f"{contest.by} ({contest.title})" for contest in harm.contests) + "."
+        for harm in harms
+    ]
+    return "*Contested from inside, as far as the personas have it on record:*\n\n" + "\n".join(lines)
 
 
 def _terms(personas: Collection[Persona]) -> list[str]:

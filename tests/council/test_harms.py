@@ -78,7 +78,10 @@ async def test_the_question_brings_what_is_on_record_to_the_voice_the_essay_and_
         assert by[persona.title] in mine
     assert all(name in essay for name in by.values())
     start, end = answer.scaffold[-1]
-    assert all(f"**{title}:** {name}" in answer.text[start:end] for title, name in by.items())
+    assert all(f"{name} ({title})" in answer.text[start:end] for title, name in by.items())
+    assert {contest.title: contest.source for harm in answer.harms for contest in harm.contests} == {
+        p.title: next(str(e.source) for e in p.harms if e.harm == "slavery") for p in council.personas
+    }
     assert not any(re.search(re.escape(by["Islamic"]), text) for text in voices if "Latin Christianity" in text)
 
 
@@ -95,5 +98,5 @@ async def test_a_harm_that_only_a_voice_touches_is_told_of_all(backend: Backend)
     made = await finish(draft, "What is owed to a prisoner?", voices, personas, chat, 1, lambda event: None)
     await chat.aclose()
     assert made.text.startswith("An essay.")
-    assert "**Western:**" in made.text
-    assert "**Islamic:**" in made.text
+    assert "(Western)" in made.text
+    assert "(Islamic)" in made.text

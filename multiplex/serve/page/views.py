@@ -40,6 +40,7 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "form": answer.form,
         "check": answer.check,
         "findings": [finding.model_dump() for finding in answer.findings],
+        "harms": [harm.model_dump() for harm in answer.harms],
         "names": [{"text": trace.text, "perspectives": list(trace.perspectives)} for trace in traces],
         "references": [_reference(reference, measures, entities) for reference in found] if measures else [],
         "measures": measures.model_dump(mode="json", include=_FIGURES) if measures else None,

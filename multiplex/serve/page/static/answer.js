@@ -18,6 +18,7 @@ export function answerView(view) {
     text,
     h("p", { class: "soft" }, costLine(view)),
     findings(view),
+    harms(view),
     references(view),
   );
 }
@@ -57,6 +58,17 @@ export function costLine(view) {
   const { calls, input_tokens: given, output_tokens: made } = view.usage;
   const tokens = given === null || made === null ? "tokens not reported" : `${count(given)} tokens in, ${count(made)} out`;
   return [h("bdi", {}, view.model), `: ${seconds(view.seconds)}, ${count(calls)} ${calls === 1 ? "call" : "calls"}, ${tokens}`];
+}
+
+/** Who contests the practices that the answer touches, inside each tradition, and where that can be read. */
+function harms(view) {
+  const all = view.harms ?? [];
+  if (!all.length) return null;
+  const one = (harm) => [
+    h("h4", {}, harm.description),
+    h("ul", {}, harm.contests.map((each) => h("li", { dir: "auto" }, h("strong", {}, `${each.title}: `), `${each.by}. ${each.argues} `, h("em", {}, each.source)))),
+  ];
+  return h("details", { class: "harms" }, h("summary", {}, `Who contests the practices it touches, and where to read it (${all.length})`), all.map(one));
 }
 
 function references(view) {
