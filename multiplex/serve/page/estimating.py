@@ -21,6 +21,7 @@ class Estimate:
 
     Attributes:
         paid: whether any call leaves this machine's own model, and so may cost money.
+        revisions: further calls at most, one for each essay that is revised after its check.
     """
 
     calls: int
@@ -28,6 +29,7 @@ class Estimate:
     input_tokens: int | None = None
     output_tokens: int | None = None
     usd: float | None = None
+    revisions: int = 0
 
 
 async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
@@ -47,7 +49,14 @@ async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
         usd=prices.total(spent),
+        revisions=sum(map(_may_be_revised, ways)),
     )
+
+
+def _may_be_revised(asked: Asked) -> bool:
+    """Whether an essay is written and read against its voices."""
+    spec, council = asked.chat.spec, asked.offer.council
+    return council is not None and len(council.personas) > 1 and spec.synthesis == "written" and spec.check != "none"
 
 
 def _calls(asked: Asked) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend import Body
+from tests.backend import Body, running
 from tests.serve.luck import QUESTION
 from tests.serve.page.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
 from tests.serve.page.visit import House, Page, calls, opened, told
@@ -91,3 +91,11 @@ def test_the_model_that_is_chosen_answers(house: House) -> None:
         assert {body["model"] for body in house.backend.requests} == {"second"}
         message = told(page.post("/page/answers", question=QUESTION, model="third"), 404, code="model_not_found")
         assert "test-model, second" in message
+
+
+def test_an_essay_that_may_be_revised_is_told_as_one_more_call() -> None:
+    with running() as backend, opened(backend, "--check", "model") as served:
+        both, plain = (Page(served).estimate(strategies=ways) for ways in (["multiplex", "uniplex"], ["uniplex"]))
+        assert (both["calls"], both["revisions"]) == (10, 1)
+        assert (plain["calls"], plain["revisions"]) == (1, 0)
+        assert backend.requests == []

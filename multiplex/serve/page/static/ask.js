@@ -139,7 +139,8 @@ function cost(made, setup, name) {
   if (!made.paid) return `This will take ${calls} of the model on this machine: nothing is paid, and it takes a minute or more.`;
   const tokens = `about ${count(made.input_tokens)} tokens in and ${count(made.output_tokens)} out`;
   const price = made.usd === null ? "the price is not known here (the server reads it from --prices)" : `about ${money(made.usd)}`;
-  return ["This will take ", calls, " to ", h("bdi", {}, model?.place ?? name), `, ${tokens}: ${price}.`];
+  const more = made.revisions ? " (one more if the essay is revised)" : "";
+  return ["This will take ", calls, more, " to ", h("bdi", {}, model?.place ?? name), `, ${tokens}: ${price}.`];
 }
 
 function examples(setup, form) {
