@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
+import struct
 from contextlib import AsyncExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ class Server(uvicorn.Server):
         """Cut what is still connected: a reader that reads nothing would keep the process from ending."""
         for connection in list(self.server_state.connections):
             if (transport := connection.transport) is not None:
-                transport.abort()
+                _cut(transport)
 
 
 def carry_out(options: ServeOptions) -> int:
@@ -149,12 +150,19 @@ async def _application(service: Service, held: AsyncExitStack) -> ASGIApp:
     return Safe(create_app(service, await held.enter_async_context(opened_page(service, service.options.ui))))
 
 
+def _cut(transport: asyncio.Transport) -> None:
+    """End a connection at once: what the kernel holds for a reader that reads nothing is dropped and not sent on."""
+    if (connection := transport.get_extra_info("socket")) is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 def _abortable(protocol: type[Any]) -> type[asyncio.Protocol]:
     """The same protocol, whose requests may cut their connection: `scope["state"]["abort"]`."""
 
     class Abortable(protocol):  # type: ignore[misc]  # h11's or httptools', whichever is there
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
-            self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
+            self.app_state: dict[str, Any] = {**self.app_state, "abort": lambda: _cut(transport)}
 
     return Abortable

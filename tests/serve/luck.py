@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -65,8 +66,12 @@ def question(**fields: Any) -> bytes:
 
 
 def drain(connection: socket.socket) -> bytes:
-    """What comes until nothing more does."""
-    return connection.makefile("rb").read()
+    """What comes until nothing more does, or the connection is cut."""
+    came = b""
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            came += piece
+    return came
 
 
 def replied(connection: socket.socket) -> tuple[int, str]:
