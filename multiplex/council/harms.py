@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from multiplex.council.personas import Persona
 
 FILE = "harms.yaml"
+_WORD = re.compile(r"\w+")
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -32,13 +33,6 @@ class Harm(BaseModel):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     description: _Text
     terms: Annotated[tuple[_Text, ...], Field(min_length=1)]
-
-    def is_touched(self, folded: str) -> bool:
-        """Whether a case-folded text holds one of the terms."""
-        return any(
-            term in folded and re.search(rf"(?<!\w){re.escape(term)}(?!\w)", folded)
-            for term in map(str.casefold, self.terms)
-        )
 
 
 class _File(BaseModel):
@@ -87,6 +81,20 @@ def load_harms(path: Path | None = None) -> tuple[Harm, ...]:
     return harms
 
 
+@cache
+def _terms() -> dict[str, list[tuple[Harm, str]]]:
+    """By its first word, every term of the list in lower case with its harm."""
+    terms: dict[str, list[tuple[Harm, str]]] = {}
+    for harm in load_harms():
+        for term in map(str.casefold, harm.terms):
+            terms.setdefault(_WORD.findall(term)[0], []).append((harm, term))
+    return terms
+
+
+def _holds(folded: str, term: str) -> bool:
+    return term in folded and re.search(rf"(?<!\w){re.escape(term)}(?!\w)", folded) is not None
+
+
 def find_harms(texts: Iterable[str], personas: Sequence[Persona]) -> tuple[Touched, ...]:
     """The harms that any of the texts touches, each with every persona that has an entry for it.
 
@@ -94,9 +102,11 @@ def find_harms(texts: Iterable[str], personas: Sequence[Persona]) -> tuple[Touch
     count as harms of their own.
     """
     folded = "\n".join(texts).casefold()
+    words = set(_WORD.findall(folded))
+    touched = {harm.id for first in _terms().keys() & words for harm, term in _terms()[first] if _holds(folded, term)}
     found = []
     for harm in load_harms():
-        if harm.is_touched(folded):
+        if harm.id in touched:
             contests = {
                 entry: Contest(
                     perspective=persona.perspective,
@@ -112,7 +122,7 @@ def find_harms(texts: Iterable[str], personas: Sequence[Persona]) -> tuple[Touch
             found.append(Touched(description=harm.description, contests=tuple(reversed(contests.values()))))
     for persona in personas:
         for own in persona.contested:
-            if Harm(id="own", description=own.practice, terms=own.terms).is_touched(folded):
+            if any(_holds(folded, term.casefold()) for term in own.terms):
                 contest = Contest(
                     perspective=persona.perspective, title=persona.title, by=own.by, argues=own.practice, source=""
                 )

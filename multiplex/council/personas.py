@@ -132,8 +132,10 @@ class Persona(_Part):
 
     def system_prompt(self, *, brief: bool) -> str:
         """The fixed part of every prompt to this persona's model; `brief` is the form for small models."""
-        if brief:
-            return prompt("persona_brief", brief=self.brief)
+        return prompt("persona_brief", brief=self.brief) if brief else self._whole_prompt
+
+    @cached_property
+    def _whole_prompt(self) -> str:
         return prompt(
             "persona",
             speaker=self.speaker,
