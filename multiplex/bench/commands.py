@@ -227,6 +227,8 @@ def ratings(
 
     if rater not in (None, "judge"):
         raise UsageError(f"--rater {rater!r}: there is judge; people hand in files")
+    if rater is None and (model or base_url or api_key_env):
+        raise UsageError("--model, --base-url and --api-key-env are of --rater judge; add it, or leave them out")
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     judge = resolve_model(settings) if rater == "judge" else None
     carry_out(RatingsOrder(folder=_folder(run, runs), files=tuple(files or ()), judge=judge, as_json=as_json))

@@ -60,7 +60,7 @@ class Rating(BaseModel):
     set: str
     rater: Name
     belongs: Name | None
-    ratings: tuple[Rated, ...]
+    ratings: Annotated[tuple[Rated, ...], Field(min_length=1)]
 
 
 class Accepted(BaseModel):

@@ -61,7 +61,9 @@ def carry_out(order: RatingsOrder) -> None:
 async def _judge(folder: Path, spec: ModelSpec, told: Console) -> None:
     keys = known_keys(folder)
     newest = max((folder / BLIND).glob(f"*{KEY}"), key=lambda path: path.stat().st_mtime)
-    key = keys[newest.name.removesuffix(KEY)]
+    key, rubric = keys[newest.name.removesuffix(KEY)], Rubric.load()
+    if key.rubric != rubric.digest:
+        raise UsageError(f"set {key.set} was made with another rubric; make a new one with `multiplex bench blind`")
     with Store.read(folder) as store:
 
         def text_of(form: Form, unit: str) -> str:
@@ -70,7 +72,7 @@ async def _judge(folder: Path, spec: ModelSpec, told: Console) -> None:
         sheet = make_sheet(key, text_of)
     chat = Chat(spec, wire="whole")
     try:
-        accepted = await rating_judge.rate(sheet, key, Rubric.load(), chat)
+        accepted = await rating_judge.rate(sheet, key, rubric, chat)
     finally:
         await chat.aclose()
     keep(folder, accepted)

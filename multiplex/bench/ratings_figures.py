@@ -129,9 +129,10 @@ class Ratings(_Frozen):
 
 @dataclass(frozen=True)
 class _Row:
-    """One rater's marks of one answer, and whose it is."""
+    """One rater's marks of one answer, and whose it is; `called` is the rater's name as they wrote it."""
 
     rater: str
+    called: str
     set: str
     number: int
     letter: str
@@ -197,9 +198,9 @@ def _rows(accepted: Accepted, key: Key) -> Iterable[_Row]:
     for rated in accepted.rating.ratings:
         of = asked[rated.question]
         yield _Row(
-            rater=_name(accepted), set=key.set, number=of.number, letter=rated.letter, question_id=of.question_id,
-            question=of.question, domain=of.domain, model=of.model, form=of.letters[rated.letter].form,
-            values=rated.values, false_claims=rated.false_claims,
+            rater=_name(accepted), called=accepted.rating.rater, set=key.set, number=of.number, letter=rated.letter,
+            question_id=of.question_id, question=of.question, domain=of.domain, model=of.model,
+            form=of.letters[rated.letter].form, values=rated.values, false_claims=rated.false_claims,
         )  # fmt: skip
 
 
@@ -318,6 +319,6 @@ def _false_claims(rows: Sequence[_Row]) -> Iterable[FalseClaim]:
     noted = [row for row in rows if row.false_claims]
     for row in sorted(noted, key=lambda row: FORMS.index(row.form)):
         yield FalseClaim(
-            model=row.model, form=row.form, question_id=row.question_id, question=row.question, rater=row.rater,
+            model=row.model, form=row.form, question_id=row.question_id, question=row.question, rater=row.called,
             text=row.false_claims,
         )  # fmt: skip

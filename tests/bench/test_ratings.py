@@ -323,3 +323,12 @@ def test_the_page_works_from_disk_on_a_phone_and_its_file_is_taken_back(folder: 
 def test_every_set_of_a_run_keeps_its_key(folder: Path) -> None:
     one, two = handed_out(folder, seed=1), handed_out(folder, "multiplex", "uniplex", seed=2)
     assert set(read_keys(folder)) == {one.key.set, two.key.set}
+
+
+def test_a_raters_name_is_shown_as_written_and_a_model_needs_the_judge(folder: Path) -> None:
+    made = handed_out(folder)
+    accept_files(folder, [saved(folder, filled(made, lambda form, point: 4, "Ann Lee"))])
+    (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
+    assert {claim.rater for claim in group.false_claims} == {"Ann Lee"}
+    done = run("bench", "ratings", str(folder), "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    assert (done.returncode, "of --rater judge" in done.stderr) == (2, True)
