@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.content import content_root
+from multiplex.content import content_root, read_tree
 from multiplex.errors import ContentError
 from multiplex.evaluation.frame import KNOWN
 from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.tokens import tokens
 
 GOOD = """perspective: african
 named:
@@ -118,3 +119,24 @@ def test_an_entry_may_have_several_sources(tmp_path: Path) -> None:
     several = GOOD.replace("source: Mogobe Ramose, 1999", 'source: ["Mogobe Ramose, 1999", "Desmond Tutu, 1999"]')
     (tmp_path / "african.yaml").write_text(several, "utf-8")
     assert Gazetteer.load(tmp_path).entities["ubuntu"].source == "Mogobe Ramose, 1999; Desmond Tutu, 1999"
+
+
+def distinct(forms: list[str]) -> int:
+    """How many forms there are when case, diacritics, hyphens and a plural s make no difference."""
+    return len({tuple(token.key.removesuffix("s") for token in tokens(form)) for form in forms})
+
+
+def test_spellings_of_one_term_count_as_one_form() -> None:
+    assert distinct(["Sámi feminist", "sami feminists", "Sámi-feminist"]) == 1
+    assert distinct(["Sámi feminist", "Sámi feminism"]) == 2
+
+
+@pytest.mark.parametrize("path", sorted((content_root() / "eval" / "gazetteers").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_ten_forms_of_a_shipped_entry_have_a_source_of_their_own(path: Path) -> None:
+    entries = read_tree(path)[0].get("concept", [])
+    sources = {entry["id"]: entry["source"] for entry in entries}
+    listed = {name: source if isinstance(source, list) else [source] for name, source in sources.items()}
+    wanting = [entry["id"] for entry in entries if distinct(entry["forms"]) > 10 * len(listed[entry["id"]])]
+    assert not wanting, f"split these, or list a source for each ten forms begun: {', '.join(wanting)}"
+    repeated = [name for name, each in listed.items() if len(set(each)) < len(each)]
+    assert not repeated, f"a source stands twice: {', '.join(repeated)}"
