@@ -211,7 +211,10 @@ def ratings(
     run: RunArgument,
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files that raters saved.")] = None,
     rater: Annotated[
-        str | None, typer.Option("--rater", help="judge: let a model rate the newest set, labelled as a model.")
+        str | None, typer.Option("--rater", help="judge: let a model rate a set, labelled as a model.")
+    ] = None,
+    blind_set: Annotated[
+        str | None, typer.Option("--set", help="With --rater judge: the set to rate. [the only one]")
     ] = None,
     model: ModelFlag = None,
     base_url: BaseUrlFlag = None,
@@ -227,11 +230,12 @@ def ratings(
 
     if rater not in (None, "judge"):
         raise UsageError(f"--rater {rater!r}: there is judge; people hand in files")
-    if rater is None and (model or base_url or api_key_env):
-        raise UsageError("--model, --base-url and --api-key-env are of --rater judge; add it, or leave them out")
+    if rater is None and (blind_set or model or base_url or api_key_env):
+        raise UsageError("--set, --model, --base-url and --api-key-env are of --rater judge; add it, or leave them out")
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     judge = resolve_model(settings) if rater == "judge" else None
-    carry_out(RatingsOrder(folder=_folder(run, runs), files=tuple(files or ()), judge=judge, as_json=as_json))
+    folder, handed_in = _folder(run, runs), tuple(files or ())
+    raise typer.Exit(carry_out(RatingsOrder(folder, handed_in, judge, blind_set, as_json)))
 
 
 @bench.command()

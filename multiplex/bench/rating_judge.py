@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -43,24 +43,42 @@ _FORM = {
 }
 
 
-async def rate(sheet: Sheet, key: Key, rubric: Rubric, chat: Chat) -> Accepted:
+async def rate(
+    sheet: Sheet, key: Key, rubric: Rubric, chat: Chat, kept: Accepted | None, keep: Callable[[Accepted], None]
+) -> Accepted:
     """A model's rating of a set; a question whose reply cannot be read is named in `unread` and not counted.
 
+    Each question is handed to `keep` when it has its marks, so that an end in the middle loses none; what `kept`
+    holds from an earlier call is not asked again.
+
     Raises:
-        MultiplexError: not one reply could be read; the message says why.
+        MultiplexError: not one reply could be read; the message says why. Or the disk refuses.
     """
-    outcomes = await asyncio.gather(*(_rate_question(each, key.seed, rubric, chat) for each in sheet.questions))
-    rated: list[Rated] = []
-    unread: dict[int, str] = {}
-    for question, outcome in zip(sheet.questions, outcomes, strict=True):
+    marks: dict[int, list[Rated]] = {}
+    for each in kept.rating.ratings if kept else ():
+        marks.setdefault(each.question, []).append(each)
+    unread = {each.number: "it has not been asked" for each in sheet.questions if each.number not in marks}
+
+    def found() -> Accepted:
+        rated = tuple(each for number in sorted(marks) for each in marks[number])
+        rating = Rating(set=sheet.set, rater=chat.spec.name, belongs=None, ratings=rated)
+        return Accepted(kind="model", place=chat.spec.place, rating=rating, unread=unread)
+
+    async def ask(question: ShownQuestion) -> None:
+        outcome = await _rate_question(question, key.seed, rubric, chat)
         if isinstance(outcome, str):
             unread[question.number] = outcome
-        else:
-            rated += outcome
-    if not rated:
+            return
+        marks[question.number] = outcome
+        del unread[question.number]
+        keep(found())
+
+    await asyncio.gather(*(ask(each) for each in sheet.questions if each.number in unread))
+    if not marks:
         raise MultiplexError(f"{chat.spec.name} rated nothing: {next(iter(unread.values()))}")
-    rating = Rating(set=sheet.set, rater=chat.spec.name, belongs=None, ratings=tuple(rated))
-    return Accepted(kind="model", place=chat.spec.place, rating=rating, unread=unread)
+    rating = found()
+    keep(rating)
+    return rating
 
 
 async def _rate_question(question: ShownQuestion, seed: int, rubric: Rubric, chat: Chat) -> list[Rated] | str:

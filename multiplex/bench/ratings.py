@@ -80,13 +80,18 @@ class Accepted(BaseModel):
 
     @property
     def identity(self) -> tuple[str, Kind, str]:
-        """One rater rates a set once: the set, the kind, and the name without case and spacing."""
-        return self.rating.set, self.kind, " ".join(self.rating.rater.split()).casefold()
+        """Of `identify`: one rater rates a set once."""
+        return identify(self.rating.set, self.kind, self.rating.rater)
 
     @property
     def file(self) -> str:
         """The name of the file that the run keeps it in; it tells nobody's name."""
         return f"{self.rating.set}-{sha256(json.dumps(self.identity))[:12]}.json"
+
+
+def identify(of_set: str, kind: Kind, rater: str) -> tuple[str, Kind, str]:
+    """Who rates which set: the set, the kind, and the name without case and spacing."""
+    return of_set, kind, " ".join(rater.split()).casefold()
 
 
 def read_rating(text: str, path: Path) -> Rating:

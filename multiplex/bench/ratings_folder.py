@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from multiplex.bench.blind import Key
 from multiplex.bench.blind_folder import BLIND, read_file, read_keys
 from multiplex.bench.export import drafted
-from multiplex.bench.ratings import Accepted, check_whole, explain, find_key, read_object, read_rating
+from multiplex.bench.ratings import Accepted, check_whole, explain, find_key, identify, read_object, read_rating
 from multiplex.bench.ratings_figures import Ratings, measure_ratings
 from multiplex.errors import ContentError, MultiplexError, UsageError
 
@@ -80,6 +80,20 @@ def read_accepted(run: Path, keys: Mapping[str, Key]) -> list[Accepted]:
         check_whole(accepted.rating, key, path, read)
         found.append(accepted)
     return found
+
+
+def find_kept(run: Path, keys: Mapping[str, Key], name: str, rater: str, place: str) -> Accepted | None:
+    """What a model's rating of a set has come to so far; None where it has not begun.
+
+    Raises:
+        ContentError: a kept file is damaged.
+        UsageError: a model of this name behind another endpoint has rated the set.
+    """
+    wanted = identify(name, "model", rater)
+    kept = next((each for each in read_accepted(run, keys) if each.identity == wanted), None)
+    if kept is not None and kept.place != place:
+        raise UsageError(f"{rater} of {kept.place} has rated set {name}; to replace that, remove {_place(run, kept)}")
+    return kept
 
 
 def read_ratings(run: Path) -> Ratings | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from multiplex.council.answer import Answer, Voice
 from multiplex.errors import ContentError, UsageError
 from tests.backend import Backend, Body, Say, asked
 from tests.bench import synthetic
-from tests.command import run
+from tests.command import COMMAND, at, run
+from tests.serve.luck import until
 from tests.serve.page.browser import chromium, overflows
 
 FORMS = ("multiplex", "voices", "checklist", "uniplex")
@@ -213,6 +215,13 @@ def test_text_that_is_no_json_and_the_same_rater_twice_are_told(folder: Path) ->
         accept_files(folder, [other])
 
 
+def marks(body: Body) -> str:
+    """What a model replies that gives every answer a 5."""
+    letters = re.findall(r'<answer letter="(\w)">', asked(body))
+    rows = [{"letter": x, **dict.fromkeys(POINTS, 5), "false_claims": ""} for x in letters]
+    return json.dumps({"ratings": rows})
+
+
 def test_a_model_rates_by_the_same_rubric_blind_and_labelled(folder: Path, backend: Backend) -> None:
     made = handed_out(folder)
 
@@ -220,13 +229,12 @@ def test_a_model_rates_by_the_same_rubric_blind_and_labelled(folder: Path, backe
         text = asked(body)
         if "What of History 1?" in text:
             return Say("I would rather not.")
-        letters = re.findall(r'<answer letter="(\w)">', text)
-        rows = [{"letter": x, **dict.fromkeys(POINTS, 5), "false_claims": ""} for x in letters]
-        return Say(json.dumps({"ratings": rows}))
+        return Say(marks(body))
 
     backend.script = script
-    done = run("bench", "ratings", str(folder), "--rater", "judge", "--model", "grader", "--base-url", backend.base_url)
-    assert done.returncode == 0, done.stderr
+    command = ("bench", "ratings", str(folder), "--rater", "judge", "--model", "grader", "--base-url", backend.base_url)
+    done = run(*command)
+    assert done.returncode == 1, done.stderr
     assert "is not counted" in done.stderr
     assert "language models, not people" in " ".join(done.stdout.split())
     assert len(backend.requests) == len(made.key.questions)
@@ -238,6 +246,37 @@ def test_a_model_rates_by_the_same_rubric_blind_and_labelled(folder: Path, backe
     (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
     assert (group.kind, group.raters[0].rater, group.raters[0].questions) == ("model", "grader", 5)
     assert "could not be read" in next(iter(group.raters[0].unread.values()))
+
+    backend.script, before = lambda body, n: Say(marks(body)), len(backend.requests)
+    assert run(*command).returncode == 0
+    assert len(backend.requests) == before + 1, "what has its marks is not asked again"
+    (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
+    assert (group.raters[0].questions, group.raters[0].unread) == (6, {})
+
+
+def test_a_model_that_is_stopped_in_the_middle_loses_no_question(folder: Path, backend: Backend) -> None:
+    handed_out(folder)
+    kept = folder / "blind" / "ratings"
+    backend.script = lambda body, n: Say(marks(body), delay=600 if "What of History 1?" in asked(body) else 0)
+    command = ["bench", "ratings", str(folder), "--rater", "judge", *at(backend)]
+    with subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until(lambda: any(file.read_text("utf-8").count('"letter"') == 5 * len(FORMS) for file in kept.glob("*.json")),
+              "five questions on the disk")  # fmt: skip
+        process.kill()
+    backend.script, before = lambda body, n: Say(marks(body)), len(backend.requests)
+    done = run(*command)
+    assert (done.returncode, len(backend.requests)) == (0, before + 1), done.stderr
+
+
+def test_one_of_several_sets_must_be_named(folder: Path) -> None:
+    one, two = handed_out(folder, seed=1), handed_out(folder, "multiplex", "uniplex", seed=2)
+    judge = ("--rater", "judge", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    done = run("bench", "ratings", str(folder), *judge)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert one.key.set in done.stderr
+    assert two.key.set in done.stderr
+    done = run("bench", "ratings", str(folder), *judge, "--set", "none")
+    assert (done.returncode, "no such set" in done.stderr) == (2, True)
 
 
 def test_the_report_shows_ratings_beside_entropy_and_only_where_there_are_any(folder: Path) -> None:
