@@ -2,6 +2,8 @@
 
 START -> plan -> speak x K -> gather -> synthesize -> check -> END
                     ^------------'  while rounds are left
+
+Where nothing is to be checked, `synthesize` makes the whole answer and there is no `check`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from multiplex.council.answer import last_words
+from multiplex.council.answer import Synthesis, last_words
 from multiplex.council.events import writer
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
@@ -60,6 +62,7 @@ def build_graph(
     chats = dict.fromkeys(council.perspectives, chat)
     chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
     personas = {persona.name: persona for persona in council.personas}
+    checked = chat.spec.check != "none"
     slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
 
     async def plan_node(state: CouncilState) -> dict[str, Any]:
@@ -98,12 +101,14 @@ def build_graph(
     async def synthesize_node(state: CouncilState) -> dict[str, Any]:
         voices = last_words(state["voices"], council.perspectives)
         draft = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
-        return {"draft": plain(draft)}
+        return {"draft": plain(draft)} if checked else await answer(state, draft)
 
     async def check_node(state: CouncilState) -> dict[str, Any]:
+        return await answer(state, state["draft"])
+
+    async def answer(state: CouncilState, draft: Synthesis) -> dict[str, Any]:
         voices, emit = last_words(state["voices"], council.perspectives), writer(STRATEGY)
-        draft, question, seed = state["draft"], state["question"], state["seed"]
-        synthesis = await finish(draft, question, voices, personas, chat, seed, emit, judge)
+        synthesis = await finish(draft, state["question"], voices, personas, chat, state["seed"], emit, judge)
         return {"synthesis": plain(synthesis), "messages": [AIMessage(synthesis.text)]}
 
     graph = StateGraph(CouncilState)
@@ -111,11 +116,12 @@ def build_graph(
     graph.add_node("speak", speak_node, input_schema=Turn)  # type: ignore[arg-type]  # the stubs miss async here
     graph.add_node("gather", gather_node)
     graph.add_node("synthesize", synthesize_node)
-    graph.add_node("check", check_node)
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", fan_out, ["speak"])
     graph.add_edge("speak", "gather")
     graph.add_conditional_edges("gather", next_round, ["speak", "synthesize"])
-    graph.add_edge("synthesize", "check")
-    graph.add_edge("check", END)
+    if checked:
+        graph.add_node("check", check_node)
+        graph.add_edge("check", END)
+    graph.add_edge("synthesize", "check" if checked else END)
     return graph.compile(checkpointer=checkpointer, name=STRATEGY)
