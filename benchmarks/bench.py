@@ -55,7 +55,6 @@ def workload(questions: int) -> list[Item]:
         Voice(persona=each.name, perspective=each.perspective, title=each.title, model=MODEL, text=words_of(WORDS))
         for each in council.personas
     ]
-    personas = {persona.name: persona for persona in council.personas}
     items = []
     for asked in chosen(load("worldviews-175"), questions, 7):
         about = {"question": asked.question, "task": prompt("task"), "seed": 7, "round": 1}
@@ -67,9 +66,7 @@ def workload(questions: int) -> list[Item]:
             {
                 "question": asked.question,
                 "voices": [_plain(messages) for messages in voices],
-                "synthesis": _plain(
-                    essay_messages(gather_material(asked.question, said, personas, 7), essay_words(chat))
-                ),
+                "synthesis": _plain(essay_messages(gather_material(asked.question, said, 7), essay_words(chat))),
             }
         )
     return items

@@ -18,7 +18,6 @@ from multiplex.content import as_data, prompt
 from multiplex.council.answer import Finding, FindingKind, Synthesis
 from multiplex.council.essay import Material, essay_messages, essay_words, find_fault
 from multiplex.council.events import Emit
-from multiplex.council.harms import describe_harms
 from multiplex.council.names import (
     Name,
     capitals_inside,
@@ -283,8 +282,7 @@ def _call(seed: int, what: str, tag: str, form: dict[str, Any] | None, most: int
 
 def _known(material: Material) -> list[str]:
     """All that an essay may take a name from."""
-    given = [material.question, describe_harms(material.harms)]
-    return [*given, *(text for voice in material.voices for text in (voice.text, voice.title))]
+    return [material.question, *(text for voice in material.voices for text in (voice.text, voice.title))]
 
 
 def _names_can_be_told(text: str, material: Material) -> bool:

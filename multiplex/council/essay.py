@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from multiplex.content import as_data, prompt
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.events import Emit
-from multiplex.council.harms import Touched, describe_harms
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Call, Chat
@@ -43,25 +42,17 @@ class Material:
     Attributes:
         question: as it stands alone.
         voices: those that spoke, in the order in which they are given.
-        harms: the practices that the question or a voice touches.
     """
 
     question: str
     voices: tuple[Voice, ...]
-    harms: tuple[Touched, ...] = ()
 
     def blocks(self) -> dict[str, str]:
-        """The fields `question`, `voices` and `harms` of a prompt: data between marks."""
+        """The fields `question` and `voices` of a prompt: data between marks."""
         voices = "\n\n".join(
             f'<voice tradition="{voice.title}">\n{as_data(voice.text)}\n</voice>' for voice in self.voices
         )
-        harms = (
-            "\nPractices that harm people and that the question or a voice touches, with those on record who contest "
-            f"them inside each tradition:\n\n<harms>\n{describe_harms(self.harms)}\n</harms>\n"
-            if self.harms
-            else ""
-        )
-        return {"question": as_data(self.question), "voices": voices, "harms": harms}
+        return {"question": as_data(self.question), "voices": voices}
 
 
 def essay_words(chat: Chat) -> tuple[int, int]:

@@ -30,7 +30,7 @@ async def synthesize(
     alone spoke it is the answer, and no call is made.
     """
     emit({"type": "synthesis.started"})
-    material = gather_material(question, voices, personas, seed)
+    material = gather_material(question, voices, seed)
     if chat.spec.synthesis == "written" and len(material.voices) == 1:
         return _stand_alone(material.voices[0], emit)
     try:
@@ -52,26 +52,26 @@ async def finish(
 
     Harms that the question or a voice touches are told with everyone in the council on record against them.
     """
-    material = gather_material(question, voices, personas, seed)
+    material = gather_material(question, voices, seed)
     if draft.form == "essay" and not draft.failed:
         if chat.spec.check == "none":
             draft = draft.model_copy(update={"check": "none"})
         else:
             draft = await check_essay(draft, material, _terms(personas.values()), chat, seed, emit, judge)
-    draft = draft.model_copy(update={"harms": material.harms})
-    if draft.form != "composed" and material.harms:  # a composed answer has a part for them
-        draft = _append(draft, "\n\n---\n\n" + _name_contesters(material.harms), emit)
+    harms = find_harms([question, *(voice.text for voice in material.voices)], list(personas.values()))
+    draft = draft.model_copy(update={"harms": harms})
+    if draft.form != "composed" and harms:  # a composed answer has a part for them
+        draft = _append(draft, "\n\n---\n\n" + _name_contesters(harms), emit)
     if lost := [voice.title for voice in voices if voice.error is not None]:
         draft = _append(draft, f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*", emit)
     return draft
 
 
-def gather_material(question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], seed: int) -> Material:
-    """The voices that spoke, in an order that the seed fixes, and the harms that they or the question touch."""
+def gather_material(question: str, voices: Sequence[Voice], seed: int) -> Material:
+    """The voices that spoke, in an order that the seed fixes."""
     spoken = [voice for voice in voices if voice.error is None]
     random.Random(f"{seed} order").shuffle(spoken)
-    harms = find_harms([question, *(voice.text for voice in spoken)], list(personas.values()))
-    return Material(question, tuple(spoken), harms)
+    return Material(question, tuple(spoken))
 
 
 def _name_contesters(harms: Sequence[Touched]) -> str:

@@ -238,7 +238,7 @@ async def test_a_limit_of_tokens_that_was_asked_for_asks_for_fewer_words_and_kee
     assert calls == ["essay"]
     assert answer.cut
     assert "cut off at its token limit" in " ".join(answer.notes)
-    assert "200 to 260 words" in asked(backend.requests[-1])
+    assert "160 to 220 words" in asked(backend.requests[-1])
 
 
 def test_the_length_of_an_essay_can_be_set() -> None:

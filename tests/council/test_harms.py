@@ -63,7 +63,7 @@ def read_yaml_rows() -> str:
     return "  - {id: slavery, description: Holding people, terms: [slavery]}\n"
 
 
-async def test_the_question_brings_what_is_on_record_to_the_voice_the_essay_and_the_reader(backend: Backend) -> None:
+async def test_the_question_brings_what_is_on_record_to_the_voice_and_the_reader(backend: Backend) -> None:
     backend.script = lambda body, n: Say("Some held people, and others freed them.")
     council = Council.load("western", "islamic", "african")
     from multiplex.council.strategies import multiplex
@@ -76,7 +76,7 @@ async def test_the_question_brings_what_is_on_record_to_the_voice_the_essay_and_
     for persona in council.personas:
         mine = next(text for text in voices if persona.speaker.split(".")[0] in text)
         assert by[persona.title] in mine
-    assert all(name in essay for name in by.values())
+    assert not any(name in essay for name in by.values())  # it would be worked in for its own sake
     start, end = answer.scaffold[-1]
     assert all(f"{name} ({title})" in answer.text[start:end] for title, name in by.items())
     assert {contest.title: contest.source for harm in answer.harms for contest in harm.contests} == {
