@@ -287,10 +287,12 @@ def personas(name: Annotated[str | None, typer.Argument(help="Show this one whol
     if name is not None:
         typer.echo(persona_text(name).rstrip())
         return
-    for persona in built_in():
+    every = built_in()
+    width = max(len(persona.name) for persona in every) + 2
+    for persona in every:
         reviewed = "reviewed by members" if persona.reviewed_by_members else "not reviewed by members"
-        typer.echo(f"{persona.name:<16}{persona.title}; version {persona.version}, {reviewed}")
-        typer.echo(f"{'':<16}speaks for {'; '.join(persona.speaks_for)}\n")
+        typer.echo(f"{persona.name:<{width}}{persona.title}; version {persona.version}, {reviewed}")
+        typer.echo(f"{'':<{width}}speaks for {'; '.join(persona.speaks_for)}\n")
     typer.echo(CONSTRUCTIONS)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.council.personas import Council, agents
+from multiplex.council.personas import Council, agents, built_in
 from tests.backend import Backend, Body, Say, asked
 from tests.command import COMMAND, at, run
 
@@ -377,7 +377,7 @@ def test_the_version_is_told() -> None:
 
 def test_personas_are_listed_and_shown_for_what_they_are() -> None:
     listed = run("personas").stdout
-    assert all(persona.title in listed for persona in Council.load().personas)
+    assert all(f"{persona.name} " in listed and persona.title in listed for persona in built_in())
     assert "not reviewed by members" in listed
     assert "they represent no people" in listed
     assert "reviewed_by_members: false" in run("personas", "islamic").stdout
