@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 
 from multiplex.council.answer import Answer, Synthesis, Voice
 from multiplex.council.events import Emit
-from multiplex.council.grammar import without_opener
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
@@ -100,6 +99,8 @@ async def ask(
     chosen = checked_strategies(strategies)
     chat = as_chat(model).adjusted(check=check)
     question = checked_question(question, local=chat.spec.local)
+    for strategy in chosen:
+        ways.check_strategy(strategy, chat.spec)
     council = council or Council.load()
     council.check(voice_models or (), rounds, min_voices)
     chats = {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
@@ -123,7 +124,7 @@ async def ask(
     try:
         outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
         whole = dict(zip(chosen, outcomes, strict=True)).get("multiplex")
-        without = await ways.nulls(whole, question, council, chat, seed) if nulls and isinstance(whole, Answer) else {}
+        without = await ways.nulls(whole, question, chat, seed) if nulls and isinstance(whole, Answer) else {}
     finally:
         await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
     errors = _errors(dict(zip(chosen, outcomes, strict=True)))
@@ -171,7 +172,9 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
     """
     answer = each.answer
     try:
-        measures = evaluator.measure(answer.text, question=question, scaffold=answer.scaffold, prompt=answer.prompt)
+        measures = evaluator.measure(
+            answer.text, question=question, scaffold=answer.scaffold, quoted=answer.quoted, prompt=answer.prompt
+        )
     except UsageError as error:
         note = f"{answer.strategy}: not measured: {error}"
         return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
@@ -191,7 +194,7 @@ def kept_of(
     from multiplex.evaluation.masking import visible
 
     voices = said(answer.voices)
-    if len(voices) < 2:
+    if len(voices) < 2 or answer.form == "composed":  # which is made of the voices, word for word
         return None
     first = said(voice for voice in answer.rounds if voice.round == 1)
     return kept(
@@ -206,8 +209,8 @@ def kept_of(
 
 
 def said(voices: Iterable[Voice]) -> dict[str, str]:
-    """What each perspective said in its own words."""
-    return {voice.perspective: without_opener(voice.text) for voice in voices if voice.error is None}
+    """What each perspective said."""
+    return {voice.perspective: voice.text for voice in voices if voice.error is None}
 
 
 async def aanswer(

@@ -16,7 +16,7 @@ from rich.text import Text
 from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, checked_strategies, entailment, measured
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
-from multiplex.errors import MultiplexError, VoicesLostError
+from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
 from multiplex.evaluation import Evaluator
 from multiplex.llm.spec import ModelSpec
 from multiplex.rendering import as_json, reading_order, write_output
@@ -66,7 +66,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     checked_question(order.question, local=order.spec.local)
     for line in why:
         progress.print(Text(line, "dim"), soft_wrap=True)
-    _prepare(order, progress, silent=silent)
+    order = _prepared(order, progress, silent=silent)
     with_screen = Console(stderr=True, quiet=True) if silent else progress
     screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
     nli = entailment(order.nli_model)
@@ -114,20 +114,35 @@ async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Re
     )
 
 
-def _prepare(order: Order, progress: Console, *, silent: bool) -> None:
-    """Have the weights and the embedded server ready before the clock starts, where they are needed."""
-    local = {spec.gguf for spec in (order.spec, *order.voice_specs.values()) if spec.local}
-    if not local:
-        return
+def _prepared(order: Order, progress: Console, *, silent: bool) -> Order:
+    """The order, once the weights and the embedded server are ready, where they are needed.
+
+    A model that cannot be had is marked so: the sourcebooks answer without it.
+
+    Raises:
+        WeightsError: a model cannot be had, and the council is not asked.
+    """
+    specs = {name: _readied(spec, order, progress, silent=silent) for name, spec in order.voice_specs.items()}
+    return replace(order, spec=_readied(order.spec, order, progress, silent=silent), voice_specs=specs)
+
+
+def _readied(spec: ModelSpec, order: Order, progress: Console, *, silent: bool) -> ModelSpec:
+    if not spec.local:
+        return spec
     from multiplex.llm.embedded import embedded_server
 
-    if not silent and not order.question.isascii():
-        progress.print(Text("the embedded model is English first: in other languages expect errors", "yellow"))
-    for gguf in local:
-        path = ensure_weights(gguf, silent=silent)
+    try:
+        path = ensure_weights(spec.gguf, silent=silent)
         if not silent:
-            progress.print(Text("loading the embedded model; on two cores a question takes a minute or two", "dim"))
+            progress.print(Text("loading the embedded model; on two cores a question takes about a minute", "dim"))
         embedded_server(path)
+    except WeightsError as error:
+        if "multiplex" not in order.strategies:
+            raise
+        if not silent:
+            progress.print(Text(f"{error}\nThe sourcebooks answer without the model.", "yellow"), soft_wrap=True)
+        return spec.model_copy(update={"unavailable": str(error)})
+    return spec
 
 
 def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:

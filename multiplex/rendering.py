@@ -47,7 +47,8 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
         "text": answer.text,
         "model": answer.model,
         "voices": [
-            voice.model_dump(include={"persona", "perspective", "text", "error", "seconds", "usage"})
+            voice.model_dump(include={"persona", "perspective", "text", "error", "seconds", "usage", "asks"})
+            | {"positions": [cited.id for cited in voice.positions]}
             for voice in answer.voices
         ],
         "lost": list(answer.lost),
@@ -72,6 +73,7 @@ def as_record(result: Result) -> str:
             printed |= {"form": answer.form, "check": answer.check}
             printed["harms"] = [harm.model_dump() for harm in answer.harms]
         printed["scaffold"] = [list(span) for span in answer.scaffold]
+        printed["quoted"] = [list(span) for span in answer.quoted]
         printed["notes"] = list(answer.notes)
         printed["rounds"] = [voice.model_dump() for voice in answer.rounds]
         printed["prompt"] = answer.prompt
@@ -111,6 +113,13 @@ def _tone(each: Measured) -> str:
     return f"{tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}"
 
 
+def _own(each: Measured) -> str:
+    """References and entropy outside what stands so in the sourcebook."""
+    if each.measures is None or each.measures.n_own is None:
+        return "–"
+    return f"{_number(each.measures.entropy_own, '.1f', '%')} ({each.measures.n_own})"
+
+
 def _tokens(each: Measured) -> str:
     usage = each.answer.usage
     if usage.input_tokens is None or usage.output_tokens is None:
@@ -122,6 +131,7 @@ _ROWS = (
     ("references (n)", _measure("n", ".0f")),
     ("entropy", _measure("entropy", ".1f", "%")),
     ("… without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
+    ("… in the model's own words (n)", _own),
     ("effective perspectives", _measure("effective", ".2f")),
     ("excluded perspectives", _measure("excluded", ".0f", "%", 100)),
     ("dominance (largest share)", _measure("dominance", ".0f", "%", 100)),
@@ -241,15 +251,21 @@ def _found(answer: Answer) -> list[str]:
     return ["**What the check found, and what became of it**", "\n".join(lines)]
 
 
-def _harms(answer: Answer) -> list[str]:
-    """Where it can be read who contests the harms that an answer touches; nothing where it touches none."""
-    lines = [
-        f"- {_escaped(contest.title)}: {_escaped(contest.by)}. {_escaped(contest.argues)}"
-        + (f" *{_escaped(contest.source)}*" if contest.source else "")
+CONTESTED = "Who contests these practices, and where it can be read"
+
+
+def harm_lines(answer: Answer) -> list[str]:
+    """Who inside each tradition contests the harms that an answer touches, with the source, a line each."""
+    return [
+        f"{contest.title}: {contest.by}. {contest.argues}" + (f" {contest.source}" if contest.source else "")
         for harm in answer.harms
         for contest in harm.contests
     ]
-    return ["**Who contests these practices, and where it can be read**", "\n".join(lines)] if lines else []
+
+
+def _harms(answer: Answer) -> list[str]:
+    lines = [f"- {_escaped(line)}" for line in harm_lines(answer)]
+    return [f"**{CONTESTED}**", "\n".join(lines)] if lines else []
 
 
 def reading_order(result: Result) -> list[str]:
@@ -345,7 +361,8 @@ def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bo
 
 
 def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
-    body = _render(voice.text if voice.error is None else f"*Lost: {_escaped(voice.error)}*")
+    body = _render(voice.text) if voice.error is None else _render(f"*Lost: {_escaped(voice.error)}*")
+    body, cited = _cited(voice, body)
     back = ", ".join(
         f'<a href="#name-{number}">{escape(name)}</a>'
         for number, (_, name, perspective) in enumerate(names)
@@ -353,7 +370,32 @@ def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
     )
     named = f"<p>Named in the essay: {back}</p>\n" if back else ""
     title = f"<h3>The {escape(voice.title)} voice</h3>"
-    return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{named}</article>\n'
+    return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{cited}{named}</article>\n'
+
+
+def _cited(voice: Voice, body: str) -> tuple[str, str]:
+    """The HTML of a voice with a link behind each sentence that rests on a position, and the list they lead to."""
+    if voice.quoted or not voice.positions or any(ord(c) >= _SIGNS.start for c in voice.text):
+        return body, ""
+    places = sorted((place, number) for number, each in enumerate(voice.positions) for place in each.places)
+    pieces, last = list[str](), 0
+    for sign, (place, _) in zip(_SIGNS, places, strict=False):
+        pieces += [voice.text[last:place], chr(sign)]
+        last = place
+    body = _render("".join([*pieces, voice.text[last:]]))
+    for sign, (_, number) in zip(_SIGNS, places, strict=False):
+        link = f'<sup><a href="#{_position_anchor(voice, number)}">[{number + 1}]</a></sup>'
+        body = body.replace(chr(sign), link, 1)
+    items = "".join(
+        f'<li id="{_position_anchor(voice, number)}">{escape(each.says)} <em>{escape(each.whose)}</em>; '
+        f"{escape(each.source)} <code>{escape(voice.persona)}/{escape(each.id)}</code></li>\n"
+        for number, each in enumerate(voice.positions)
+    )
+    return body, f"<p>What it rests on in the sourcebook:</p>\n<ol>\n{items}</ol>\n"
+
+
+def _position_anchor(voice: Voice, number: int) -> str:
+    return f"position-{_anchor(voice.perspective)}-{number}"
 
 
 def _anchor(perspective: str) -> str:

@@ -19,8 +19,10 @@ from multiplex.council.personas import Council
 from multiplex.evaluation import Kept
 from multiplex.rendering import (
     CONSTRUCTIONS,
+    CONTESTED,
     READING,
     comparison,
+    harm_lines,
     kept_notes,
     kept_rows,
     reading_order,
@@ -96,6 +98,8 @@ class Screen:
         line.state, line.seconds, line.said = "done", event["seconds"], event["text"]
         line.tokens = event["usage"]["output_tokens"] or line.tokens
         self._say(f"{line.title}: done, {line.tokens} tokens, {line.seconds:.1f} s")
+        if event["quoted"]:  # a small model's voice is short, and its answer is made of it: shown as it comes
+            self._console.print(Text(f"{line.title}: {event['positions'][0]['says']}", "dim"), soft_wrap=True)
 
     def _on_voice_failed(self, event: dict[str, Any]) -> None:
         line = self._lines[event["perspective"]]
@@ -171,6 +175,9 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
         for voice in answer.voices if show_voices else ():
             console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
             console.print(Text(voice.text or f"lost: {voice.error}"))
+        if show_voices and (lines := harm_lines(answer)):
+            console.print(Rule(Text(CONTESTED), style="dim"))
+            console.print(Text("\n".join(lines)))
     console.print(Rule(style="dim"))
     if any(each.measures for each in result.answers.values()):
         console.print(_comparison(result))

@@ -61,7 +61,8 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     council = printed["answers"]["multiplex"]
     assert [voice["perspective"] for voice in council["voices"]] == printed["frame"]
     assert all(
-        set(voice) == {"persona", "perspective", "text", "error", "seconds", "usage"} for voice in council["voices"]
+        set(voice) == {"persona", "perspective", "text", "error", "seconds", "usage", "positions", "asks"}
+        for voice in council["voices"]
     )
     assert council["usage"]["calls"] == 9
     assert council["findings"] == []

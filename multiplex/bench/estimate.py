@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from multiplex.bench.execution import Work, execute, length
 from multiplex.bench.records import Record
 from multiplex.bench.units import LENGTH_MATCHED, Unit
-from multiplex.council.personas import Council, Persona
+from multiplex.council.personas import Council
 from multiplex.llm.prices import Prices
 from multiplex.llm.rehearsal import CHARACTERS, StandIn
 from multiplex.llm.spec import ModelSpec
@@ -136,7 +136,7 @@ class _Play:
     """Carries strategies out with a stand-in for one model."""
 
     def __init__(self, spec: ModelSpec, council: Council) -> None:
-        self._spec, self._council = spec, _slim(council) if spec.brief else council
+        self._spec, self._council = spec, council
         self._words: int | None = None
 
     def rehearsed(self, unit: Unit) -> Usage:
@@ -149,17 +149,6 @@ class _Play:
         if unit.strategy == "multiplex":
             self._words = length(answer)
         return total(chat.spent)
-
-
-def _slim(council: Council) -> Council:
-    """A small model is handed the ideas nearest to the question: here the two of middling length, which is quicker."""
-
-    def slim(persona: Persona) -> Persona:
-        middle = len(persona.ideas) // 2
-        ideas = sorted(persona.ideas, key=lambda idea: len(idea.says))[middle - 1 : middle + 1]
-        return persona.model_copy(update={"ideas": tuple(ideas), "schools": persona.schools[:1]})
-
-    return Council(tuple(map(slim, council.personas)))
 
 
 def print_estimate(console: Console, made: Estimate) -> None:

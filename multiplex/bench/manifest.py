@@ -34,7 +34,7 @@ class Parameters(BaseModel):
     place: str
     gguf: str | None
     synthesis: Synthesis
-    brief: bool
+    brief: bool = False  # of runs of version 0.1.0
     voice_tokens: int | None
     synthesis_tokens: int | None
     answer_tokens: int | None

@@ -119,7 +119,13 @@ def scores_of(batch: Sequence[tuple[Unit, Answer]], evaluator: Evaluator) -> lis
 def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | str:
     """The answer cut into sentences, or in words why it cannot be."""
     passage = Passage(
-        unit.id, answer.text, 1, question=unit.question, prompt=answer.prompt, scaffold=tuple(answer.scaffold)
+        unit.id,
+        answer.text,
+        1,
+        question=unit.question,
+        prompt=answer.prompt,
+        scaffold=tuple(answer.scaffold),
+        quoted=tuple(answer.quoted),
     )
     try:
         return evaluator.prepared(passage)

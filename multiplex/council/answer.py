@@ -18,11 +18,31 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Cited(_Frozen):
+    """A position of the sourcebook that stands in a voice, or that a sentence of it rests on.
+
+    Attributes:
+        id: in the sourcebook of the voice's persona.
+        source: author, work and year, as a line.
+        places: the ends, in the voice's text, of what it bears out.
+    """
+
+    id: str
+    says: str
+    whose: str
+    source: str
+    places: tuple[int, ...] = ()
+
+
 class Voice(_Frozen):
     """What one persona said in one round, or the error that kept it silent.
 
     Attributes:
         text: what it said; empty exactly where `error` is set.
+        quoted: [start, end) spans of the text that stand so in the sourcebook.
+        scaffold: spans that our code wrote: whose a position is, and its source.
+        positions: of the sourcebook, those that it quotes or rests on, in the order of the text.
+        asks: the question that a small model put to the reader; None where it asked none, or speaks for itself.
         error: one line; None where it spoke.
         note: a flaw of a voice that did speak, such as a reply cut off at the token limit; else None.
         seconds: from its start to its end, retries included.
@@ -34,6 +54,10 @@ class Voice(_Frozen):
     title: str
     model: str
     text: str = ""
+    quoted: tuple[Span, ...] = ()
+    scaffold: tuple[Span, ...] = ()
+    positions: tuple[Cited, ...] = ()
+    asks: str | None = None
     error: str | None = None
     note: str | None = None
     round: int = 1
@@ -66,7 +90,8 @@ class Finding(_Frozen):
 
 
 class Synthesis(_Frozen):
-    """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model.
+    """The multiplex answer. `scaffold` are the [start, end) spans that our code wrote, not a model; `quoted` those that
+    stand so in the sourcebook.
 
     `failed`: no model connected the voices, which stand side by side. `cut`: the token limit ended it.
     `check`: which check the essay passed through, None where it has no essay. `form`: what it is.
@@ -78,6 +103,7 @@ class Synthesis(_Frozen):
     findings: tuple[Finding, ...] = ()
     harms: tuple[Touched, ...] = ()
     scaffold: tuple[Span, ...] = ()
+    quoted: tuple[Span, ...] = ()
     usage: Usage = Usage()
     note: str | None = None
     failed: bool = False
@@ -95,8 +121,9 @@ class Answer(_Frozen):
         lost: perspectives whose voice is missing.
         cut: whether the token limit ended the text.
         notes: what a reader should know, a line each.
-        form: of a council's answer: an `essay` made of the voices, `composed` of their own sentences, or the `voices`
-            alone; None for other strategies and for answers stored by version 0.1.0.
+        quoted: spans of the text that stand so in the sourcebook: they are scored, and told apart from a model's words.
+        form: of a council's answer: an `essay` made of the voices, `composed` of positions of the sourcebook, or the
+            `voices` alone; None for other strategies and for answers stored by version 0.1.0.
         check: which check an essay passed through; None where there is no essay.
         findings: what the checks found, and what became of it.
         harms: practices that harm people and that the question or a voice touches, with everyone in the council who is
@@ -111,6 +138,7 @@ class Answer(_Frozen):
     rounds: tuple[Voice, ...] = ()
     lost: tuple[str, ...] = ()
     scaffold: tuple[Span, ...] = ()
+    quoted: tuple[Span, ...] = ()
     usage: Usage = Usage()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()

@@ -14,15 +14,16 @@ from multiplex.content import as_data, prompt
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
-from multiplex.council.nearness import nearest_ideas
+from multiplex.council.nearness import nearest_positions
 from multiplex.council.personas import Council, Persona
-from multiplex.council.strategies import multiplex, one_call
+from multiplex.council.planning import NEAR_POSITIONS
+from multiplex.council.speaking import on_record
+from multiplex.council.strategies import check_strategy, multiplex, one_call
 from multiplex.llm.chat import Chat
 
 ECHOED = (
     "western"  # the perspective a plain answer stands nearest to; another council's first persona where it lacks it
 )
-SOLO_TOKENS = 900  # for a small model: what its context holds beside the prompt
 TOKENS_A_WORD = 1.8  # generous for English; a reply that reaches the limit is cut to full sentences
 
 
@@ -48,21 +49,16 @@ async def uniplex_long(question: str, chat: Chat, seed: int, emit: Emit, *, word
 
 
 async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
-    """One call that plays every persona and writes the synthesis; a small model is given two ideas of each.
+    """One call that plays every persona, with the same positions near the question, and writes the essay.
 
     Raises:
         CallError: the call failed for good.
     """
-    if chat.spec.brief:
-        nearest = await asyncio.to_thread(nearest_ideas, question, council)
-        lines = [
-            f"- {persona.title}: "
-            + "; ".join(f"{idea.name}, from {idea.source.author}: {idea.says}" for idea in nearest[persona.perspective])
-            for persona in council.personas
-        ]
-        system = prompt("solo_council_brief", personas="\n".join(lines))
-        return await one_call("solo-council", question, system, chat, seed, emit, max_tokens=SOLO_TOKENS)
-    parts = [f"## {persona.title}\n\n{persona.system_prompt(brief=False)}" for persona in council.personas]
+    near = await asyncio.to_thread(nearest_positions, question, council.personas, NEAR_POSITIONS)
+    parts = [
+        f"## {persona.title}\n\n{persona.system_prompt}\n{on_record(persona, near.get(persona.name, ()), mark=False)}"
+        for persona in council.personas
+    ]
     low, high = map(str, essay_words(chat))
     system = prompt("solo_council", personas="\n\n".join(parts), essay=prompt("essay", low=low, high=high))
     return await one_call("solo-council", f"<question>\n{as_data(question)}\n</question>", system, chat, seed, emit)
@@ -75,6 +71,7 @@ async def echo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
         ModelError: no call could be made.
         VoicesLostError: too few voices spoke.
     """
+    check_strategy("echo-council", chat.spec)
     answer = await multiplex(question, chat, seed, emit, council=echo(council))
     return answer.model_copy(update={"strategy": "echo-council"})
 
@@ -86,6 +83,7 @@ async def blank_council(question: str, chat: Chat, seed: int, emit: Emit, *, cou
         ModelError: no call could be made.
         VoicesLostError: too few voices spoke.
     """
+    check_strategy("blank-council", chat.spec)
     answer = await multiplex(question, chat, seed, emit, council=blank(council))
     return answer.model_copy(update={"strategy": "blank-council"})
 
@@ -115,13 +113,15 @@ class Blank(Persona):
         """Of no content."""
         return ""
 
-    def system_prompt(self, *, brief: bool) -> str:  # noqa: ARG002  # as its base has it
+    @cached_property
+    def system_prompt(self) -> str:
         """Nothing."""
         return ""
 
-    def turn_prompt(self, *, brief: bool) -> str:
+    @property
+    def turn_prompt(self) -> str:
         """The template of the question, which speaks of no tradition."""
-        return "voice_blank_brief" if brief else "voice_blank"
+        return "voice_blank"
 
 
 def blank(council: Council) -> Council:
@@ -131,7 +131,9 @@ def blank(council: Council) -> Council:
 
 def _blank(i: int) -> Blank:
     nothing: dict[str, Any] = dict.fromkeys(Blank.model_fields, ())
-    return Blank.model_construct(**nothing | {"name": f"voice_{i}", "perspective": f"voice_{i}", "title": f"Voice {i}"})
+    return Blank.model_construct(
+        **nothing | {"name": f"voice_{i}", "perspective": f"voice_{i}", "title": f"Voice {i}", "sourcebook": None}
+    )
 
 
 def _tokens(words: int, chat: Chat) -> int | None:

@@ -19,6 +19,7 @@ from multiplex.council.answer import Synthesis, last_words
 from multiplex.council.events import writer
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
+from multiplex.council.quoting import check_speaker
 from multiplex.council.speaking import heard_by, speak
 from multiplex.council.state import CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
@@ -61,6 +62,8 @@ def build_graph(
     chat = as_chat(model)
     chats = dict.fromkeys(council.perspectives, chat)
     chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
+    for persona in council.personas:
+        check_speaker(persona, chats[persona.perspective].spec, rounds)
     personas = {persona.name: persona for persona in council.personas}
     checked = chat.spec.check != "none"
     slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
@@ -77,8 +80,10 @@ def build_graph(
     def _turn(state: CouncilState, name: str) -> Turn:
         persona = personas[name]
         heard = heard_by(persona, last_words(state["voices"], council.perspectives), state["seed"])
+        near = state["planning"].near.get(name)
         return Turn(persona=name, question=state["question"], task=state["tasks"][persona.perspective],
-                    seed=state["seed"], round=state["round"], heard=heard)  # fmt: skip
+                    near=None if near is None else list(near), seed=state["seed"], round=state["round"],
+                    heard=heard)  # fmt: skip
 
     async def speak_node(turn: Turn) -> dict[str, Any]:
         persona = personas[turn["persona"]]
@@ -100,7 +105,7 @@ def build_graph(
 
     async def synthesize_node(state: CouncilState) -> dict[str, Any]:
         voices = last_words(state["voices"], council.perspectives)
-        draft = await synthesize(state["question"], voices, personas, chat, state["seed"], writer(STRATEGY))
+        draft = await synthesize(state["question"], voices, chat, state["seed"], writer(STRATEGY))
         return {"draft": plain(draft)} if checked else await answer(state, draft)
 
     async def check_node(state: CouncilState) -> dict[str, Any]:

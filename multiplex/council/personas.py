@@ -9,33 +9,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from multiplex.content import content_root, prompt, read_model, read_text, sha256
 from multiplex.council.harms import FILE as HARMS_FILE
 from multiplex.council.harms import load_harms
+from multiplex.council.positions import (
+    FOLDER,
+    TOPICS_FILE,
+    Name,
+    Part,
+    Position,
+    Source,
+    Sourcebook,
+    Text,
+    read_sourcebook,
+)
 from multiplex.errors import ContentError, UsageError
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Part):
-    """A work that can be checked: who wrote it, what it is called, when it appeared."""
-
-    author: Text
-    work: Text
-    year: Text
-
-    def __str__(self) -> str:
-        return f"{self.author}, {self.work} ({self.year})"
-
-
-class Reasoning(_Part):
+class Reasoning(Part):
     """How this worldview reasons, subject by subject."""
 
     knowledge: Text
@@ -47,7 +40,7 @@ class Reasoning(_Part):
     time: Text
 
 
-class Idea(_Part):
+class Idea(Part):
     """A core idea and where it can be read."""
 
     name: Text
@@ -55,7 +48,7 @@ class Idea(_Part):
     source: Source
 
 
-class Schools(_Part):
+class Schools(Part):
     """Schools inside the tradition that disagree, and on what."""
 
     between: Annotated[tuple[Text, ...], Field(min_length=2)]
@@ -63,14 +56,14 @@ class Schools(_Part):
     source: Source
 
 
-class Word(_Part):
+class Word(Part):
     """A word the tradition uses."""
 
     word: Text
     means: Text
 
 
-class Dissent(_Part):
+class Dissent(Part):
     """A modern, secular, feminist or dissident voice inside the tradition."""
 
     name: Text
@@ -78,7 +71,7 @@ class Dissent(_Part):
     source: Source
 
 
-class HarmEntry(_Part):
+class HarmEntry(Part):
     """Who inside the tradition contests a harm of agents/harms.yaml, what they say, and where it can be read."""
 
     harm: Name
@@ -87,7 +80,7 @@ class HarmEntry(_Part):
     source: Source
 
 
-class Contested(_Part):
+class Contested(Part):
     """A practice that a persona lists for itself: what a text would call it, and who contests it inside."""
 
     practice: Text
@@ -95,20 +88,22 @@ class Contested(_Part):
     by: Text
 
 
-class Persona(_Part):
+class Persona(Part):
     """One file of agents/: an editorial construction of a voice from one perspective, with its sources.
 
     Attributes:
+        brief: read by nothing; files of version 0.1.0 have it.
         harms: for harms of agents/harms.yaml, who inside the tradition contests them.
         nothing_on_record: ids of harms for which this file has no sure source.
         contested: practices of its own, outside that list (the form of version 0.1.0).
+        sourcebook: its positions, from `positions/NAME.yaml` beside its file; None where there is no such file.
     """
 
     name: Name
     perspective: Name
     title: Text
     speaker: Text
-    brief: Text
+    brief: Text = "-"
     reasoning: Reasoning
     ideas: Annotated[tuple[Idea, ...], Field(min_length=3)]
     schools: Annotated[tuple[Schools, ...], Field(min_length=2)]
@@ -124,34 +119,58 @@ class Persona(_Part):
     authors: Annotated[tuple[Text, ...], Field(min_length=1)]
     version: Text
     reviewed_by_members: bool
+    sourcebook: Sourcebook | None = None
 
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of the persona's content, whatever the layout of its file."""
         return sha256(self.model_dump_json())
 
-    def system_prompt(self, *, brief: bool) -> str:
-        """The fixed part of every prompt to this persona's model; `brief` is the form for small models."""
-        return prompt("persona_brief", brief=self.brief) if brief else self._whole_prompt
-
     @cached_property
-    def _whole_prompt(self) -> str:
+    def system_prompt(self) -> str:
+        """The fixed part of every prompt to this persona's model.
+
+        Ideas, schools, dissent and words stand in it only where there is no sourcebook; positions of a sourcebook come
+        with the question that they are near to.
+        """
         return prompt(
             "persona",
             speaker=self.speaker,
             reasoning="\n".join(f"- {subject}: {text}" for subject, text in self.reasoning),
-            ideas="\n".join(f"- {idea.name}: {idea.says} [{idea.source}]" for idea in self.ideas),
-            schools="\n".join(f"- {' and '.join(s.between)}: {s.over} [{s.source}]" for s in self.schools),
-            words="\n".join(f"- {word.word}: {word.means}" for word in self.words),
-            dissent="\n".join(f"- {voice.name}: {voice.argues} [{voice.source}]" for voice in self.dissent),
+            sources="" if self.sourcebook else self._sources,
             avoid="\n".join(f"- {text}" for text in self.avoid),
             speaks_for="; ".join(self.speaks_for),
             does_not_speak_for="; ".join(self.does_not_speak_for),
         )
 
-    def turn_prompt(self, *, brief: bool) -> str:
+    @property
+    def _sources(self) -> str:
+        return (
+            "\n"
+            + prompt(
+                "persona_sources",
+                ideas="\n".join(f"- {idea.name}: {idea.says} [{idea.source}]" for idea in self.ideas),
+                schools="\n".join(f"- {' and '.join(s.between)}: {s.over} [{s.source}]" for s in self.schools),
+                dissent="\n".join(f"- {voice.name}: {voice.argues} [{voice.source}]" for voice in self.dissent),
+                words="\n".join(f"- {word.word}: {word.means}" for word in self.words),
+            )
+            + "\n"
+        )
+
+    @property
+    def turn_prompt(self) -> str:
         """The template of what this persona is asked in the first round."""
-        return "voice_brief" if brief else "voice"
+        return "voice"
+
+    def position(self, name: str) -> Position:
+        """A position of its sourcebook by its id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        if self.sourcebook is None or name not in self.sourcebook.by_id:
+            raise KeyError(name)
+        return self.sourcebook.by_id[name]
 
 
 @dataclass(frozen=True)
@@ -210,6 +229,7 @@ class Council:
         return tuple(persona.perspective for persona in self.personas)
 
 
+_LISTS = (HARMS_FILE, TOPICS_FILE)
 DEFAULT_COUNCIL = ("western", "islamic", "east_asian", "south_asian", "african", "latin_american", "indigenous")
 
 
@@ -236,6 +256,8 @@ def read_persona(path: Path) -> Persona:
         ContentError: the file or one of its fields is wrong, or its `name` is not the file's.
     """
     persona = read_model(path, Persona)
+    if persona.sourcebook is not None:
+        raise ContentError(path, f"positions stand in a file of their own, {FOLDER}/{path.name}", field="sourcebook")
     if persona.name != path.stem:
         raise ContentError(path, f"must be {path.stem!r}, the name of the file", field="name")
     known, said = {harm.id for harm in load_harms()}, [*(e.harm for e in persona.harms), *persona.nothing_on_record]
@@ -244,12 +266,13 @@ def read_persona(path: Path) -> Persona:
             raise ContentError(path, f"no harm {harm!r} in agents/harms.yaml", field="harms")
         if said.count(harm) > 1:
             raise ContentError(path, f"{harm!r} stands twice in harms and nothing_on_record", field="harms")
-    return persona
+    book = path.parent / FOLDER / path.name
+    return persona.model_copy(update={"sourcebook": read_sourcebook(book)}) if book.is_file() else persona
 
 
 def persona_files(folder: Path) -> list[Path]:
-    """The persona files of a folder, sorted; the list of harms may lie among them."""
-    return sorted(path for path in folder.glob("*.yaml") if path.name != HARMS_FILE)
+    """The persona files of a folder, sorted; the lists of harms and topics may lie among them."""
+    return sorted(path for path in folder.glob("*.yaml") if path.name not in _LISTS)
 
 
 def _personas(name: str | Path) -> Iterable[Persona]:
@@ -262,7 +285,7 @@ def _personas(name: str | Path) -> Iterable[Persona]:
     if path.suffix in (".yaml", ".yml"):
         return [read_persona(path)]
     file = agents() / f"{name}.yaml"
-    if not file.is_file() or file.parent != agents() or file.name == HARMS_FILE:
+    if not file.is_file() or file.parent != agents() or file.name in _LISTS:
         known = ", ".join(file.stem for file in persona_files(agents()))
         raise UsageError(f"no persona {str(name)!r}; built in: {known}; or give a persona file or a folder of them")
     return [read_persona(file)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import as_data, prompt, storable
 from multiplex.council.conversation import Conversation, conversation
-from multiplex.council.nearness import nearest_ideas
+from multiplex.council.nearness import nearest_positions
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
@@ -26,6 +26,7 @@ PlanMode = Literal["default", "model"]
 QUESTION_LIMIT = 20_000  # characters
 LOCAL_QUESTION_LIMIT = 2_500  # characters: what the embedded server's slots hold beside prompt and reply
 HISTORY_LIMIT = 16_000  # characters of what came before a question
+NEAR_POSITIONS = 4  # of each sourcebook, handed to its voice
 LEAST_HISTORY = 200  # characters: in less there is nothing to understand
 SMALL_PLAN_TOKENS = 200  # of a small model's question or plan; an answer's limit is no matter of the plan
 _TAGS = ("multiplex:plan", "nostream")
@@ -33,10 +34,15 @@ _TAGS = ("multiplex:plan", "nostream")
 
 @dataclass(frozen=True)
 class Plan:
-    """A question that stands alone, a task per perspective, what planning cost, and what went wrong in it."""
+    """A question that stands alone, a task per perspective, what planning cost, and what went wrong in it.
+
+    `near` holds, by persona, the ids of its positions near the question, nearest first; no key for one without a
+    sourcebook.
+    """
 
     question: str
     tasks: dict[str, str]
+    near: dict[str, tuple[str, ...]] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
 
@@ -59,7 +65,7 @@ def checked_question(question: str, *, local: bool = False) -> str:
 
 def room_before(question: str, spec: ModelSpec) -> int:
     """How many characters of conversation a model can read before this question; 0 where they would be too few."""
-    room = (LOCAL_QUESTION_LIMIT if spec.local or spec.brief else QUESTION_LIMIT) - len(question)
+    room = (LOCAL_QUESTION_LIMIT if spec.small else QUESTION_LIMIT) - len(question)
     return min(room, HISTORY_LIMIT) if room >= LEAST_HISTORY else 0
 
 
@@ -75,14 +81,16 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         UsageError: there is no human message, or the question is empty or too long.
     """
     question, usage, notes = await _alone(conversation(messages), chat, seed)
-    tasks = await _default_tasks(question, council, chat)
+    tasks = {perspective: prompt("task") for perspective in council.perspectives}
+    near = await asyncio.to_thread(_near, question, council)
     if mode == "default":
-        return Plan(question, tasks, usage, notes)
+        return Plan(question, tasks, near, usage, notes)
     default = dict(tasks)
     try:
         reply = await _ask(prompt("plan", question=as_data(question), perspectives=", ".join(tasks)), chat, seed)
     except CallError as error:
-        return Plan(question, tasks, usage, (*notes, f"no plan by the model ({error}); every voice had the same task"))
+        notes = (*notes, f"no plan by the model ({error}); every voice had the same task")
+        return Plan(question, tasks, near, usage, notes)
     for line in reply.text.splitlines():
         perspective, _, task = line.partition(":")
         if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
@@ -90,7 +98,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
         notes = (*notes, f"the model planned no task for {', '.join(unplanned)}; each had the default one")
-    return Plan(question, tasks, usage + reply.usage, notes)
+    return Plan(question, tasks, near, usage + reply.usage, notes)
 
 
 async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage, tuple[str, ...]]:
@@ -105,7 +113,7 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
     room = room_before(question, chat.spec)
     if not room:
         return question, Usage(), ("the question leaves no room for the conversation before it, which was left out",)
-    if chat.spec.brief:  # a small model mixes the voices of earlier answers into the question it should rewrite
+    if chat.spec.small:  # a small model mixes the voices of earlier answers into the question it should rewrite
         return talk.in_a_row(room), Usage(), ()
     talk = talk.shortened(room)
     text = prompt(
@@ -126,23 +134,15 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         return talk.pasted(), usage, (note,)
 
 
-async def _default_tasks(question: str, council: Council, chat: Chat) -> dict[str, str]:
-    """One task for all; a small model is also handed the ideas of its tradition that bear on the question."""
-    if not chat.spec.brief:
-        return {perspective: prompt("task") for perspective in council.perspectives}
-    nearest = await asyncio.to_thread(nearest_ideas, question, council)
-    return {
-        perspective: prompt(
-            "task_ideas", ideas="\n".join(f"- {idea.name}, from {idea.source.author}: {idea.says}" for idea in ideas)
-        )
-        for perspective, ideas in nearest.items()
-    }
+def _near(question: str, council: Council) -> dict[str, tuple[str, ...]]:
+    found = nearest_positions(question, council.personas, NEAR_POSITIONS)
+    return {name: tuple(position.id for position in positions) for name, positions in found.items()}
 
 
 async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     from langchain_core.messages import HumanMessage
 
-    limit = SMALL_PLAN_TOKENS if chat.spec.local or chat.spec.brief else None
+    limit = SMALL_PLAN_TOKENS if chat.spec.small else None
     return await chat.complete(
         [HumanMessage(text)],
         Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from multiplex.content import as_data, prompt
-from multiplex.council.answer import Voice
+from multiplex.council.answer import Cited, Voice
 from multiplex.council.events import Emit
-from multiplex.council.grammar import voice_grammar
 from multiplex.council.harms import describe_harms, find_harms
 from multiplex.council.personas import Persona
+from multiplex.council.positions import Position
+from multiplex.council.quoting import cite, quote
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Turn
 from multiplex.errors import CallError, MultiplexError
@@ -22,6 +24,7 @@ from multiplex.llm.spec import ModelSpec
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
+_MARK = re.compile(r"\s?\[\d{1,2}(?:\s?,\s?\d{1,2})*\]")
 _SENTENCE_END = re.compile(r"[.!?。！？؟।…][\"'”’»)\]]*(?=\s|$)|[。！？।]")
 
 
@@ -42,24 +45,42 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         pieces += 1
         emit({"type": "voice.delta", **about, "tokens": pieces})
 
-    call = Call(
-        max_tokens=chat.spec.voice_tokens,
-        seed=call_seed(turn["seed"], persona.name, turn["round"]),
-        slot=slot,
-        grammar=voice_grammar(turn["question"]) if chat.spec.local else None,
-        tags=("multiplex:voice", "nostream"),
-    )
     try:
-        reply = await chat.complete(voice_messages(persona, chat, turn), call, on_delta=hear)
-        text, note = _kept(reply, chat.spec)
+        if chat.spec.small:
+            voice = await quote(persona, chat, turn, slot)
+        else:
+            voice = await _write(persona, chat, turn, silent, hear)
     except MultiplexError as error:
         voice = silent.model_copy(update={"error": str(error), "seconds": perf_counter() - started})
         emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
         return voice
-    voice = silent.model_copy(update={"text": text, "note": note, "seconds": reply.seconds, "usage": reply.usage})
-    finished = {"text": text, "seconds": voice.seconds, "usage": reply.usage.model_dump(), "note": note}
+    if chat.spec.small:
+        voice = voice.model_copy(update={"seconds": perf_counter() - started})
+    finished = {
+        "text": voice.text, "seconds": voice.seconds, "usage": voice.usage.model_dump(), "note": voice.note,
+        **voice.model_dump(mode="json", include={"positions", "quoted", "scaffold", "asks"}),
+    }  # fmt: skip
     emit({"type": "voice.finished", **about, **finished})
     return voice
+
+
+async def _write(persona: Persona, chat: Chat, turn: Turn, silent: Voice, hear: Callable[[str], None]) -> Voice:
+    """The voice in a capable model's own words.
+
+    Raises:
+        MultiplexError: the call failed for good, or its reply was cut off before its first full sentence.
+    """
+    call = Call(
+        max_tokens=chat.spec.voice_tokens,
+        seed=call_seed(turn["seed"], persona.name, turn["round"]),
+        tags=("multiplex:voice", "nostream"),
+    )
+    reply = await chat.complete(voice_messages(persona, turn), call, on_delta=hear)
+    text, note = _kept(reply, chat.spec)
+    text, cited = read_marks(text, _near(persona, turn))
+    return silent.model_copy(
+        update={"text": text, "positions": cited, "note": note, "seconds": reply.seconds, "usage": reply.usage}
+    )
 
 
 def _kept(reply: Reply, spec: ModelSpec) -> tuple[str, str | None]:
@@ -74,17 +95,51 @@ def _kept(reply: Reply, spec: ModelSpec) -> tuple[str, str | None]:
     )
 
 
-def voice_messages(persona: Persona, chat: Chat, turn: Turn) -> list[BaseMessage]:
+def voice_messages(persona: Persona, turn: Turn) -> list[BaseMessage]:
     """The fixed part first, so that a prompt cache serves the next question; the question is marked as data."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
     heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{as_data(text)}" for i, text in enumerate(turn["heard"]))
-    name = persona.turn_prompt(brief=chat.spec.brief) if not heard else "voice_again"
+    name = "voice_again" if heard else persona.turn_prompt
     values = {"question": as_data(turn["question"]), "task": turn["task"]} | ({"heard": heard} if heard else {})
     if name == "voice":
-        values["harms"] = _harms(persona, turn["question"])
-    system = persona.system_prompt(brief=chat.spec.brief)
+        values |= {"harms": _harms(persona, turn["question"]), "positions": on_record(persona, _near(persona, turn))}
+    system = persona.system_prompt
     return [*([SystemMessage(system)] if system else []), HumanMessage(prompt(name, **values))]
+
+
+def _near(persona: Persona, turn: Turn) -> list[Position]:
+    return [persona.position(name) for name in turn["near"] or ()]
+
+
+def on_record(persona: Persona, near: Sequence[Position], *, mark: bool = True) -> str:
+    """The positions near the question as lines; with `mark` the voice is asked to mark by number what rests on one."""
+    if not near:
+        return ""
+    numbers = {position.id: i for i, position in enumerate(near, 1)}
+    lines = []
+    for position in near:
+        opposed = persona.sourcebook.opponents(position) if persona.sourcebook else []
+        against = "; ".join(f"[{numbers[o.id]}], on {about}" for o, about in opposed if o.id in numbers)
+        line = f"[{numbers[position.id]}] {position.says} ({position.whose}; {position.source})"
+        lines.append(f"{line} Against: {against}." if against else line)
+    return "\n" + prompt("positions", positions="\n".join(lines), mark=prompt("mark") + " " if mark else "") + "\n"
+
+
+def read_marks(text: str, near: Sequence[Position]) -> tuple[str, tuple[Cited, ...]]:
+    """A voice's text without its marks like [2], and the positions that they name, with the places they stood at."""
+    if not near:
+        return text, ()
+    plain, places, last = "", dict[int, list[int]](), 0
+    for mark in _MARK.finditer(text):
+        plain += text[last : mark.start()]
+        last = mark.end()
+        for number in map(int, re.findall(r"\d+", mark[0])):
+            if 1 <= number <= len(near):
+                places.setdefault(number - 1, []).append(len(plain))
+    plain += text[last:]
+    order = sorted(places, key=lambda place: places[place])
+    return plain, tuple(cite(near[place], *places[place]) for place in order)
 
 
 def _harms(persona: Persona, question: str) -> str:

@@ -90,11 +90,13 @@ class CouncilState(TypedDict, total=False):
 
 
 class Turn(TypedDict):
-    """What one persona is sent: its name, the question, its task, and what the others said before."""
+    """What one persona is sent: its name, the question, its task, its positions near the question (ids, nearest first;
+    None where it has no sourcebook), and what the others said before."""
 
     persona: str
     question: str
     task: str
+    near: list[str] | None
     seed: int
     round: int
     heard: list[str]

@@ -14,21 +14,25 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.council.seeds import call_seed
 from multiplex.council.speaking import whole_sentences
+from multiplex.errors import UsageError
 from multiplex.llm.chat import Call, Chat
 from multiplex.llm.embedded import PLAIN_SLOT
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:
     from multiplex.council.checking import Judge
+    from multiplex.council.planning import Plan
     from multiplex.council.state import CouncilState
     from multiplex.llm.chat import Model
     from multiplex.llm.spec import ModelSpec
 
 
 SMALL = (
-    "a small model speaks here: it mixes up who holds what; the sources, disagreements and contested practices "
-    "listed in the answer are the personas' own, its sentences are not to be relied on"
+    "a small model answers here: it states nothing of a tradition; the statements are the sourcebook's, word for word, "
+    "with their ids; the model chose among them and wrote the questions to you"
 )
+
+STATED = ("uniplex", "multiplex")  # how a small model may answer: simply asked, or through the sourcebooks
 
 
 async def uniplex(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
@@ -97,13 +101,12 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         strategy="multiplex",
         text=synthesis.text,
         model=spec.name,
-        prompt="\n\n".join(
-            [*(persona.system_prompt(brief=spec.brief) for persona in council.personas), *planning.tasks.values()]
-        ),
+        prompt=_told(council, planning, spec),
         voices=tuple(voices),
         rounds=tuple(state["voices"]),
         lost=tuple(voice.perspective for voice in voices if voice.error is not None),
         scaffold=synthesis.scaffold,
+        quoted=synthesis.quoted,
         usage=total([planning.usage, *(voice.usage for voice in state["voices"]), synthesis.usage]),
         seconds=seconds,
         cut=synthesis.cut,
@@ -112,39 +115,76 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         findings=synthesis.findings,
         harms=synthesis.harms,
         notes=(
-            *([SMALL] if spec.brief else []),
+            *([SMALL] if spec.small else []),
             *planning.notes,
             *voice_notes(state["voices"]),
+            *_harm_notes(synthesis),
             *([synthesis.note] if synthesis.note else []),
         ),
     )
 
 
-async def nulls(answer: Answer, question: str, council: Council, chat: Chat, seed: int) -> dict[str, Synthesis]:
+def _told(council: Council, planning: Plan, spec: ModelSpec) -> str:
+    """Everything our code put before the models but the question."""
+    near = [persona.position(name) for persona in council.personas for name in planning.near.get(persona.name, ())]
+    statements = [f"{position.says} {position.whose}; {position.source}" for position in near]
+    if spec.small:
+        return "\n\n".join(statements)
+    prompts = [persona.system_prompt for persona in council.personas]
+    return "\n\n".join([*prompts, *planning.tasks.values(), *statements])
+
+
+def _harm_notes(synthesis: Synthesis) -> list[str]:
+    """A line on harms that the answer's own text does not list."""
+    ours = "".join(synthesis.text[start:end] for start, end in synthesis.scaffold)
+    passing = [harm.description for harm in synthesis.harms if harm.description not in ours]
+    if not passing:
+        return []
+    return [
+        f"the voices touch practices that harm people ({'; '.join(passing)}); who contests them inside each tradition "
+        "stands with the voices and in every record"
+    ]
+
+
+async def nulls(answer: Answer, question: str, chat: Chat, seed: int) -> dict[str, Synthesis]:
     """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
 
     None of them is checked. A synthesis whose model failed says nothing of that model; it is left out.
     """
     from multiplex.council.synthesis import synthesize
 
-    personas = {persona.name: persona for persona in council.personas}
     spoken = [voice for voice in answer.voices if voice.error is None]
 
     async def without(left_out: Voice) -> Synthesis:
         others = [voice for voice in spoken if voice is not left_out]
-        return await synthesize(question, others, personas, chat.adjusted(check="none"), seed, silent)
+        return await synthesize(question, others, chat.adjusted(check="none"), seed, silent)
 
-    made = await asyncio.gather(*map(without, spoken)) if len(spoken) > 1 else []
-    return {voice.perspective: each for voice, each in zip(spoken, made, strict=bool(made)) if not each.failed}
+    wanted = len(spoken) > 1 and answer.form != "composed"  # which is made of the voices, word for word
+    made = await asyncio.gather(*map(without, spoken)) if wanted else []
+    return {voice.perspective: each for voice, each in zip(spoken, made, strict=wanted) if not each.failed}
 
 
 def voice_notes(voices: Sequence[Voice]) -> list[str]:
-    """A line for each voice that was lost, or has a flaw."""
-    return [
-        f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}: {voice.note or voice.error}"
-        for voice in voices
-        if voice.note or voice.error
-    ]
+    """A line for each voice that was lost, and for each flaw with those that have it."""
+    flaws: dict[str, list[str]] = {}
+    for voice in voices:
+        if told := voice.note or voice.error:
+            who = f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}"
+            flaws.setdefault(told if voice.note else f"{who}: {told}", []).append(who)
+    return [f"{', '.join(who)}: {told}" if told.split(":")[0] not in who else told for told, who in flaws.items()]
+
+
+def check_strategy(strategy: str, spec: ModelSpec) -> None:
+    """Whether a model may answer in this way.
+
+    Raises:
+        UsageError: it is small, and would state in its own words what traditions hold.
+    """
+    if spec.small and strategy not in STATED:
+        raise UsageError(
+            f"{strategy}: {spec.name} is a small model, which says false things of traditions; it answers as "
+            f"{' and '.join(STATED)} only; take another model for {strategy}"
+        )
 
 
 async def one_call(
@@ -157,6 +197,7 @@ async def one_call(
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
+    check_strategy(strategy, chat.spec)
     messages = [*([SystemMessage(system)] if system else []), HumanMessage(question)]
     call = Call(
         max_tokens=max_tokens or chat.spec.answer_tokens,

@@ -1,7 +1,7 @@
 """The synthesizer: one answer made of the voices, with every lost one named.
 
 Two ways, by the model's spec. `written`: a capable model writes an essay by the points on which the voices part, which
-is read against them before it is shown. `composed`: the answer is built around the voices' own sentences.
+is read against them before it is shown. `composed`: positions of the sourcebooks are arranged, word for word.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.usage import Usage
 
 
-async def synthesize(
-    question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int, emit: Emit
-) -> Synthesis:
+async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: int, emit: Emit) -> Synthesis:
     """The draft of the answer, made of the voices that spoke.
 
     A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why. Where one voice
@@ -36,7 +34,7 @@ async def synthesize(
     try:
         if chat.spec.synthesis == "written":
             return await write_essay(material, chat, seed, emit)
-        return await compose(question, material.voices, personas, chat, seed, emit)
+        return await compose([voice for voice in voices if voice.error is None], emit)
     except MultiplexError as error:
         emit({"type": "synthesis.restarted", "reason": str(error), "failed": True})
         note = f"the synthesizer failed ({error}); the voices stand unconnected"
@@ -50,7 +48,8 @@ async def finish(
 ) -> Synthesis:  # fmt: skip
     """The answer: a draft essay checked and revised, then what is on record of harms, and who is missing.
 
-    Harms that the question or a voice touches are told with everyone in the council on record against them.
+    Harms that the question or a voice touches are kept with everyone in the council on record against them. Those of
+    the question are told under the answer; of those that only a voice touches, which may be in passing, a note speaks.
     """
     material = gather_material(question, voices, seed)
     if draft.form == "essay" and not draft.failed:
@@ -60,8 +59,9 @@ async def finish(
             draft = await check_essay(draft, material, _terms(personas.values()), chat, seed, emit, judge)
     harms = find_harms([question, *(voice.text for voice in material.voices)], list(personas.values()))
     draft = draft.model_copy(update={"harms": harms})
-    if draft.form != "composed" and harms:  # a composed answer has a part for them
-        draft = _append(draft, "\n\n---\n\n" + _name_contesters(harms), emit)
+    asked = {harm.description for harm in find_harms([question], list(personas.values()))}
+    if told := [harm for harm in harms if harm.description in asked]:
+        draft = _append(draft, "\n\n---\n\n" + _name_contesters(told), emit)
     if lost := [voice.title for voice in voices if voice.error is not None]:
         draft = _append(draft, f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*", emit)
     return draft
@@ -92,7 +92,7 @@ def _terms(personas: Collection[Persona]) -> list[str]:
 
 def _stand_alone(voice: Voice, emit: Emit) -> Synthesis:
     draft = Draft(emit)
-    draft.write(voice.text)
+    draft.write_voice(voice)
     draft.write(
         f"\n\n*One voice alone spoke, {voice.title}: this is what it said, compared with nothing.*", scaffold=True
     )
@@ -104,7 +104,7 @@ def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str) 
     for i, voice in enumerate(voices):
         gap = "\n\n" if i else ""
         draft.write(f"{gap}**{voice.title}.** ", scaffold=True)
-        draft.write(voice.text)
+        draft.write_voice(voice)
     return draft.finish("voices", usage, note).model_copy(update={"failed": True})
 
 

@@ -35,6 +35,7 @@ class Passage:
         question: what was asked, where the file has a column `question`: its own words are echoes.
         prompt: what the model was told, where the file has a column `prompt`.
         scaffold: (start, end) of what is not to be scored.
+        quoted: (start, end) of what stands so in the sourcebook: scored, and told apart.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Passage:
     question: str = ""
     prompt: str = ""
     scaffold: tuple[Span, ...] = ()
+    quoted: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,18 +62,27 @@ class Evaluator:
         self._turn = threading.Lock()
         self._loaded: tuple[Local, Sentiment | None] | None = None
 
-    def measure(self, text: str, *, question: str = "", scaffold: Sequence[Span] = (), prompt: str = "") -> Measures:
+    def measure(
+        self,
+        text: str,
+        *,
+        question: str = "",
+        scaffold: Sequence[Span] = (),
+        quoted: Sequence[Span] = (),
+        prompt: str = "",
+    ) -> Measures:
         """Everything that is measured in one text.
 
         `question`: references that repeat its words are flagged as echoes and left out of the
-        figures. `scaffold`: (start, end) of what our own code wrote; it is left out of everything.
+        figures. `scaffold`: (start, end) of what our own code wrote; it is left out of everything. `quoted`: spans
+        that stand so in a sourcebook; they count, and `n_own` and `entropy_own` leave them out.
         `prompt`: what the model was told; `entropy_unprompted` leaves out the entities it names.
 
         Raises:
             UsageError: the text, its scaffold taken away, holds no word; or a span is not in it.
             ContentError: a gazetteer or a trained head is missing or wrong.
         """
-        passage = Passage("", text, 1, question=question, prompt=prompt, scaffold=tuple(scaffold))
+        passage = Passage("", text, 1, question=question, prompt=prompt, scaffold=tuple(scaffold), quoted=tuple(quoted))
         return self.measured(self.extracted([self.prepared(passage)]))[0]
 
     def prepared(self, passage: Passage) -> Prepared:
@@ -121,6 +130,7 @@ class Evaluator:
                 self.frame,
                 self.cues,
                 named_in_prompt=local.gazetteer.ids_in(each.text.passage.prompt),
+                quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
                 implied_asked=self.reads_implied,
             )

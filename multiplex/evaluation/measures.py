@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation import pds
-from multiplex.evaluation.references import Reference, count, pairs
+from multiplex.evaluation.references import Reference, Span, count, pairs
 from multiplex.evaluation.sentences import Sentence
 from multiplex.evaluation.tokens import count_words
 
@@ -68,6 +68,10 @@ class Measures(BaseModel):
     stance: dict[str, Tone]
     """The tone of the sentences that refer to a perspective."""
     words: int
+    n_own: int | None = None
+    """References outside what stands so in the sourcebook; None where nothing of the text does."""
+    entropy_own: float | None = None
+    """Percent, over those; None where there are none."""
 
     def summary(self) -> dict[str, Any]:
         """The `measures` object of the JSON that `multiplex answer` prints."""
@@ -81,6 +85,7 @@ class Measures(BaseModel):
             "out_of_frame": self.out_of_frame,
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
+            **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
         }
 
 
@@ -91,18 +96,21 @@ def measures(
     cues: tuple[str, ...],
     *,
     named_in_prompt: frozenset[str] = frozenset(),
+    quoted: Sequence[Span] = (),
     tones: np.ndarray | None = None,
     implied_asked: bool = True,
 ) -> Measures:
     """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
 
-    Entities in `named_in_prompt` are left out of `entropy_unprompted`.
+    Entities in `named_in_prompt` are left out of `entropy_unprompted`, references inside the [start, end) spans of
+    `quoted` out of `n_own` and `entropy_own`.
     """
     references = tuple(references)
     counts = count(references, frame, cues)
     n = sum(counts.values())
     headline = pairs(references, cues)
     unprompted = count((found for found in references if found.entity not in named_in_prompt), frame, cues)
+    own = count((found for found in references if not _within(found, quoted)), frame, cues) if quoted else None
     sentence_words = [count_words(sentence.text) for sentence in sentences]
     words = sum(sentence_words)
     stance = {}
@@ -131,7 +139,13 @@ def measures(
         sentiment=_tone(tones, range(len(sentences))) if tones is not None else None,
         stance=stance,
         words=words,
+        n_own=None if own is None else sum(own.values()),
+        entropy_own=None if own is None else pds.entropy_percent(own),
     )
+
+
+def _within(found: Reference, spans: Sequence[Span]) -> bool:
+    return any(start <= found.start and found.end <= end for start, end in spans)
 
 
 def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone:

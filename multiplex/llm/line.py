@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from multiplex.errors import WeightsError
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.llm.wire import Clients, http_client
@@ -32,6 +33,8 @@ async def endpoint(spec: ModelSpec) -> tuple[str | None, str]:
         UsageError: the key's environment variable is not set.
         WeightsError: the embedded model cannot be had.
     """
+    if spec.unavailable is not None:
+        raise WeightsError(spec.unavailable)
     if spec.local:
         from multiplex.llm.embedded import embedded_server
         from multiplex.llm.fetch import ensure

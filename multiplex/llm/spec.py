@@ -28,12 +28,12 @@ class ModelSpec(BaseModel):
         base_url: the endpoint; None for OpenAI's own and for the embedded server, which starts when it is called.
         api_key_env: the environment variable that holds the key; None sends no key.
         gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
-        synthesis: `composed` builds the answer around the voices' own sentences and lets the model write
-            only the connecting text (for small models); `written` lets the model write an essay.
+        unavailable: why the model cannot be had: every call fails with it, and nothing is fetched; else None.
+        synthesis: `composed` builds the answer of positions from the sourcebooks, among which the model chooses (for
+            small models, which say false things of traditions); `written` lets the model write voices and an essay.
         check: what an essay passes through before it is shown: `none`, `text` (names and numbers against the
             voices, no call) or `model` (that, and one call that reads the essay against the voices).
         words: the least and the most words of an essay.
-        brief: give personas in their short form (for small models).
         voice_tokens, synthesis_tokens, answer_tokens: most tokens of a reply; None sets no limit.
         temperature: None leaves it to the endpoint.
         user: who asks, in the endpoint's own accounts (OpenAI's `user`); None sends nothing.
@@ -49,10 +49,10 @@ class ModelSpec(BaseModel):
     base_url: str | None = None
     api_key_env: str | None = None
     gguf: str | None = None
+    unavailable: str | None = None
     synthesis: Synthesis = "written"
     check: Check = "model"
     words: tuple[int, int] = ESSAY_WORDS
-    brief: bool = False
     voice_tokens: int | None = None
     synthesis_tokens: int | None = None
     answer_tokens: int | None = None
@@ -66,6 +66,11 @@ class ModelSpec(BaseModel):
     def local(self) -> bool:
         """Whether this is a model run by multiplex itself."""
         return self.name == LOCAL or self.name.startswith(f"{LOCAL}:")
+
+    @property
+    def small(self) -> bool:
+        """Whether the model states nothing of a tradition itself: it chooses positions and asks."""
+        return self.synthesis == "composed"
 
     @property
     def place(self) -> str:
@@ -96,9 +101,6 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
             model=LOCAL,
             gguf=rest or None,
             synthesis="composed",
-            brief=True,
-            voice_tokens=170,
-            synthesis_tokens=170,
             answer_tokens=200,
             timeout=900.0,
             retries=1,

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from multiplex.council import controls
 from multiplex.council.answer import Answer
+from multiplex.council.nearness import nearest_positions
 from multiplex.council.personas import Council
+from multiplex.council.planning import NEAR_POSITIONS
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.backend import Backend, Body, Say, asked
@@ -45,20 +45,21 @@ async def test_uniplex_long_says_nothing_but_the_question_and_the_length(backend
     assert answer.prompt == ""
 
 
-async def test_a_small_model_may_write_as_long_as_it_is_asked_to(backend: Backend) -> None:
-    small = spec(backend).model_copy(update={"brief": True, "answer_tokens": 200})
+async def test_a_model_of_short_answers_may_write_as_long_as_it_is_asked_to(backend: Backend) -> None:
+    small = spec(backend).model_copy(update={"answer_tokens": 200})
     await answered(controls.uniplex_long, Chat(small), words=430)
     assert backend.requests[0]["max_tokens"] == 774
 
 
-@pytest.mark.parametrize("brief", [False, True])
-async def test_the_solo_council_is_one_call_that_holds_every_persona(backend: Backend, brief: bool) -> None:
-    model = spec(backend).model_copy(update={"brief": brief})
-    answer = await answered(controls.solo_council, Chat(model), council=Council.load())
+async def test_the_solo_council_is_one_call_that_holds_what_every_voice_is_given(backend: Backend) -> None:
+    answer = await answered(controls.solo_council, Chat(spec(backend)), council=Council.load())
     assert len(backend.requests) == 1
+    near = nearest_positions(QUESTION, Council.load().personas, NEAR_POSITIONS)
     for persona in Council.load().personas:
         assert persona.title in answer.prompt
-        assert brief or persona.ideas[0].says in answer.prompt
+        assert near[persona.name]
+        assert all(position.says in answer.prompt for position in near[persona.name])
+    assert "put its number behind it" not in answer.prompt
 
 
 async def test_the_echo_council_is_one_persona_in_every_place_through_the_same_synthesizer(backend: Backend) -> None:
@@ -78,11 +79,9 @@ async def test_a_council_without_a_western_persona_echoes_its_first(backend: Bac
     assert [voice.perspective for voice in answer.voices] == ["african_1", "african_2"]
 
 
-@pytest.mark.parametrize("synthesis", ["written", "composed"])
-async def test_the_blank_council_is_given_no_persona_and_no_tradition(backend: Backend, synthesis: Any) -> None:
+async def test_the_blank_council_is_given_no_persona_and_no_tradition(backend: Backend) -> None:
     backend.script = _numbered
-    model = spec(backend).model_copy(update={"synthesis": synthesis, "brief": synthesis == "composed"})
-    answer = await answered(controls.blank_council, Chat(model), council=Council.load())
+    answer = await answered(controls.blank_council, Chat(spec(backend)), council=Council.load())
     voices = backend.requests[:7]
     assert len(backend.requests) == 8
     for request in voices:
@@ -90,7 +89,6 @@ async def test_the_blank_council_is_given_no_persona_and_no_tradition(backend: B
         assert "tradition" not in asked(request)
     assert len(answer.voices) == 7
     assert not answer.lost
-    assert "Who disagrees inside each tradition" not in answer.text
 
 
 async def test_each_reply_of_a_voice_that_stands_in_the_ledger_is_not_asked_for_again(backend: Backend) -> None:

@@ -107,7 +107,7 @@ async def test_a_long_conversation_keeps_its_newest_turns(backend: Backend) -> N
 
 
 async def test_a_small_model_is_asked_the_users_own_questions_in_a_row(backend: Backend) -> None:
-    made = await planned(backend, [HumanMessage("What is zakat?"), *TALK], brief=True)
+    made = await planned(backend, [HumanMessage("What is zakat?"), *TALK], synthesis="composed")
     assert made.question == "What is zakat? What do the young owe elders? And the other way round?"
     assert backend.requests == []
 

@@ -94,9 +94,8 @@ async def test_a_harm_that_only_a_voice_touches_is_told_of_all(backend: Backend)
     backend.script = lambda body, n: Say("An essay.")
     chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0, "check": "none"}))
     personas = {p.name: p for p in council.personas}
-    draft = await synthesize("What is owed to a prisoner?", voices, personas, chat, 1, lambda event: None)
+    draft = await synthesize("What is owed to a prisoner?", voices, chat, 1, lambda event: None)
     made = await finish(draft, "What is owed to a prisoner?", voices, personas, chat, 1, lambda event: None)
     await chat.aclose()
-    assert made.text.startswith("An essay.")
-    assert "(Western)" in made.text
-    assert "(Islamic)" in made.text
+    assert made.text == "An essay."  # it was touched in passing, and is no matter of the question
+    assert {contest.title for harm in made.harms for contest in harm.contests} == {"Western", "Islamic"}

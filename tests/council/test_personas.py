@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,14 @@ class TestEveryPersona:
         assert persona.does_not_speak_for
         assert persona.reviewed_by_members is False
 
-    def test_the_brief_is_short_and_holds_no_quotation(self, persona) -> None:
-        assert 80 <= len(persona.brief.split()) <= 125
-        assert '"' not in persona.brief
-
-    def test_the_full_prompt_holds_sources_and_rules(self, persona) -> None:
-        text = persona.system_prompt(brief=False)
-        assert str(persona.ideas[0].source) in text
-        assert "Never invent a quotation" in text
-        assert "$" not in text
+    def test_the_prompt_holds_its_rules_and_sources_only_where_no_sourcebook_brings_them(self, persona) -> None:
+        bare = persona.model_copy(update={"sourcebook": None})
+        bare.__dict__.pop("system_prompt", None)
+        for told, text in ((persona.sourcebook is None, persona.system_prompt), (True, bare.system_prompt)):
+            assert (str(persona.ideas[0].source) in text) is told
+            assert (persona.dissent[0].argues in text) is told
+            assert "Never invent a quotation" in text
+            assert "$" not in text
 
 
 def test_the_default_council_is_the_frame() -> None:
@@ -53,8 +53,13 @@ def test_two_thirds_rounded_up_must_speak() -> None:
 def test_a_digest_changes_with_the_content_alone(tmp_path: Path) -> None:
     original = agents() / "african.yaml"
     copy = tmp_path / "african.yaml"
+    shutil.copytree(original.parent / "positions", tmp_path / "positions")
     copy.write_text("# a comment\n" + original.read_text("utf-8"), "utf-8")
     assert read_persona(copy).digest == read_persona(original).digest
+    book = tmp_path / "positions" / "african.yaml"
+    book.write_text(book.read_text("utf-8").replace("era: ", "era: ca. ", 1), "utf-8")
+    assert read_persona(copy).digest != read_persona(original).digest
+    shutil.copy(original.parent / "positions" / "african.yaml", book)
     copy.write_text(original.read_text("utf-8").replace("licence: Apache-2.0", "licence: CC0"), "utf-8")
     assert read_persona(copy).digest != read_persona(original).digest
 

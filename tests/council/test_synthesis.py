@@ -1,80 +1,74 @@
+"""The composed answer: the voices' positions arranged, each once, and nothing between them that a model wrote."""
+
 from __future__ import annotations
 
-import re
-
-from multiplex.council.answer import Voice
-from multiplex.council.grammar import OPENER, connecting_grammar, voice_grammar
-from multiplex.council.personas import Council
-from multiplex.council.synthesis import synthesize
-from multiplex.llm.chat import Chat
-from multiplex.llm.spec import parse_spec
-from tests.backend import Backend, Say, asked
+from multiplex.council.answer import Cited, Span, Synthesis, Voice
+from multiplex.council.composed import NOTHING, compose
 
 SAID = {
-    "western": "Kant grounds duty in reason.\nConsider the autonomy of each parent.",
-    "african": "Ubuntu makes care everyone's work.\nConsider who belongs.",
-    "south_asian": "Seva is owed to parents, and untouchability wrongs the carers.\nConsider dharma.",
+    "Western": "Some hold that a promise binds whatever follows from it.",
+    "Islamic": "Some jurists hold that a promise must be kept whatever it costs.",
+    "African": "Many farmers hold that rain belongs to nobody.",
+    "Indigenous": "Many fishers hold that a river may be asked for leave.",
 }
 
 
-def voices() -> list[Voice]:
-    personas = Council.load(*SAID).personas
-    return [
-        Voice(persona=p.name, perspective=p.perspective, title=p.title, model="m", text=SAID[p.name]) for p in personas
-    ]
+def voice(title: str, says: str, asks: str | None = "Would you keep it?") -> Voice:
+    spans: tuple[Span, ...] = ((0, len(says)),)
+    text, scaffold = f"{says} (A Book) [x/y]", ((len(says), len(says) + len(" (A Book) [x/y]")),)
+    return Voice(
+        persona=title.lower(), perspective=title.lower(), title=title, model="m",
+        text=f"{text}\n\n{asks}" if asks else text, quoted=spans, scaffold=scaffold, asks=asks,
+        positions=(Cited(id="y", says=says, whose="Some", source="A Book"),),
+    )  # fmt: skip
 
 
-async def composed(backend: Backend, reply: str = "nothing") -> tuple[str, list[tuple[int, int]]]:
-    chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"synthesis": "composed", "retries": 0}))
-    backend.script = lambda body, n: Say(reply)
-    personas = {p.name: p for p in Council.load(*SAID).personas}
-    synthesis = await synthesize("Who cares for parents?", voices(), personas, chat, 1, lambda event: None)
-    await chat.aclose()
-    return synthesis.text, list(synthesis.scaffold)
+def silent(title: str) -> Voice:
+    return Voice(
+        persona=title.lower(), perspective=title.lower(), title=title, model="m", text="Nothing.", scaffold=((0, 8),)
+    )
 
 
-def outside(text: str, scaffold: list[tuple[int, int]]) -> str:
-    """What is left when the scaffold is taken away."""
-    for start, end in sorted(scaffold, reverse=True):
-        text = text[:start] + "\n" + text[end:]
-    return " ".join(text.split())
+async def composed(*voices: Voice) -> Synthesis:
+    return await compose(voices, lambda event: None)
 
 
-async def test_only_the_models_words_are_outside_the_scaffold(backend: Backend) -> None:
-    text, scaffold = await composed(backend, "One speaks of duty.")
-    left = outside(text, scaffold)
-    for said in ("Kant grounds duty in reason.", "the autonomy of each parent.", "who belongs.", "One speaks of duty."):
-        assert said in left
-    for ours in ("##", "**", OPENER.strip(), "Western", "African", "(19", "Contested"):
-        assert ours not in left
+async def test_every_statement_stands_once_and_is_marked_as_quoted() -> None:
+    made = await composed(*(voice(title, says) for title, says in SAID.items()))
+    assert [made.text[start:end] for start, end in made.quoted] != []
+    assert {made.text[start:end] for start, end in made.quoted} == set(SAID.values())
+    assert all(made.text.count(says) == 1 for says in SAID.values())
+    left = list(made.text)
+    for start, end in (*made.quoted, *made.scaffold):
+        left[start:end] = " " * (end - start)
+    assert "".join(left).split() == ["Would", "you", "keep", "it?"] * 4
 
 
-async def test_every_tradition_has_its_sourced_inner_disagreement(backend: Backend) -> None:
-    text, _ = await composed(backend)
-    part = text.split("## Who disagrees inside each tradition")[1].split("##")[0]
-    assert len(re.findall(r"\*\*(Western|African|South Asian):\*\* .+ \*\(.+\(.+\)\)\*", part)) == 3
+async def test_close_and_far_are_told_by_the_statements() -> None:
+    made = await composed(*(voice(title, says) for title, says in SAID.items()))
+    near, far = made.text.split("## Nearest to each other")[1].split("## Furthest apart", 1)
+    assert "**Western.**" in near
+    assert "**Islamic.**" in near
+    assert far.partition("\n")[0].startswith(": ")
 
 
-async def test_a_harmful_practice_a_voice_speaks_of_is_shown_with_those_who_contest_it(backend: Backend) -> None:
-    text, _ = await composed(backend)
-    part = text.split("## Contested inside the traditions")[1].split("##")[0]
-    entries = {p.title: e for p in Council.load(*SAID).personas for e in p.harms if e.harm == "caste_exclusion"}
-    assert "South Asian" in entries
-    for title, entry in entries.items():
-        assert f"**{title}:**" in part
-        assert entry.by in part
+async def test_two_voices_are_not_compared() -> None:
+    made = await composed(voice("Western", SAID["Western"]), voice("African", SAID["African"], None))
+    assert "Nearest" not in made.text
+    assert made.text.count("**African") == 1
 
 
-async def test_the_voices_compared_are_not_chosen_by_the_model(backend: Backend) -> None:
-    await composed(backend)
-    first = asked(backend.requests[-1])
-    await composed(backend, "something else")
-    assert asked(backend.requests[-1]) == first
-    assert "Closest to each other in meaning are the" in first
+async def test_who_has_nothing_on_record_is_named_and_where_nobody_has_it_is_said() -> None:
+    made = await composed(voice("Western", SAID["Western"]), silent("African"), silent("Islamic"))
+    assert "Nothing near this question in the sourcebook of: African, Islamic." in made.text
+    made = await composed(silent("African"), silent("Islamic"))
+    assert made.text == NOTHING
+    assert made.scaffold == ((0, len(NOTHING)),)
 
 
-def test_the_grammar_is_ascii_only_where_the_question_is() -> None:
-    assert "“" not in voice_grammar("Who?")
-    assert '"Consider "' in voice_grammar("Who?")
-    assert '"Consider "' not in voice_grammar("من؟")
-    assert '\\"' in connecting_grammar("Who?", ['the "X" voice speaks of '])
+async def test_a_capable_models_voice_in_a_small_models_council_stands_as_its_own_words() -> None:
+    own = Voice(persona="western", perspective="western", title="Western", model="big", text="A promise binds.")
+    made = await composed(own, voice("African", SAID["African"]), voice("Islamic", SAID["Islamic"]))
+    assert "A promise binds." in made.text
+    start = made.text.index("A promise binds.")
+    assert not any(first <= start < last for first, last in (*made.quoted, *made.scaffold))

@@ -9,9 +9,9 @@ from multiplex.llm.spec import api_key, model_source, parse_spec, resolve_model,
 from multiplex.settings import load_settings
 
 
-def test_local_is_small_and_composed() -> None:
+def test_local_is_small() -> None:
     spec = parse_spec("local")
-    assert (spec.local, spec.synthesis, spec.brief, spec.voice_tokens) == (True, "composed", True, 170)
+    assert (spec.local, spec.synthesis, spec.small) == (True, "composed", True)
 
 
 def test_a_gguf_is_named_after_a_colon() -> None:

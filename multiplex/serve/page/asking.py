@@ -253,6 +253,7 @@ class Speaking:
             text=event.get("text", ""),
             error=event.get("error"),
             note=event.get("note"),
+            **{name: event[name] for name in ("positions", "quoted", "scaffold", "asks") if name in event},
             round=event["round"],
             seconds=event["seconds"],
             usage=Usage.model_validate(event.get("usage", {})),

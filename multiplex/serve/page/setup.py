@@ -35,7 +35,7 @@ def setup(page: Page) -> dict[str, Any]:
                 "name": name,
                 "place": chat.spec.place,
                 "local": chat.spec.local,
-                "warning": SMALL if chat.spec.brief else None,
+                "warning": SMALL if chat.spec.small else None,
                 "limit": most_characters(chat.spec, service.options.limits.question),
             }
             for name, chat in page.chats.items()

@@ -91,13 +91,25 @@ def _reference(reference: Reference, measures: Measures, entities: Mapping[str, 
 
 
 def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
-    """One voice, or the error that kept it silent; `named` are the persona's ideas in it, with their sources."""
-    named = ideas_in(voice.text, persona) if persona else []
+    """One voice, or the error that kept it silent.
+
+    `positions` are those of the sourcebook that it rests on, which its prose marks by number; one that quotes them
+    says itself whose they are. `named` are the persona's ideas in it, with their sources.
+    """
+    named = ideas_in(voice.text, persona) if persona and not voice.positions else []
+    cited = () if voice.quoted else voice.positions
+    marks: list[tuple[int, Node]] = [
+        (place, {"t": "cite", "n": number, "c": []}) for number, each in enumerate(cited) for place in each.places
+    ]
     return {
         "perspective": voice.perspective,
         "persona": voice.persona,
         "title": voice.title,
-        "prose": prose(voice.text),
+        "prose": prose(voice.text, (), voice.scaffold, sorted(marks, key=lambda mark: mark[0])),
+        "positions": [
+            {"id": f"{voice.persona}/{each.id}", "says": each.says, "whose": each.whose, "source": each.source}
+            for each in cited
+        ],
         "error": voice.error,
         "note": voice.note,
         "seconds": voice.seconds,

@@ -40,7 +40,7 @@ export function finish(card, voice, persona = null) {
       h("p", { class: "about soft" }, `${about} It stands in no part of the answer.`),
     );
   }
-  const body = h("div", { class: "said" }, prose(voice.prose));
+  const body = h("div", { class: "said" }, prose(voice.prose, [], { cite: (number) => citeLink(voice, number) }));
   return fill(
     card,
     h("h3", {}, voice.title, voice.round > 1 ? ` (round ${voice.round})` : ""),
@@ -48,6 +48,7 @@ export function finish(card, voice, persona = null) {
     body,
     voice.note ? h("p", { class: "trouble", dir: "auto" }, voice.note) : null,
     h("p", { class: "about soft" }, about),
+    positions(voice),
     sources(voice, persona),
   );
 }
@@ -55,6 +56,24 @@ export function finish(card, voice, persona = null) {
 function facts(voice) {
   const tokens = voice.usage.output_tokens === null ? "tokens not reported" : `${count(voice.usage.output_tokens)} tokens`;
   return [seconds(voice.seconds), tokens, voice.model].flatMap((each, i) => (i ? [", ", h("bdi", {}, each)] : [each]));
+}
+
+/** Behind a sentence that rests on a position of the sourcebook: to the position and its source. */
+function citeLink(voice, number) {
+  const { says, source } = voice.positions[number];
+  return h("sup", {}, h("a", { href: `#${placeOf(voice, number)}`, title: `${says} (${source})`, "aria-label": `Position ${number + 1}: ${source}` }, `[${number + 1}]`));
+}
+
+function placeOf(voice, number) {
+  return `position-${voice.persona}-${voice.round}-${number}`;
+}
+
+function positions(voice) {
+  if (!voice.positions?.length) return null;
+  const items = voice.positions.map((each, number) =>
+    h("li", { id: placeOf(voice, number), dir: "auto" }, each.says, " ", h("em", {}, each.whose), "; ", each.source, " ", h("code", {}, each.id)),
+  );
+  return h("div", { class: "positions" }, h("h4", {}, "What it rests on in the sourcebook"), h("ol", {}, items));
 }
 
 function sources(voice, persona) {

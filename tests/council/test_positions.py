@@ -1,0 +1,235 @@
+"""The sourcebook: what is read and refused, what is near a question, and that nothing else is said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from multiplex.content import read_yaml
+from multiplex.council import nearness
+from multiplex.council.answer import Answer
+from multiplex.council.grammar import ASKS, choosing_grammar
+from multiplex.council.graph import build_graph
+from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
+from multiplex.council.positions import load_topics, read_sourcebook
+from multiplex.council.quoting import NOTHING, read_choice, read_question
+from multiplex.council.speaking import read_marks
+from multiplex.council.strategies import contextual, multiplex
+from multiplex.errors import ContentError, UsageError
+from multiplex.evaluation.references import masked
+from multiplex.llm.chat import Chat
+from multiplex.llm.embeddings import Embedder
+from multiplex.llm.spec import parse_spec
+from tests.backend import Backend, Body, Say, asked
+
+CARE = "How should families decide who cares for ageing parents?"
+DEFAULT = Council.load()
+EVERY = [persona for persona in built_in() if persona.sourcebook is not None]
+
+
+def small(backend: Backend) -> Chat:
+    """A small model behind an endpoint that has no grammar."""
+    return Chat(parse_spec("m", backend.base_url).model_copy(update={"synthesis": "composed", "retries": 0}))
+
+
+async def answered(backend: Backend, question: str = CARE, council: Council = DEFAULT) -> Answer:
+    chat = small(backend)
+    try:
+        return await multiplex(question, chat, 1, lambda event: None, council=council)
+    finally:
+        await chat.aclose()
+
+
+@pytest.mark.parametrize("persona", EVERY, ids=lambda persona: persona.name)
+def test_a_sourcebook_has_what_a_reader_may_expect(persona: Persona) -> None:
+    book = persona.sourcebook
+    assert book is not None
+    assert len(book.positions) >= 50
+    pairs = {frozenset((p.id, o.id)) for p in book.positions for o in p.against}
+    assert len(pairs) >= 12
+    covered = {topic for position in book.positions for topic in position.covers}
+    assert covered | set(book.nothing_on_record) == {topic.id for topic in load_topics()}
+    assert len(book.nothing_on_record) <= 5
+    for position in book.positions:
+        assert 25 <= len(position.says.split()) <= 60, position.id
+        assert position.says[-1] in ".”’)", position.id
+
+
+def test_the_shipped_embeddings_are_those_of_the_files() -> None:
+    shipped = nearness._shipped()
+    for persona in EVERY:
+        book = persona.sourcebook
+        assert book is not None
+        assert book.key in shipped, f"{persona.name}: run `python benchmarks/embed_positions.py`"
+    book = EVERY[0].sourcebook
+    assert book is not None
+    rows = Embedder().encode(book.texts[:5])
+    assert abs(rows - shipped[book.key][:5]).max() < 0.01
+
+
+FILE = """positions:
+  - id: first
+    covers: [elders]
+    topics: [care of old parents, what children owe]
+    says: Some hold that care is owed.
+    whose: Some elders
+    source: {author: A. Author, work: A Work, year: "1990"}
+    era: 20th century
+    against:
+      - {id: second, about: whether it may be hired}
+  - id: second
+    topics: [hiring help, paid care]
+    says: Others hold that care may be hired.
+    whose: Others
+    source: {author: B. Author, work: B Work, year: "1991"}
+    era: 20th century
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ("id: second\n    topics", "id: first\n    topics", 11, "'first' stands twice"),
+        ("{id: second, about", "{id: third, about", 10, "no other position 'third'"),
+        ("[elders]", "[eldest]", 3, "no topic 'eldest'"),
+        ("whose: Others", "who: Others", 11, "whose"),
+        ("era: 20th century\n    against", "era: [1\n    against", 9, "not valid YAML"),
+        ("[hiring help, paid care]", "[hiring help]", 12, "at least 2"),
+    ],
+)
+def test_a_fault_is_told_with_file_line_and_field(tmp_path: Path, old: str, new: str, line: int, why: str) -> None:
+    assert old in FILE
+    path = tmp_path / "own.yaml"
+    path.write_text(FILE.replace(old, new, 1), "utf-8")
+    with pytest.raises(ContentError, match=why) as error:
+        read_sourcebook(path)
+    assert str(error.value).startswith(f"{path}:{line}")
+
+
+def test_a_users_persona_brings_its_own_positions_and_one_without_is_refused_on_a_small_model(
+    tmp_path: Path, backend: Backend
+) -> None:
+    path = tmp_path / "african.yaml"
+    path.write_text((agents() / "african.yaml").read_text("utf-8"), "utf-8")
+    assert read_persona(path).sourcebook is None
+    with pytest.raises(UsageError, match="persona african has no sourcebook"):
+        build_graph(Council.load(path), small(backend))
+    (tmp_path / "positions").mkdir()
+    (tmp_path / "positions" / "african.yaml").write_text(FILE, "utf-8")
+    persona = read_persona(path)
+    assert persona.position("second").whose == "Others"
+    assert persona.digest != read_persona(agents() / "african.yaml").digest
+
+
+def test_opposition_holds_for_both_wherever_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(FILE, "utf-8")
+    book = read_sourcebook(path)
+    first, second = book.positions
+    assert book.opponents(first) == [(second, "whether it may be hired")]
+    assert book.opponents(second) == [(first, "whether it may be hired")]
+
+
+def chooses(body: Body, n: int) -> Say:
+    return Say("B A\nWould you ask a brother to share the nights?")
+
+
+async def test_every_word_under_a_tradition_is_its_files(backend: Backend) -> None:
+    backend.script = chooses
+    answer = await answered(backend)
+    assert answer.form == "composed"
+    for voice in answer.voices:
+        persona = next(p for p in DEFAULT.personas if p.name == voice.persona)
+        assert voice.positions
+        for (start, end), cited in zip(voice.quoted, voice.positions, strict=True):
+            assert voice.text[start:end] == persona.position(cited.id).says == cited.says
+            assert f"[{persona.name}/{cited.id}]" in voice.text
+        left = masked(voice.text, [*voice.quoted, *voice.scaffold]).strip()
+        assert left == voice.asks == "Would you ask a brother to share the nights?"
+    said = masked(answer.text, answer.scaffold)
+    for start, end in answer.quoted:
+        said = said[:start] + " " * (end - start) + said[end:]
+    left = re.sub(r"\s+", " ", said).replace("Would you ask a brother to share the nights?", "").strip()
+    assert left == ""
+    assert {answer.text[start:end] for start, end in answer.quoted} == {
+        cited.says for voice in answer.voices for cited in voice.positions
+    }
+
+
+async def test_the_model_chooses_among_the_nearest_and_calls_are_one_a_voice(backend: Backend) -> None:
+    backend.script = chooses
+    answer = await answered(backend)
+    assert len(backend.requests) == len(DEFAULT.personas)
+    near = nearness.nearest_positions(CARE, DEFAULT.personas, 4)
+    for voice in answer.voices:
+        assert [cited.id for cited in voice.positions[:2]] == [near[voice.persona][1].id, near[voice.persona][0].id]
+    assert not any("represent" in asked(body) for body in backend.requests)
+
+
+async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=500)
+    answer = await answered(backend)
+    near = nearness.nearest_positions(CARE, DEFAULT.personas, 1)
+    assert not answer.lost
+    for voice in answer.voices:
+        assert voice.positions[0].id == near[voice.persona][0].id
+        assert voice.asks is None
+    (note,) = [note for note in answer.notes if "could not choose" in note]
+    assert note.startswith("western, islamic, ")
+
+
+async def test_a_question_about_nothing_gets_no_position_and_is_told_so(backend: Backend) -> None:
+    answer = await answered(backend, "What is 17 times 23?")
+    assert "a council adds nothing here" in answer.text
+    assert not answer.quoted
+    assert backend.requests == []
+    assert {voice.text for voice in answer.voices} == {NOTHING}
+
+
+def test_a_question_that_names_what_nobody_named_is_dropped() -> None:
+    position = EVERY[0].sourcebook.positions[0]  # type: ignore[union-attr]
+    assert (
+        read_question("A\nWould you hide it from your mother?", [position], CARE)
+        == "Would you hide it from your mother?"
+    )
+    assert read_question("A\nWould you ask the yoruba to pay for it?", [position], CARE) is None
+    assert read_question("A\nThe old are a burden.", [position], CARE) is None
+
+
+def test_letters_are_read_from_the_first_line_only() -> None:
+    near = EVERY[0].sourcebook.positions[:3]  # type: ignore[union-attr]
+    assert read_choice("C A\nWould you B?", near) == [near[2], near[0]]
+    assert read_choice("F\n", near) == []
+
+
+def test_the_grammar_lets_no_name_and_no_statement_through() -> None:
+    grammar = choosing_grammar(3)
+    assert "[ABC]" in grammar
+    assert "[a-z ,'-]" in grammar
+    assert all(opener.strip().split()[-1] in ("you", "do", "of") or "you" in opener for opener in ASKS)
+
+
+async def test_a_small_model_answers_in_no_other_way(backend: Backend) -> None:
+    chat = small(backend)
+    with pytest.raises(UsageError, match="contextual: m is a small model"):
+        await contextual(CARE, chat, 1, lambda event: None)
+    await chat.aclose()
+    assert backend.requests == []
+
+
+def test_marks_are_taken_out_of_a_voice_and_lead_to_their_positions() -> None:
+    near = EVERY[0].sourcebook.positions[:3]  # type: ignore[union-attr]
+    text, cited = read_marks("Care is owed [2]. It may be hired [1, 3]. None [9].", near)
+    assert text == "Care is owed. It may be hired. None."
+    assert [(c.id, c.places) for c in cited] == [
+        (near[1].id, (len("Care is owed"),)),
+        (near[0].id, (len("Care is owed. It may be hired"),)),
+        (near[2].id, (len("Care is owed. It may be hired"),)),
+    ]
+
+
+def test_topics_are_listed_once_and_named() -> None:
+    assert len(load_topics()) >= 50
+    assert read_yaml(agents() / "topics.yaml")["topics"][0]["id"] == "family"
