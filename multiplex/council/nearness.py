@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.content import content_root
+from multiplex.content import content_root, sha256
 from multiplex.council.personas import Idea, Persona
-from multiplex.council.positions import FOLDER, Position, Sourcebook
+from multiplex.council.positions import FOLDER, Position, Sourcebook, load_topics
 from multiplex.llm.embeddings import Embedder
 
 if TYPE_CHECKING:
@@ -20,56 +19,63 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
-NEAR = 0.30  # cosine; below it a position is not about the question (calibrated in docs/positions.md)
+NEAR = 0.30  # least nearness of a position that is shown (docs/positions.md says how it was set)
 Pair = tuple[int, int]
 _rows: dict[str, Rows] = {}
 
 
 def nearest_positions(question: str, personas: Iterable[Persona], most: int) -> dict[str, tuple[Position, ...]]:
-    """For each persona that has a sourcebook, by name, at most so many positions near the question, nearest first.
-
-    A position is as near as the nearest of its topic phrases and its statement.
-    """
+    """For each persona that has a sourcebook, by name, at most so many positions near the question, nearest first."""
     asked = Embedder().encode([question])[0]
     found = {}
     for persona in personas:
-        if persona.sourcebook is None:
-            continue
-        closeness = _closeness(asked, persona.sourcebook)
-        order = sorted(range(len(closeness)), key=lambda i, of=closeness: -of[i])  # type: ignore[misc]
-        near = [i for i in order[:most] if closeness[i] >= NEAR]
-        found[persona.name] = tuple(persona.sourcebook.positions[i] for i in near)
+        if persona.sourcebook is not None:
+            near = nearness(asked, persona.sourcebook)
+            order = sorted(range(len(near)), key=near.__getitem__, reverse=True)[:most]
+            found[persona.name] = tuple(persona.sourcebook.positions[i] for i in order if near[i] >= NEAR)
     return found
 
 
-def _closeness(asked: Rows, book: Sourcebook) -> list[float]:
-    """The cosine of each position to a question's embedding."""
-    rows = embedded(book)
-    closeness, start = [], 0
-    for position in book.positions:
-        end = start + len(position.topics) + 1
-        closeness.append(float((rows[start:end] @ asked).max()))
-        start = end
-    return closeness
+def nearness(asked: Rows, book: Sourcebook) -> list[float]:
+    """How near each position is to a question's embedding: the mean of two cosines, -1..1.
 
-
-def embedded(book: Sourcebook) -> Rows:
-    """A row for each topic phrase and statement of a sourcebook, in its order.
-
-    Taken from the array that is shipped; where the file has changed since, embedded anew, once in a process.
+    One to the position's text (statement and topic phrases together), one to the nearest topic that it covers, or to
+    the same text where it covers none.
     """
-    if book.key not in _rows:
+    texts = embedded(book.texts) @ asked
+    topics = dict(zip((topic.id for topic in load_topics()), embedded(topic_names()) @ asked, strict=True))
+    covered = [max((topics[name] for name in position.covers), default=None) for position in book.positions]
+    return [float(text if topic is None else (text + topic) / 2) for text, topic in zip(texts, covered, strict=True)]
+
+
+def topic_names() -> list[str]:
+    """What is embedded of the topics."""
+    return [topic.name for topic in load_topics()]
+
+
+def embedded(texts: Sequence[str]) -> Rows:
+    """A row for each text, taken from the array that is shipped.
+
+    Where a file has changed since, its texts are embedded anew, once in a process.
+    """
+    key = key_of(texts)
+    if key not in _rows:
         shipped = _shipped()
-        _rows[book.key] = shipped[book.key] if book.key in shipped else Embedder().encode(book.texts)
-    return _rows[book.key]
+        _rows[key] = shipped[key] if key in shipped else Embedder().encode(texts)
+    return _rows[key]
+
+
+def key_of(texts: Sequence[str]) -> str:
+    """What the array calls the rows of these texts: a hash."""
+    return sha256("\n".join(texts))[:16]
 
 
 @cache
-def _shipped(path: Path | None = None) -> dict[str, Rows]:
+def _shipped() -> dict[str, Rows]:
     """The array that comes with the sourcebooks; empty where there is none."""
     import numpy as np
 
-    path = path or content_root() / "agents" / FOLDER / SHIPPED
+    path = content_root() / "agents" / FOLDER / SHIPPED
     if not path.is_file():
         return {}
     with np.load(path, allow_pickle=False) as held:

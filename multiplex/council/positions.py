@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, line_of, read_model, read_tree, sha256
+from multiplex.content import content_root, line_of, read_model, read_tree
 from multiplex.errors import ContentError
 
 FOLDER = "positions"  # beside the persona files
@@ -73,13 +73,8 @@ class Sourcebook(Part):
 
     @cached_property
     def texts(self) -> list[str]:
-        """What is embedded of it: for each position its topics, then its statement."""
-        return [text for position in self.positions for text in (*position.topics, position.says)]
-
-    @cached_property
-    def key(self) -> str:
-        """What the array of embeddings calls it: a hash of the texts that are embedded."""
-        return sha256("\n".join(self.texts))[:16]
+        """What is embedded of it: each position's statement and topic phrases."""
+        return [f"{position.says} {' '.join(position.topics)}" for position in self.positions]
 
     @cached_property
     def by_id(self) -> dict[str, Position]:

@@ -1,6 +1,7 @@
-"""The voice of a small model: positions of the sourcebook, word for word, and one question to the reader.
+"""The voice of a small model: a position of the sourcebook, word for word, and one question to the reader.
 
-The model chooses which positions bear on the question and writes the question; it states nothing.
+Embeddings choose the position and the model writes the question; it states nothing. (Left to choose among the four
+nearest positions, a model of 1.5 billion parameters takes the first: docs/positions.md.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import as_data, prompt
 from multiplex.council.answer import Cited, Span, Voice
-from multiplex.council.grammar import ASKS, LETTERS, LONGEST, choosing_grammar
+from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
 from multiplex.council.personas import Persona, built_in
 from multiplex.council.positions import FOLDER, Position
 from multiplex.council.seeds import call_seed
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 
-TOKENS = 48  # of a reply: two letters and a question
+TOKENS = 40  # of the question to the reader
 NOTHING = "The sourcebook of this voice holds nothing near the question."
-_LETTER = re.compile(rf"\b([{LETTERS}])\b")
 _ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -53,24 +53,22 @@ def check_speaker(persona: Persona, spec: ModelSpec, rounds: int = 1) -> None:
 
 
 async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Voice:
-    """The persona's voice, made of its positions near the question; without one it says so.
+    """The persona's voice: the position nearest to the question, who opposes it, and a question to the reader.
 
-    Where the model fails, the nearest position stands and nothing is asked; `note` says why.
+    Without a position near enough it says so. Where the model fails nothing is asked; `note` says why.
     """
     about = {"persona": persona.name, "perspective": persona.perspective, "title": persona.title}
     silent = Voice(**about, model=chat.spec.name, digest=persona.digest, round=turn["round"])
-    near = [persona.position(name) for name in (turn["near"] or ())]
-    if not near:
+    if not turn["near"]:
         return silent.model_copy(update={"text": NOTHING, "scaffold": ((0, len(NOTHING)),)})
-    chosen, asks, usage, note = near[:1], None, Usage(), None
+    position = persona.position(turn["near"][0])
+    asks, usage, note = None, Usage(), None
     try:
-        reply = await chat.complete(choosing_messages(near, turn["question"]), _call(persona, chat, turn, slot, near))
-        usage = reply.usage
-        chosen = read_choice(reply.text, near) or near[:1]
-        asks = read_question(reply.text, [*chosen, *near], turn["question"])
+        reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))
+        usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
     except MultiplexError as error:
-        note = f"the model could not choose ({error}); the position nearest to the question stands"
-    text, quoted, cited = _write(persona, chosen)
+        note = f"no question to the reader ({error})"
+    text, quoted, cited = _write(persona, position)
     scaffold = _between(quoted, len(text))
     if asks:
         text += f"\n\n{asks}"
@@ -80,38 +78,30 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> V
     )  # fmt: skip
 
 
-def choosing_messages(near: Sequence[Position], question: str) -> list[BaseMessage]:
-    """The prompt: the question, and the positions under letters."""
+def asking_messages(position: Position, question: str) -> list[BaseMessage]:
+    """The prompt: the position's statement and the question."""
     from langchain_core.messages import HumanMessage
 
-    choices = "\n".join(f"{letter}: {position.says}" for letter, position in zip(LETTERS, near, strict=False))
-    return [HumanMessage(prompt("choose", question=as_data(question), choices=choices))]
+    return [HumanMessage(prompt("ask", statement=position.says, question=as_data(question)))]
 
 
-def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None, near: Sequence[Position]) -> Call:
+def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
     return Call(
         max_tokens=TOKENS,
         seed=call_seed(turn["seed"], persona.name, turn["round"]),
         slot=slot,
-        grammar=choosing_grammar(len(near)) if chat.spec.local else None,
+        grammar=asking_grammar() if chat.spec.local else None,
         temperature=0.2,
         tags=("multiplex:voice", "nostream"),
     )
 
 
-def read_choice(reply: str, near: Sequence[Position]) -> list[Position]:
-    """The one or two positions whose letters stand on the first line; none where no letter is one of theirs."""
-    first = reply.strip().partition("\n")[0]
-    places = [LETTERS.index(letter) for letter in dict.fromkeys(_LETTER.findall(first))]
-    return [near[place] for place in places if place < len(near)][:2]
-
-
-def read_question(reply: str, positions: Sequence[Position], question: str) -> str | None:
-    """The question to the reader; None where there is none, or where it names what no position and the user did not."""
+def read_question(reply: str, position: Position, question: str) -> str | None:
+    """The question to the reader; None where there is none, or where it names what neither position nor user named."""
     found = _ASK.search(reply)
     if found is None:
         return None
-    known = " ".join([question, *(f"{position.says} {position.whose}" for position in positions)]).casefold()
+    known = f"{question} {position.says} {position.whose}".casefold()
     strange = {word for word in _WORD.findall(found[0].casefold()) if word in _names() and word not in known}
     return None if strange else " ".join(found[0].split())
 
@@ -127,25 +117,19 @@ def _names() -> frozenset[str]:
     return frozenset(names)
 
 
-def _write(persona: Persona, chosen: Sequence[Position]) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
-    """The text of the positions with the first one's opponent, the spans of their statements, and what they are."""
+def _write(persona: Persona, position: Position) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
+    """The text of a position and of its first opponent, the spans of their statements, and what they are."""
     text, quoted, cited = "", [], []
-
-    def add(lead: str, position: Position) -> None:
-        nonlocal text
+    told = [("", position)]
+    if persona.sourcebook is not None:
+        opponents = persona.sourcebook.opponents(position)[:1]
+        told += [(f"\n\nAgainst it, inside the tradition, on {about}: ", other) for other, about in opponents]
+    for lead, each in told:
         start = len(text) + len(lead)
-        end = start + len(position.says)
-        text += f"{lead}{position.says} ({_attributed(position)}) [{persona.name}/{position.id}]"
+        end = start + len(each.says)
+        text += f"{lead}{each.says} ({_attributed(each)}) [{persona.name}/{each.id}]"
         quoted.append((start, end))
-        cited.append(cite(position, end))
-
-    for position in chosen:
-        add("\n\n" if text else "", position)
-    others = {position.id for position in chosen}
-    opposed = persona.sourcebook.opponents(chosen[0]) if persona.sourcebook else []
-    for other, about in opposed[:1]:
-        if other.id not in others:
-            add(f"\n\nAgainst it, inside the tradition, on {about}: ", other)
+        cited.append(cite(each, end))
     return text, tuple(quoted), tuple(cited)
 
 

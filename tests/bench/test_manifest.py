@@ -22,7 +22,7 @@ def test_it_names_all_that_shapes_an_answer_and_no_key() -> None:
     manifest = a_manifest(HOSTED, parse_spec("local"))
     assert manifest.council == tuple(manifest.personas)
     assert len(manifest.personas) == 7
-    assert {"essay", "check", "revise", "persona", "choose"} <= set(manifest.prompts)
+    assert {"essay", "check", "revise", "persona", "ask"} <= set(manifest.prompts)
     assert not [name for name in manifest.prompts if name.startswith(("judge", "rate"))]
     assert {"python", "multiplex", "langgraph", "langchain-openai", "openai"} <= set(manifest.versions)
     assert manifest.models["hosted"].place == "https://models.example/v1"

@@ -10,11 +10,11 @@ import pytest
 from multiplex.content import read_yaml
 from multiplex.council import nearness
 from multiplex.council.answer import Answer
-from multiplex.council.grammar import ASKS, choosing_grammar
+from multiplex.council.grammar import ASKS, asking_grammar
 from multiplex.council.graph import build_graph
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
 from multiplex.council.positions import load_topics, read_sourcebook
-from multiplex.council.quoting import NOTHING, read_choice, read_question
+from multiplex.council.quoting import NOTHING, read_question
 from multiplex.council.speaking import read_marks
 from multiplex.council.strategies import contextual, multiplex
 from multiplex.errors import ContentError, UsageError
@@ -59,14 +59,10 @@ def test_a_sourcebook_has_what_a_reader_may_expect(persona: Persona) -> None:
 
 def test_the_shipped_embeddings_are_those_of_the_files() -> None:
     shipped = nearness._shipped()
-    for persona in EVERY:
-        book = persona.sourcebook
-        assert book is not None
-        assert book.key in shipped, f"{persona.name}: run `python benchmarks/embed_positions.py`"
-    book = EVERY[0].sourcebook
-    assert book is not None
-    rows = Embedder().encode(book.texts[:5])
-    assert abs(rows - shipped[book.key][:5]).max() < 0.01
+    books = {persona.name: persona.sourcebook.texts for persona in EVERY}  # type: ignore[union-attr]
+    for name, texts in {"topics": nearness.topic_names(), **books}.items():
+        assert nearness.key_of(texts) in shipped, f"{name}: run `python benchmarks/embed_positions.py`"
+        assert abs(Embedder().encode(texts[:3]) - shipped[nearness.key_of(texts)][:3]).max() < 0.01
 
 
 FILE = """positions:
@@ -132,12 +128,12 @@ def test_opposition_holds_for_both_wherever_it_is_written(tmp_path: Path) -> Non
     assert book.opponents(second) == [(first, "whether it may be hired")]
 
 
-def chooses(body: Body, n: int) -> Say:
-    return Say("B A\nWould you ask a brother to share the nights?")
+def asks(body: Body, n: int) -> Say:
+    return Say("Would you ask a brother to share the nights?")
 
 
 async def test_every_word_under_a_tradition_is_its_files(backend: Backend) -> None:
-    backend.script = chooses
+    backend.script = asks
     answer = await answered(backend)
     assert answer.form == "composed"
     for voice in answer.voices:
@@ -158,13 +154,16 @@ async def test_every_word_under_a_tradition_is_its_files(backend: Backend) -> No
     }
 
 
-async def test_the_model_chooses_among_the_nearest_and_calls_are_one_a_voice(backend: Backend) -> None:
-    backend.script = chooses
+async def test_the_nearest_position_stands_with_its_opponent_and_calls_are_one_a_voice(backend: Backend) -> None:
+    backend.script = asks
     answer = await answered(backend)
     assert len(backend.requests) == len(DEFAULT.personas)
-    near = nearness.nearest_positions(CARE, DEFAULT.personas, 4)
+    near = nearness.nearest_positions(CARE, DEFAULT.personas, 1)
     for voice in answer.voices:
-        assert [cited.id for cited in voice.positions[:2]] == [near[voice.persona][1].id, near[voice.persona][0].id]
+        persona = next(p for p in DEFAULT.personas if p.name == voice.persona)
+        (nearest,) = near[voice.persona]
+        opponents = [other.id for other, _ in persona.sourcebook.opponents(nearest)][:1]  # type: ignore[union-attr]
+        assert [cited.id for cited in voice.positions] == [nearest.id, *opponents]
     assert not any("represent" in asked(body) for body in backend.requests)
 
 
@@ -176,7 +175,7 @@ async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: 
     for voice in answer.voices:
         assert voice.positions[0].id == near[voice.persona][0].id
         assert voice.asks is None
-    (note,) = [note for note in answer.notes if "could not choose" in note]
+    (note,) = [note for note in answer.notes if "no question to the reader" in note]
     assert note.startswith("western, islamic, ")
 
 
@@ -190,23 +189,13 @@ async def test_a_question_about_nothing_gets_no_position_and_is_told_so(backend:
 
 def test_a_question_that_names_what_nobody_named_is_dropped() -> None:
     position = EVERY[0].sourcebook.positions[0]  # type: ignore[union-attr]
-    assert (
-        read_question("A\nWould you hide it from your mother?", [position], CARE)
-        == "Would you hide it from your mother?"
-    )
-    assert read_question("A\nWould you ask the yoruba to pay for it?", [position], CARE) is None
-    assert read_question("A\nThe old are a burden.", [position], CARE) is None
-
-
-def test_letters_are_read_from_the_first_line_only() -> None:
-    near = EVERY[0].sourcebook.positions[:3]  # type: ignore[union-attr]
-    assert read_choice("C A\nWould you B?", near) == [near[2], near[0]]
-    assert read_choice("F\n", near) == []
+    assert read_question("Would you hide it from your mother?", position, CARE) == "Would you hide it from your mother?"
+    assert read_question("Would you ask the yoruba to pay for it?", position, CARE) is None
+    assert read_question("The old are a burden.", position, CARE) is None
 
 
 def test_the_grammar_lets_no_name_and_no_statement_through() -> None:
-    grammar = choosing_grammar(3)
-    assert "[ABC]" in grammar
+    grammar = asking_grammar()
     assert "[a-z ,'-]" in grammar
     assert all(opener.strip().split()[-1] in ("you", "do", "of") or "you" in opener for opener in ASKS)
 
