@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
-NEAR = 0.30  # least nearness of a position that is shown (docs/positions.md says how it was set)
+SHOWN = 0.34  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
+GIVEN = 0.30  # and of one that is handed to a capable model, which leaves out what does not bear on the question
 Pair = tuple[int, int]
 _rows: dict[str, Rows] = {}
 
 
-def nearest_positions(question: str, personas: Iterable[Persona], most: int) -> dict[str, tuple[Position, ...]]:
-    """For each persona that has a sourcebook, by name, at most so many positions near the question, nearest first."""
+def nearest_positions(
+    question: str, personas: Iterable[Persona], most: int, least: float = GIVEN
+) -> dict[str, tuple[Position, ...]]:
+    """For each persona that has a sourcebook, by name, at most so many positions near the question, nearest first.
+
+    `least` is the nearness below which a position is left out.
+    """
     asked = Embedder().encode([question])[0]
     found = {}
     for persona in personas:
         if persona.sourcebook is not None:
             near = nearness(asked, persona.sourcebook)
             order = sorted(range(len(near)), key=near.__getitem__, reverse=True)[:most]
-            found[persona.name] = tuple(persona.sourcebook.positions[i] for i in order if near[i] >= NEAR)
+            found[persona.name] = tuple(persona.sourcebook.positions[i] for i in order if near[i] >= least)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import as_data, prompt, storable
 from multiplex.council.conversation import Conversation, conversation
-from multiplex.council.nearness import nearest_positions
+from multiplex.council.nearness import GIVEN, SHOWN, nearest_positions
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
@@ -82,7 +82,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     """
     question, usage, notes = await _alone(conversation(messages), chat, seed)
     tasks = {perspective: prompt("task") for perspective in council.perspectives}
-    near = await asyncio.to_thread(_near, question, council)
+    near = await asyncio.to_thread(_near, question, council, SHOWN if chat.spec.small else GIVEN)
     if mode == "default":
         return Plan(question, tasks, near, usage, notes)
     default = dict(tasks)
@@ -134,8 +134,8 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         return talk.pasted(), usage, (note,)
 
 
-def _near(question: str, council: Council) -> dict[str, tuple[str, ...]]:
-    found = nearest_positions(question, council.personas, NEAR_POSITIONS)
+def _near(question: str, council: Council, least: float) -> dict[str, tuple[str, ...]]:
+    found = nearest_positions(question, council.personas, NEAR_POSITIONS, least)
     return {name: tuple(position.id for position in positions) for name, positions in found.items()}
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 TOKENS = 40  # of the question to the reader
 NOTHING = "The sourcebook of this voice holds nothing near the question."
 _ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
+_ENGLISH = frozenset(
+    "a an and are be by can do does for from how i if in is it may my of on or our should that the their they this to was "
+    "we what when where which who whom whose why will with without would you your".split()
+)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -50,6 +54,12 @@ def check_speaker(persona: Persona, spec: ModelSpec, rounds: int = 1) -> None:
         raise UsageError(
             f"--rounds {rounds}: {spec.name} is a small model and cannot answer other voices; leave it out"
         )
+
+
+def seems_english(question: str) -> bool:
+    """Whether a question has a common English word in it, or is too short to tell."""
+    words = _WORD.findall(question.casefold())
+    return len(words) < 3 or not _ENGLISH.isdisjoint(words)
 
 
 async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Voice:

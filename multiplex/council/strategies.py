@@ -12,6 +12,7 @@ from multiplex.council.answer import Answer, Synthesis, Voice, last_words
 from multiplex.council.events import Emit, Event, silent
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
+from multiplex.council.quoting import seems_english
 from multiplex.council.seeds import call_seed
 from multiplex.council.speaking import whole_sentences
 from multiplex.errors import UsageError
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
 
 SMALL = (
     "a small model answers here: it states nothing of a tradition; the statements are the sourcebook's, word for word, "
-    "with their ids; the model chose among them and wrote the questions to you"
+    "with their ids; the model wrote the questions to you and nothing else"
 )
 
+NOT_ENGLISH = (
+    "the question does not seem to be in English, as the sourcebooks are: statements are shown as they stand there, and "
+    "some that bear on the question may not have been found"
+)
 STATED = ("uniplex", "multiplex")  # how a small model may answer: simply asked, or through the sourcebooks
 
 
@@ -116,6 +121,7 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         harms=synthesis.harms,
         notes=(
             *([SMALL] if spec.small else []),
+            *([NOT_ENGLISH] if spec.small and not seems_english(planning.question) else []),
             *planning.notes,
             *voice_notes(state["voices"]),
             *_harm_notes(synthesis),

@@ -219,6 +219,13 @@ def test_marks_are_taken_out_of_a_voice_and_lead_to_their_positions() -> None:
     ]
 
 
+async def test_a_question_in_another_language_is_answered_with_a_note(backend: Backend) -> None:
+    answer = await answered(backend, "Wie sollen Familien über die Pflege alter Eltern entscheiden?")
+    assert any("does not seem to be in English" in note for note in answer.notes)
+    answer = await answered(backend, CARE)
+    assert not any("does not seem to be in English" in note for note in answer.notes)
+
+
 def test_topics_are_listed_once_and_named() -> None:
     assert len(load_topics()) >= 50
     assert read_yaml(agents() / "topics.yaml")["topics"][0]["id"] == "family"
