@@ -34,8 +34,8 @@ SMALL = (
 )
 
 NOT_ENGLISH = (
-    "the question does not seem to be in English, as the sourcebooks are: statements are shown as they stand there, and "
-    "some that bear on the question may not have been found"
+    "the question does not seem to be in English, as the sourcebooks are: statements are shown as they stand there, "
+    "and some that bear on the question may not have been found"
 )
 STATED = ("uniplex", "multiplex")  # how a small model may answer: simply asked, or through the sourcebooks
 
