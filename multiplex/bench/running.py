@@ -19,6 +19,7 @@ from multiplex.bench.runner import Outcome, Runner
 from multiplex.bench.store import Store
 from multiplex.bench.units import Unit, checked, matrix
 from multiplex.council.personas import Council
+from multiplex.council.strategies import check_strategy
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
@@ -64,6 +65,9 @@ def run(order: RunOrder) -> int:
     console = Console(stderr=True)
     wanted = questions.load(order.questions)
     checked(order.strategies)
+    for spec in order.specs:
+        for strategy in order.strategies:
+            check_strategy(strategy, spec)
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
     if order.dry_run:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 TOKENS = 40  # of the question to the reader
 NOTHING = "The sourcebook of this voice holds nothing near the question."
 _ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
-_COMMON = """a an and are be by can do does for from how i if in is it may my of on or our should that the their they this
-to was we what when where which who whom whose why will with without would you your"""
+_COMMON = """a an and are be by can do does for from how i if in is it may my of on or our should that the their they
+this to was we what when where which who whom whose why will with without would you your"""
 _ENGLISH = frozenset(_COMMON.split())
 _WORD = re.compile(r"[^\W\d_]+")
 

@@ -41,11 +41,13 @@ class Graphs:
 def graph_of(asked: Asked, checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[Any, Any, Any, Any]:
     """A graph that answers this, new; `checkpointer` serves where a thread is named."""
     from multiplex.council.graph import build_graph
+    from multiplex.council.strategies import check_strategy
     from multiplex.serve.plain import plain_graph
 
     keeper = checkpointer if asked.thread is not None else None
     council = asked.offer.council
     if council is None:
+        check_strategy(asked.offer.strategy, asked.chat.spec)
         system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
         return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
     chats = {name: asked.voice_chats.get(name, asked.chat) for name in council.perspectives}
