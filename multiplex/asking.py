@@ -82,6 +82,11 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _print_finished(screen, progress)
         raise
+    except Exception:
+        timer.cancel()
+        if timer.is_alive():
+            timer.join()  # an interpreter that ends while another thread loads torch is aborted
+        raise
     finally:
         timer.cancel()
     if not silent and result.answers:

@@ -395,18 +395,26 @@ def test_models_says_which_and_why(tmp_path: Path) -> None:
     assert run("models", "verify", env=env).returncode == 3
 
 
-def test_a_file_that_is_no_model_exits_3(tmp_path: Path) -> None:
+def test_without_a_model_the_sourcebooks_answer_and_what_is_missing_is_told(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"not a model at all")
-    done = run("answer", "Why?", env={"MULTIPLEX_GGUF": str(file)})
-    assert done.returncode == 3
+    done = run("answer", "What do we owe our parents?", "--json", env={"MULTIPLEX_GGUF": str(file)})
+    assert done.returncode == 1
     assert str(file) in done.stderr
+    printed = json.loads(done.stdout)
+    assert set(printed["answers"]) == {"multiplex"}
+    assert str(file) in printed["failed"]["uniplex"]
+    voices = printed["answers"]["multiplex"]["voices"]
+    assert sum(bool(voice["positions"]) for voice in voices) >= 6
+    assert all(voice["asks"] is None for voice in voices)
+    done = run("answer", "Why?", "--strategy", "uniplex", env={"MULTIPLEX_GGUF": str(file)})
+    assert (done.returncode, done.stdout) == (3, "")
 
 
-def test_truncated_weights_exit_3_and_llama_cpp_stays_silent(tmp_path: Path) -> None:
+def test_truncated_weights_are_told_and_llama_cpp_stays_silent(tmp_path: Path) -> None:
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(1000))
-    done = run("answer", "Why?", "--quiet", env={"MULTIPLEX_GGUF": str(file)})
+    done = run("answer", "Why?", "--quiet", "--strategy", "uniplex", env={"MULTIPLEX_GGUF": str(file)})
     assert done.returncode == 3
     assert "cannot load this file as a model" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -88,7 +88,10 @@ class NoArguments(_Shape):
 
 
 class VoiceGiven(_Shape):
-    """What one persona said, or the error that kept it silent."""
+    """What one persona said, or the error that kept it silent.
+
+    `positions` are the ids of the sourcebook's positions that it quotes or rests on; `asks` is a small model's question.
+    """
 
     persona: str
     perspective: str
@@ -96,6 +99,15 @@ class VoiceGiven(_Shape):
     error: str | None = None
     seconds: float
     usage: Usage
+    positions: tuple[str, ...] = ()
+    asks: str | None = None
+
+
+class OwnWords(_Shape):
+    """The figures of what does not stand so in a sourcebook."""
+
+    references: int
+    entropy: float | None
 
 
 class MeasuresGiven(_Shape):
@@ -110,6 +122,7 @@ class MeasuresGiven(_Shape):
     out_of_frame: float | None
     sentiment: Tone | None
     words: int
+    own_words: OwnWords | None = None
 
 
 class AnswerGiven(_Shape):
