@@ -90,7 +90,7 @@ class NoArguments(_Shape):
 class VoiceGiven(_Shape):
     """What one persona said, or the error that kept it silent.
 
-    `positions` are the ids of the sourcebook's positions that it quotes or rests on; `asks` is a small model's question.
+    `positions` are ids of the sourcebook's positions that it quotes or rests on; `asks` is a small model's question.
     """
 
     persona: str
