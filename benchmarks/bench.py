@@ -44,6 +44,7 @@ def workload(questions: int) -> list[Item]:
     from multiplex.council.answer import Voice
     from multiplex.council.essay import essay_messages, essay_words
     from multiplex.council.personas import Council
+    from multiplex.council.planning import plan_near
     from multiplex.council.speaking import voice_messages
     from multiplex.council.state import Turn
     from multiplex.council.synthesis import gather_material
@@ -57,9 +58,10 @@ def workload(questions: int) -> list[Item]:
     ]
     items = []
     for asked in chosen(load("worldviews-175"), questions, 7):
+        near = plan_near(asked.question, council)
         about = {"question": asked.question, "task": prompt("task"), "seed": 7, "round": 1}
         voices = [
-            voice_messages(persona, chat, Turn(persona=persona.name, heard=[], **about))  # type: ignore[typeddict-item]
+            voice_messages(persona, Turn(persona=persona.name, near=near.get(persona.name), heard=[], **about))  # type: ignore[typeddict-item]
             for persona in council.personas
         ]
         items.append(

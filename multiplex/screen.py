@@ -98,8 +98,11 @@ class Screen:
         line.state, line.seconds, line.said = "done", event["seconds"], event["text"]
         line.tokens = event["usage"]["output_tokens"] or line.tokens
         self._say(f"{line.title}: done, {line.tokens} tokens, {line.seconds:.1f} s")
-        if event["quoted"]:  # a small model's voice is short, and its answer is made of it: shown as it comes
-            self._console.print(Text(f"{line.title}: {event['positions'][0]['says']}", "dim"), soft_wrap=True)
+
+    def _on_voice_quoted(self, event: dict[str, Any]) -> None:
+        """What a small model's voice shows is there before the model has asked anything."""
+        line = self._lines[event["perspective"]]
+        self._console.print(Text(f"{line.title}: {event['says']}", "dim"), soft_wrap=True)
 
     def _on_voice_failed(self, event: dict[str, Any]) -> None:
         line = self._lines[event["perspective"]]

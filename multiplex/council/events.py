@@ -3,8 +3,9 @@
 An event is a plain dict with `type` and `strategy`. The types:
 
 - `voice.started`: persona, perspective, title, round
+- `voice.quoted`: persona, perspective, says (a position of the sourcebook that a small model's voice will show)
 - `voice.delta`: persona, tokens (pieces received so far)
-- `voice.finished`: persona, perspective, text, seconds, usage, note, round
+- `voice.finished`: persona, perspective, text, seconds, usage, note, round, positions, quoted, scaffold, asks
 - `voice.failed`: persona, perspective, error, seconds, round
 - `synthesis.started`
 - `synthesis.drafted`: words; an essay that is now read against its voices

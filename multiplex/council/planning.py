@@ -82,7 +82,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     """
     question, usage, notes = await _alone(conversation(messages), chat, seed)
     tasks = {perspective: prompt("task") for perspective in council.perspectives}
-    near = await asyncio.to_thread(_near, question, council, SHOWN if chat.spec.small else GIVEN)
+    near = await asyncio.to_thread(plan_near, question, council, SHOWN if chat.spec.small else GIVEN)
     if mode == "default":
         return Plan(question, tasks, near, usage, notes)
     default = dict(tasks)
@@ -134,7 +134,8 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         return talk.pasted(), usage, (note,)
 
 
-def _near(question: str, council: Council, least: float) -> dict[str, tuple[str, ...]]:
+def plan_near(question: str, council: Council, least: float = GIVEN) -> dict[str, tuple[str, ...]]:
+    """By persona that has a sourcebook, the ids of its positions near the question, nearest first."""
     found = nearest_positions(question, council.personas, NEAR_POSITIONS, least)
     return {name: tuple(position.id for position in positions) for name, positions in found.items()}
 

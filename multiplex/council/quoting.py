@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import as_data, prompt
 from multiplex.council.answer import Cited, Span, Voice
+from multiplex.council.events import Emit
 from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
 from multiplex.council.personas import Persona, built_in
 from multiplex.council.positions import FOLDER, Position
@@ -61,8 +62,10 @@ def seems_english(question: str) -> bool:
     return len(words) < 3 or not _ENGLISH.isdisjoint(words)
 
 
-async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Voice:
+async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit: Emit) -> Voice:
     """The persona's voice: the position nearest to the question, who opposes it, and a question to the reader.
+
+    `emit` is told the position at once, before the model is asked.
 
     Without a position near enough it says so. Where the model fails nothing is asked; `note` says why.
     """
@@ -71,6 +74,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> V
     if not turn["near"]:
         return silent.model_copy(update={"text": NOTHING, "scaffold": ((0, len(NOTHING)),)})
     position = persona.position(turn["near"][0])
+    emit({"type": "voice.quoted", **about, "says": position.says})
     asks, usage, note = None, Usage(), None
     try:
         reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))

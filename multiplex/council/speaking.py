@@ -47,7 +47,7 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
 
     try:
         if chat.spec.small:
-            voice = await quote(persona, chat, turn, slot)
+            voice = await quote(persona, chat, turn, slot, emit)
         else:
             voice = await _write(persona, chat, turn, silent, hear)
     except MultiplexError as error:
