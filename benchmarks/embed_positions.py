@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiplex.council.nearness import SHIPPED, key_of, topic_names
+from multiplex.council.nearness import SHIPPED, STEPS, key_of, topic_names
 from multiplex.council.personas import agents, built_in
 from multiplex.council.positions import FOLDER
 from multiplex.llm.embeddings import Embedder
 
 
 def main() -> None:
-    """Write the array, in half precision, and say how large it is."""
+    """Write the array, in steps of 1/254, and say how large it is."""
     books = [persona.sourcebook for persona in built_in() if persona.sourcebook is not None]
-    every = [topic_names(), *(book.texts for book in books)]
-    rows = {key_of(texts): Embedder().encode(texts).astype(np.float16) for texts in every}
+    every = [topic_names(), *(texts for book in books for texts in (book.texts, book.phrases))]
+    rows = {
+        key_of(texts): np.round(Embedder().encode(texts) * STEPS).clip(-127, 127).astype(np.int8) for texts in every
+    }
     path = agents() / FOLDER / SHIPPED
     np.savez_compressed(path, **rows)
     print(

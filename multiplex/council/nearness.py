@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
 SHOWN = 0.34  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
 GIVEN = 0.30  # and of one that is handed to a capable model, which leaves out what does not bear on the question
+STEPS = 254  # the array holds embeddings as whole numbers: their parts, all within -0.5..0.5, times this
 Pair = tuple[int, int]
 _rows: dict[str, Rows] = {}
 
@@ -43,15 +44,20 @@ def nearest_positions(
 
 
 def nearness(asked: Rows, book: Sourcebook) -> list[float]:
-    """How near each position is to a question's embedding: the mean of two cosines, -1..1.
+    """How near each position is to a question's embedding: the mean of three cosines, -1..1.
 
-    One to the position's text (statement and topic phrases together), one to the nearest topic that it covers, or to
-    the same text where it covers none.
+    To the position's text (statement and topic phrases together), to the nearest of its topic phrases, and to the
+    nearest topic that it covers; where it covers none, the mean of the first two.
     """
     texts = embedded(book.texts) @ asked
+    phrases = iter(embedded(book.phrases) @ asked)
     topics = dict(zip((topic.id for topic in load_topics()), embedded(topic_names()) @ asked, strict=True))
-    covered = [max((topics[name] for name in position.covers), default=None) for position in book.positions]
-    return [float(text if topic is None else (text + topic) / 2) for text, topic in zip(texts, covered, strict=True)]
+    near = []
+    for text, position in zip(texts, book.positions, strict=True):
+        parts = [text, max(next(phrases) for _ in position.topics)]
+        parts += [max(topics[name] for name in position.covers)] if position.covers else []
+        near.append(float(sum(parts) / len(parts)))
+    return near
 
 
 def topic_names() -> list[str]:
@@ -85,7 +91,7 @@ def _shipped() -> dict[str, Rows]:
     if not path.is_file():
         return {}
     with np.load(path, allow_pickle=False) as held:
-        return {key: held[key].astype(np.float32) for key in held.files}
+        return {key: held[key].astype(np.float32) / STEPS for key in held.files}
 
 
 def closest_and_furthest(texts: Sequence[str]) -> tuple[Pair, Pair]:

@@ -73,8 +73,13 @@ class Sourcebook(Part):
 
     @cached_property
     def texts(self) -> list[str]:
-        """What is embedded of it: each position's statement and topic phrases."""
+        """Each position's statement and topic phrases, which are embedded together."""
         return [f"{position.says} {' '.join(position.topics)}" for position in self.positions]
+
+    @cached_property
+    def phrases(self) -> list[str]:
+        """The topic phrases of all positions, which are embedded one by one too."""
+        return [phrase for position in self.positions for phrase in position.topics]
 
     @cached_property
     def by_id(self) -> dict[str, Position]:

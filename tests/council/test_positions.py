@@ -54,12 +54,16 @@ def test_a_sourcebook_has_what_a_reader_may_expect(persona: Persona) -> None:
     assert len(book.nothing_on_record) <= 5
     for position in book.positions:
         assert 25 <= len(position.says.split()) <= 60, position.id
-        assert position.says[-1] in ".”’)", position.id
+        assert position.says[-1] in ".?”’)", position.id
 
 
 def test_the_shipped_embeddings_are_those_of_the_files() -> None:
     shipped = nearness._shipped()
-    books = {persona.name: persona.sourcebook.texts for persona in EVERY}  # type: ignore[union-attr]
+    books = {
+        f"{persona.name}, {what}": getattr(persona.sourcebook, what)
+        for persona in EVERY
+        for what in ("texts", "phrases")
+    }
     for name, texts in {"topics": nearness.topic_names(), **books}.items():
         assert nearness.key_of(texts) in shipped, f"{name}: run `python benchmarks/embed_positions.py`"
         assert abs(Embedder().encode(texts[:3]) - shipped[nearness.key_of(texts)][:3]).max() < 0.01
