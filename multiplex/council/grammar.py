@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # The beginnings speak to the reader, so that what follows presupposes little about anybody else.
 ASKS = (
-    "Would you ", "Could you ", "What would you ", "How would you ", "When would you ", "Whom would you ",
+    "Would you ", "What would you ", "How would you ", "When would you ", "Whom would you ",
 )  # fmt: skip
 LONGEST = 120  # characters of a question after its beginning
 

@@ -147,10 +147,11 @@ def _write(persona: Persona, position: Position) -> tuple[str, tuple[Span, ...],
 
 
 def _attributed(position: Position) -> str:
-    """Holder and source; the source alone where its author is the holder."""
-    author, whose = position.source.author, position.whose
-    last = author.split()[-1]
-    return str(position.source) if last in whose and "," not in whose else f"{whose}; {position.source}"
+    """Holder and source; the author is not named twice where the holder's name holds it."""
+    source = position.source
+    if source.author.split()[-1] in position.whose:
+        return f"{position.whose}; {source.work} ({source.year})"
+    return f"{position.whose}; {source}"
 
 
 def cite(position: Position, *places: int) -> Cited:
