@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SMALL = (
     "a small model answers here: it states nothing of a tradition; the statements are the sourcebook's, word for word, "
-    "with their ids; the model wrote the questions to you and nothing else"
+    "with their ids, by which a wrong one can be reported; the model wrote the questions to you and nothing else"
 )
 
 NOT_ENGLISH = (
