@@ -38,13 +38,13 @@ def run(
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
     strategies: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--strategies",
             help="With commas, or all: uniplex, contextual, multiplex, and the controls checklist, solo-council, "
-            "uniplex-long, echo-council, blank-council.",
+            "uniplex-long, echo-council, blank-council. [the first three; without contextual for a small model]",
         ),
-    ] = "uniplex,contextual,multiplex",
+    ] = None,
     questions: Annotated[
         str, typer.Option("--questions", help="worldviews-175, or a .csv or .jsonl file with a question column.")
     ] = "worldviews-175",
@@ -96,7 +96,6 @@ def run(
     ] = 0.05,
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
-    from multiplex.bench.units import STRATEGIES
     from multiplex.councils import chosen
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
@@ -115,7 +114,7 @@ def run(
     order = RunOrder(
         folder=folder,
         specs=tuple(specs.values()),
-        strategies=STRATEGIES if strategies.strip() == "all" else tuple(_names(strategies)),
+        strategies=_strategies(strategies, small=any(spec.small for spec in specs.values())),
         questions=questions,
         council=chosen(council_names(council)),
         epochs=epochs,
@@ -305,6 +304,15 @@ def export(
     with Store.read(_folder(run, runs)) as store:
         count = written(store, output, kinds[output.suffix])
     typer.echo(f"{output}: {count:,} units")
+
+
+def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
+    """What is asked for; left out, the usual ones that every model may carry out."""
+    from multiplex.bench.units import STRATEGIES
+
+    if named is None:
+        return ("uniplex", "multiplex") if small else ("uniplex", "contextual", "multiplex")
+    return STRATEGIES if named.strip() == "all" else tuple(_names(named))
 
 
 def _names(text: str) -> list[str]:

@@ -119,3 +119,13 @@ def test_wrong_input_is_told_in_one_line(folder: Path, arguments: list[str], sai
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_small_model_is_asked_in_the_ways_it_may_answer(tmp_path: Path) -> None:
+    done = run("bench", "run", "--models", "local", "--limit", "1", "--dry-run", "--dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "multiplex" in done.stdout
+    assert "contextual" not in done.stdout
+    done = run("bench", "run", "--models", "local", "--strategies", "all", "--dry-run", "--dir", str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "contextual: local is a small model" in done.stderr
