@@ -127,17 +127,22 @@ def _prepared(order: Order, progress: Console, *, silent: bool) -> Order:
     Raises:
         WeightsError: a model cannot be had, and the council is not asked.
     """
-    specs = {name: _readied(spec, order, progress, silent=silent) for name, spec in order.voice_specs.items()}
-    return replace(order, spec=_readied(order.spec, order, progress, silent=silent), voice_specs=specs)
+    every = (order.spec, *order.voice_specs.values())
+    faults = {gguf: _fault(gguf, order, progress, silent=silent) for gguf in {s.gguf for s in every if s.local}}
+
+    def ready(spec: ModelSpec) -> ModelSpec:
+        return spec.model_copy(update={"unavailable": faults[spec.gguf]}) if spec.local else spec
+
+    voice_specs = {name: ready(spec) for name, spec in order.voice_specs.items()}
+    return replace(order, spec=ready(order.spec), voice_specs=voice_specs)
 
 
-def _readied(spec: ModelSpec, order: Order, progress: Console, *, silent: bool) -> ModelSpec:
-    if not spec.local:
-        return spec
+def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -> str | None:
+    """Why a model file cannot be had; None where it is loaded."""
     from multiplex.llm.embedded import embedded_server
 
     try:
-        path = ensure_weights(spec.gguf, silent=silent)
+        path = ensure_weights(gguf, silent=silent)
         if not silent:
             progress.print(Text("loading the embedded model; on two cores a question takes about a minute", "dim"))
         embedded_server(path)
@@ -146,8 +151,8 @@ def _readied(spec: ModelSpec, order: Order, progress: Console, *, silent: bool) 
             raise
         if not silent:
             progress.print(Text(f"{error}\nThe sourcebooks answer without the model.", "yellow"), soft_wrap=True)
-        return spec.model_copy(update={"unavailable": str(error)})
-    return spec
+        return str(error)
+    return None
 
 
 def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:

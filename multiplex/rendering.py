@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -342,16 +343,21 @@ def _sign_names(answer: Answer) -> tuple[list[tuple[str, str, str]], str]:
         return [], answer.text
     seen: set[str] = set()
     names = list[tuple[str, str, str]]()
-    pieces, last = list[str](), 0
+    ends = list[int]()
     for trace in trace_names(answer.text, answer.voices, answer.scaffold):
         if fold(trace.text) in seen:
             continue
         seen.add(fold(trace.text))
-        sign = chr(_SIGNS[len(names)])
-        names.append((sign, trace.text, trace.perspectives[0]))
-        pieces += [answer.text[last : trace.end], sign]
-        last = trace.end
-    return names, "".join([*pieces, answer.text[last:]])
+        names.append((chr(_SIGNS[len(names)]), trace.text, trace.perspectives[0]))
+        ends.append(trace.end)
+    return names, _signed(answer.text, ends)
+
+
+def _signed(text: str, ends: Sequence[int]) -> str:
+    """The text with the signs in turn at these places of it, which are in order."""
+    starts = [0, *ends]
+    pieces = [text[start:end] + chr(sign) for sign, start, end in zip(_SIGNS, starts, ends, strict=False)]
+    return "".join([*pieces, text[starts[-1] :]])
 
 
 def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bool) -> str:
@@ -361,8 +367,10 @@ def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bo
 
 
 def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
-    body = _render(voice.text) if voice.error is None else _render(f"*Lost: {_escaped(voice.error)}*")
-    body, cited = _cited(voice, body)
+    if voice.error is None:
+        body, cited = _cited(voice)
+    else:
+        body, cited = _render(f"*Lost: {_escaped(voice.error)}*"), ""
     back = ", ".join(
         f'<a href="#name-{number}">{escape(name)}</a>'
         for number, (_, name, perspective) in enumerate(names)
@@ -373,16 +381,12 @@ def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
     return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{cited}{named}</article>\n'
 
 
-def _cited(voice: Voice, body: str) -> tuple[str, str]:
+def _cited(voice: Voice) -> tuple[str, str]:
     """The HTML of a voice with a link behind each sentence that rests on a position, and the list they lead to."""
     if voice.quoted or not voice.positions or any(ord(c) >= _SIGNS.start for c in voice.text):
-        return body, ""
+        return _render(voice.text), ""
     places = sorted((place, number) for number, each in enumerate(voice.positions) for place in each.places)
-    pieces, last = list[str](), 0
-    for sign, (place, _) in zip(_SIGNS, places, strict=False):
-        pieces += [voice.text[last:place], chr(sign)]
-        last = place
-    body = _render("".join([*pieces, voice.text[last:]]))
+    body = _render(_signed(voice.text, [place for place, _ in places]))
     for sign, (_, number) in zip(_SIGNS, places, strict=False):
         link = f'<sup><a href="#{_position_anchor(voice, number)}">[{number + 1}]</a></sup>'
         body = body.replace(chr(sign), link, 1)

@@ -309,9 +309,10 @@ def export(
 def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
     """What is asked for; left out, the usual ones that every model may carry out."""
     from multiplex.bench.units import STRATEGIES
+    from multiplex.council.strategies import STATED
 
     if named is None:
-        return ("uniplex", "multiplex") if small else ("uniplex", "contextual", "multiplex")
+        return STATED if small else ("uniplex", "contextual", "multiplex")
     return STRATEGIES if named.strip() == "all" else tuple(_names(named))
 
 

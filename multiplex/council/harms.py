@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.content import content_root, read_model
+from multiplex.council.positions import Name, Part, Text
 from multiplex.errors import ContentError
 
 if TYPE_CHECKING:
@@ -18,26 +19,21 @@ if TYPE_CHECKING:
 
 FILE = "harms.yaml"
 _WORD = re.compile(r"\w+")
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class Harm(BaseModel):
+class Harm(Part):
     """A practice that harms people, and the terms by which a text touches it.
 
     Attributes:
         terms: matched as whole words, whatever the case.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    description: _Text
-    terms: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    id: Name
+    description: Text
+    terms: Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _File(Part):
     harms: Annotated[tuple[Harm, ...], Field(min_length=1)]
 
 

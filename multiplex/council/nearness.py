@@ -23,7 +23,6 @@ SHOWN = 0.38  # least nearness of a position that a small model's voice shows; d
 GIVEN = 0.34  # and of one that is handed to a capable model, which leaves out what does not bear on the question
 STEPS = 254  # the array holds embeddings as whole numbers: their parts, all within -0.5..0.5, times this
 Pair = tuple[int, int]
-_rows: dict[str, Rows] = {}
 
 
 def nearest_positions(
@@ -60,21 +59,17 @@ def nearness(asked: Rows, book: Sourcebook) -> list[float]:
     return near
 
 
-def topic_names() -> list[str]:
+@cache
+def topic_names() -> tuple[str, ...]:
     """What is embedded of the topics."""
-    return [topic.name for topic in load_topics()]
+    return tuple(topic.name for topic in load_topics())
 
 
-def embedded(texts: Sequence[str]) -> Rows:
-    """A row for each text, taken from the array that is shipped.
-
-    Where a file has changed since, its texts are embedded anew, once in a process.
-    """
-    key = key_of(texts)
-    if key not in _rows:
-        shipped = _shipped()
-        _rows[key] = shipped[key] if key in shipped else Embedder().encode(texts)
-    return _rows[key]
+@cache
+def embedded(texts: tuple[str, ...]) -> Rows:
+    """A row for each text: of the array that is shipped, or of a changed file, embedded anew once in a process."""
+    shipped = _shipped().get(key_of(texts))
+    return Embedder().encode(texts) if shipped is None else shipped
 
 
 def key_of(texts: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ def checked_question(question: str, *, local: bool = False) -> str:
 
 def room_before(question: str, spec: ModelSpec) -> int:
     """How many characters of conversation a model can read before this question; 0 where they would be too few."""
-    room = (LOCAL_QUESTION_LIMIT if spec.small else QUESTION_LIMIT) - len(question)
+    room = (LOCAL_QUESTION_LIMIT if spec.local or spec.small else QUESTION_LIMIT) - len(question)
     return min(room, HISTORY_LIMIT) if room >= LEAST_HISTORY else 0
 
 
@@ -143,7 +143,7 @@ def plan_near(question: str, council: Council, least: float = GIVEN) -> dict[str
 async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     from langchain_core.messages import HumanMessage
 
-    limit = SMALL_PLAN_TOKENS if chat.spec.small else None
+    limit = SMALL_PLAN_TOKENS if chat.spec.local or chat.spec.small else None
     return await chat.complete(
         [HumanMessage(text)],
         Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),

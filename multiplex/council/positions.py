@@ -64,6 +64,9 @@ class Position(Part):
     era: Text
     against: tuple[Opposition, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.says} ({self.whose}; {self.source})"
+
 
 class Sourcebook(Part):
     """The file of one persona; `nothing_on_record` are topics for which it has no sure position."""
@@ -72,14 +75,14 @@ class Sourcebook(Part):
     nothing_on_record: tuple[Name, ...] = ()
 
     @cached_property
-    def texts(self) -> list[str]:
+    def texts(self) -> tuple[str, ...]:
         """Each position's statement and topic phrases, which are embedded together."""
-        return [f"{position.says} {' '.join(position.topics)}" for position in self.positions]
+        return tuple(f"{position.says} {' '.join(position.topics)}" for position in self.positions)
 
     @cached_property
-    def phrases(self) -> list[str]:
+    def phrases(self) -> tuple[str, ...]:
         """The topic phrases of all positions, which are embedded one by one too."""
-        return [phrase for position in self.positions for phrase in position.topics]
+        return tuple(phrase for position in self.positions for phrase in position.topics)
 
     @cached_property
     def by_id(self) -> dict[str, Position]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from multiplex.content import as_data, prompt
@@ -62,20 +63,18 @@ def seems_english(question: str) -> bool:
     return len(words) < 3 or not _ENGLISH.isdisjoint(words)
 
 
-async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit: Emit) -> Voice:
+async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: int | None, emit: Emit) -> Voice:
     """The persona's voice: the position nearest to the question, who opposes it, and a question to the reader.
 
-    `emit` is told the position at once, before the model is asked.
+    `emit` is told the position at once, before the model is asked. `silent` is the voice before it has spoken.
 
     Without a position near enough it says so. Where the model fails nothing is asked; `note` says why.
     """
-    about = {"persona": persona.name, "perspective": persona.perspective, "title": persona.title}
-    silent = Voice(**about, model=chat.spec.name, digest=persona.digest, round=turn["round"])
     if not turn["near"]:
         return silent.model_copy(update={"text": NOTHING, "scaffold": ((0, len(NOTHING)),)})
     position = persona.position(turn["near"][0])
-    emit({"type": "voice.quoted", **about, "says": position.says})
-    asks, usage, note = None, Usage(), None
+    emit({"type": "voice.quoted", "persona": persona.name, "perspective": persona.perspective, "says": position.says})
+    started, asks, usage, note = perf_counter(), None, Usage(), None
     try:
         reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))
         usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
@@ -87,7 +86,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         text += f"\n\n{asks}"
     return silent.model_copy(
         update={"text": text, "quoted": quoted, "scaffold": scaffold, "positions": cited, "asks": asks,
-                "usage": usage, "note": note}
+                "seconds": perf_counter() - started, "usage": usage, "note": note}
     )  # fmt: skip
 
 

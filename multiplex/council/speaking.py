@@ -47,15 +47,13 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
 
     try:
         if chat.spec.small:
-            voice = await quote(persona, chat, turn, slot, emit)
+            voice = await quote(persona, chat, turn, silent, slot, emit)
         else:
-            voice = await _write(persona, chat, turn, silent, hear)
+            voice = await _write(persona, chat, turn, silent, slot, hear)
     except MultiplexError as error:
         voice = silent.model_copy(update={"error": str(error), "seconds": perf_counter() - started})
         emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
         return voice
-    if chat.spec.small:
-        voice = voice.model_copy(update={"seconds": perf_counter() - started})
     finished = {
         "text": voice.text, "seconds": voice.seconds, "usage": voice.usage.model_dump(), "note": voice.note,
         **voice.model_dump(mode="json", include={"positions", "quoted", "scaffold", "asks"}),
@@ -64,7 +62,9 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
     return voice
 
 
-async def _write(persona: Persona, chat: Chat, turn: Turn, silent: Voice, hear: Callable[[str], None]) -> Voice:
+async def _write(
+    persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: int | None, hear: Callable[[str], None]
+) -> Voice:
     """The voice in a capable model's own words.
 
     Raises:
@@ -73,6 +73,7 @@ async def _write(persona: Persona, chat: Chat, turn: Turn, silent: Voice, hear: 
     call = Call(
         max_tokens=chat.spec.voice_tokens,
         seed=call_seed(turn["seed"], persona.name, turn["round"]),
+        slot=slot,
         tags=("multiplex:voice", "nostream"),
     )
     reply = await chat.complete(voice_messages(persona, turn), call, on_delta=hear)
@@ -121,7 +122,7 @@ def on_record(persona: Persona, near: Sequence[Position], *, mark: bool = True) 
     for position in near:
         opposed = persona.sourcebook.opponents(position) if persona.sourcebook else []
         against = "; ".join(f"[{numbers[o.id]}], on {about}" for o, about in opposed if o.id in numbers)
-        line = f"[{numbers[position.id]}] {position.says} ({position.whose}; {position.source})"
+        line = f"[{numbers[position.id]}] {position}"
         lines.append(f"{line} Against: {against}." if against else line)
     return "\n" + prompt("positions", positions="\n".join(lines), mark=prompt("mark") + " " if mark else "") + "\n"
 

@@ -133,7 +133,7 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
 def _told(council: Council, planning: Plan, spec: ModelSpec) -> str:
     """Everything our code put before the models but the question."""
     near = [persona.position(name) for persona in council.personas for name in planning.near.get(persona.name, ())]
-    statements = [f"{position.says} {position.whose}; {position.source}" for position in near]
+    statements = list(map(str, near))
     if spec.small:
         return "\n\n".join(statements)
     prompts = [persona.system_prompt for persona in council.personas]
@@ -172,12 +172,12 @@ async def nulls(answer: Answer, question: str, chat: Chat, seed: int) -> dict[st
 
 def voice_notes(voices: Sequence[Voice]) -> list[str]:
     """A line for each voice that was lost, and for each flaw with those that have it."""
-    flaws: dict[str, list[str]] = {}
+    flaws: dict[tuple[str, str], list[str]] = {}
     for voice in voices:
         if told := voice.note or voice.error:
             who = f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}"
-            flaws.setdefault(told if voice.note else f"{who}: {told}", []).append(who)
-    return [f"{', '.join(who)}: {told}" if told.split(":")[0] not in who else told for told, who in flaws.items()]
+            flaws.setdefault((told, "" if voice.note else who), []).append(who)
+    return [f"{', '.join(those)}: {told}" for (told, _), those in flaws.items()]
 
 
 def check_strategy(strategy: str, spec: ModelSpec) -> None:
