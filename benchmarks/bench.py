@@ -39,15 +39,15 @@ Item = dict[str, Any]  # of one question: `question`, `voices` (a list of messag
 def workload(questions: int) -> list[Item]:
     """What our council would send about the first questions of the set."""
     sys.path.insert(0, str(ROOT))
-    from multiplex.bench.questions import chosen, load
+    from multiplex.bench.plan.questions import chosen, load
     from multiplex.content import prompt
     from multiplex.council.answer import Voice
     from multiplex.council.essay import essay_messages, essay_words
     from multiplex.council.personas import Council
     from multiplex.council.planning import plan_near
-    from multiplex.council.speaking import voice_messages
     from multiplex.council.state import Turn
     from multiplex.council.synthesis import gather_material
+    from multiplex.council.voice import voice_messages
     from multiplex.llm.chat import Chat
     from multiplex.llm.spec import parse_spec
 
@@ -161,7 +161,7 @@ def ours(url: str, items: list[Item], in_flight: int, folder: Path) -> None:
     flags += ["--limit", str(len(items)), "--dir", str(folder), "--concurrency", str(in_flight)]
     sys.path.insert(0, str(ROOT))
     sys.argv = ["multiplex", *flags]
-    from multiplex.cli import main as multiplex
+    from multiplex.cli.main import main as multiplex
 
     multiplex()
 

@@ -39,11 +39,11 @@ def write(folder: Path, units: int) -> None:
     """Put the units, their calls, answers and scores into a store, as a run and its scoring would."""
     import asyncio
 
-    from multiplex.bench import manifest
-    from multiplex.bench.questions import Question
-    from multiplex.bench.records import Score
-    from multiplex.bench.store import Store
-    from multiplex.bench.units import COUNCILS, Unit, matrix
+    from multiplex.bench.plan import manifest
+    from multiplex.bench.plan.questions import Question
+    from multiplex.bench.plan.units import COUNCILS, Unit, matrix
+    from multiplex.bench.store.records import Score
+    from multiplex.bench.store.store import Store
     from multiplex.council.answer import Answer, Voice
     from multiplex.council.personas import Council
     from multiplex.evaluation import FRAME, Evaluator, Measures, Tone
@@ -102,14 +102,14 @@ def write(folder: Path, units: int) -> None:
 def command(*arguments: str) -> None:
     """Run a command of `multiplex bench`."""
     sys.argv = ["multiplex", "bench", *arguments]
-    from multiplex.cli import main as multiplex
+    from multiplex.cli.main import main as multiplex
 
     multiplex()
 
 
 def read(folder: Path) -> None:
     """Walk through every record."""
-    from multiplex.bench.store import Store
+    from multiplex.bench.store.store import Store
 
     with Store.read(folder) as store:
         print(sum(len(record.answer.text) for record in store.records() if record.answer is not None))

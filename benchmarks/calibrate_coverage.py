@@ -36,13 +36,13 @@ from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.council.strategies import multiplex
 from multiplex.council.synthesis import synthesize
-from multiplex.evaluation.coverage import LEAST_WORDS, Calibration, measure_coverage
-from multiplex.evaluation.likeness import Vectors
-from multiplex.evaluation.masking import Claim, claims, shipped_gazetteer, visible, without_cues
+from multiplex.evaluation.retention.coverage import LEAST_WORDS, Calibration, measure_coverage
+from multiplex.evaluation.retention.masking import Claim, claims, shipped_gazetteer, visible, without_cues
+from multiplex.evaluation.retention.similarity import Vectors
 from multiplex.llm.chat import as_chat
 from multiplex.llm.embeddings import Embedder
+from multiplex.llm.local.weights import EMBEDDED
 from multiplex.llm.spec import ModelSpec, parse_spec
-from multiplex.llm.weights import EMBEDDED
 from tests.evaluation.test_coverage import PARAPHRASES, VOICES
 
 SEED, RESAMPLES = 7, 2000

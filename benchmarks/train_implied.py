@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multiplex.evaluation.gazetteer import Gazetteer
-from multiplex.evaluation.heads import save_head
-from multiplex.evaluation.implied import NONE
-from multiplex.evaluation.references import find
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.implied import NONE
+from multiplex.evaluation.extraction.logistic import save_head
+from multiplex.evaluation.extraction.references import find
 from multiplex.evaluation.training import (
     LABELS,
     SEED,

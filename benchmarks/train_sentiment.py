@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from multiplex.evaluation.heads import save_head
+from multiplex.evaluation.extraction.logistic import save_head
 from multiplex.evaluation.sentiment import DIMENSIONS, LABELS, features, spoken
 from multiplex.evaluation.training import fit
 from multiplex.llm.embeddings import Embedder

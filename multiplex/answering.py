@@ -20,7 +20,7 @@ from multiplex.llm.chat import Model, as_chat
 from multiplex.settings import Check
 
 if TYPE_CHECKING:
-    from multiplex.evaluation.entailment import Entailment
+    from multiplex.evaluation.retention.entailment import Entailment
 
 Strategy = Literal["uniplex", "contextual", "multiplex"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -190,8 +190,8 @@ def kept_of(
     Raises:
         UsageError: as `evaluation.kept`.
     """
-    from multiplex.evaluation.kept import kept
-    from multiplex.evaluation.masking import visible
+    from multiplex.evaluation.retention.masking import visible
+    from multiplex.evaluation.retention.report import kept
 
     voices = said(answer.voices)
     if len(voices) < 2 or answer.form == "composed":  # which is made of the voices, word for word
@@ -271,7 +271,7 @@ def entailment(name: str | None) -> Entailment | None:
     """
     if name is None:
         return None
-    from multiplex.evaluation.entailment import Entailment
+    from multiplex.evaluation.retention.entailment import Entailment
 
     return Entailment(name)
 

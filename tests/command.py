@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.backend import Backend
 
-COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-c", "from multiplex.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-c", "from multiplex.cli.main import main; main()"]
 
 
 def run(

@@ -36,6 +36,6 @@ def test_the_error_tree_is_drawn_whole() -> None:
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it() -> None:
-    script = "import sys, multiplex, multiplex.cli; from multiplex.cli import app; print(','.join(sys.modules))"
+    script = "import sys, multiplex; from multiplex.cli.main import app; print(','.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert not HEAVY & set(loaded.strip().split(","))

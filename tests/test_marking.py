@@ -6,7 +6,7 @@ import re
 from html import unescape
 
 from multiplex.evaluation import KNOWN, Reference
-from multiplex.marking import COLOURS, STYLE, legend, marked
+from multiplex.present.highlight import COLOURS, STYLE, legend, marked
 
 TEXT = 'Kant & <b>ubuntu</b> "meet" in Lagos.'
 

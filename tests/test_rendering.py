@@ -6,7 +6,7 @@ import re
 
 from multiplex.answering import Measured, Result
 from multiplex.council.answer import Answer, Finding, Voice
-from multiplex.rendering import as_html, as_markdown, contract
+from multiplex.present.result import as_html, as_markdown, contract
 
 ALIVE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1))"
 

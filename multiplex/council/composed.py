@@ -12,7 +12,7 @@ from typing import Literal
 
 from multiplex.council.answer import Span, Synthesis, Voice
 from multiplex.council.events import Emit
-from multiplex.council.nearness import closest_and_furthest
+from multiplex.council.similarity import closest_and_furthest
 from multiplex.llm.usage import Usage
 
 NOTHING = "No voice has anything on record near this question; a council adds nothing here."

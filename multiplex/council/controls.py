@@ -14,11 +14,11 @@ from multiplex.content import as_data, prompt
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
-from multiplex.council.nearness import nearest_positions
 from multiplex.council.personas import Council, Persona
 from multiplex.council.planning import NEAR_POSITIONS
-from multiplex.council.speaking import on_record
+from multiplex.council.similarity import nearest_positions
 from multiplex.council.strategies import check_strategy, multiplex, one_call
+from multiplex.council.voice import on_record
 from multiplex.llm.chat import Chat
 
 ECHOED = (

@@ -20,12 +20,12 @@ from multiplex.council.events import writer
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
 from multiplex.council.quoting import check_speaker
-from multiplex.council.speaking import heard_by, speak
 from multiplex.council.state import CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
+from multiplex.council.voice import heard_by, speak
 from multiplex.errors import ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
-from multiplex.llm.embedded import PERSONA_SLOTS
+from multiplex.llm.local.server import PERSONA_SLOTS
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver

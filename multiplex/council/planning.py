@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import as_data, prompt, storable
 from multiplex.council.conversation import Conversation, conversation
-from multiplex.council.nearness import GIVEN, SHOWN, nearest_positions
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
+from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
-from multiplex.llm.embedded import SYNTHESIS_SLOT
+from multiplex.llm.local.server import SYNTHESIS_SLOT
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.usage import Usage
 

@@ -14,10 +14,10 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.council.quoting import seems_english
 from multiplex.council.seeds import call_seed
-from multiplex.council.speaking import whole_sentences
+from multiplex.council.voice import whole_sentences
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Call, Chat
-from multiplex.llm.embedded import PLAIN_SLOT
+from multiplex.llm.local.server import PLAIN_SLOT
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:

@@ -2,15 +2,15 @@
 
 from multiplex.evaluation.corpus import Columns, Passage, Skipped, read
 from multiplex.evaluation.evaluator import Evaluator
-from multiplex.evaluation.extractors import Extractor, Local
-from multiplex.evaluation.frame import FRAME, KNOWN
-from multiplex.evaluation.gazetteer import Entity, Gazetteer
-from multiplex.evaluation.kept import Kept, kept
+from multiplex.evaluation.extraction.frame import FRAME, KNOWN
+from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer
+from multiplex.evaluation.extraction.local import Extractor, Local
+from multiplex.evaluation.extraction.references import Reference, count, find
 from multiplex.evaluation.measures import Measures, Tone
-from multiplex.evaluation.references import Reference, count, find
+from multiplex.evaluation.retention.report import Kept, kept
 from multiplex.evaluation.scorer import Scored, Scorer
-from multiplex.evaluation.sentences import Sentence, split
-from multiplex.evaluation.summary import Estimate, Summary, Tally
+from multiplex.evaluation.statistics.summary import Estimate, Summary, Tally
+from multiplex.text.sentences import Sentence, split
 
 __all__ = [
     "FRAME",

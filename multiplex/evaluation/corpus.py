@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.references import Span
-from multiplex.evaluation.tokens import has_word
+from multiplex.evaluation.extraction.references import Span
+from multiplex.text.tokens import has_word
 
 STDIN = "-"
 FIELD_LIMIT = 10_000_000  # characters of one CSV field; the csv module's own limit is 131,072

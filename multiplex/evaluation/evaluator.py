@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.corpus import Passage
-from multiplex.evaluation.extractors import Local, in_order, unreferred
-from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
-from multiplex.evaluation.masking import PLACEHOLDER
+from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.extraction.local import Local, in_order, unreferred
+from multiplex.evaluation.extraction.references import Reference, Span, masked
 from multiplex.evaluation.measures import Measures, measures
-from multiplex.evaluation.references import Reference, Span, masked
-from multiplex.evaluation.sentences import Sentence, split
+from multiplex.evaluation.retention.masking import PLACEHOLDER
 from multiplex.evaluation.sentiment import spoken
+from multiplex.text.sentences import Sentence, split
 
 if TYPE_CHECKING:
     import numpy as np

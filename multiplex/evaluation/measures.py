@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from multiplex.evaluation import pds
-from multiplex.evaluation.references import Reference, Span, count, pairs
-from multiplex.evaluation.sentences import Sentence
-from multiplex.evaluation.tokens import count_words
+from multiplex.evaluation.extraction.references import Reference, Span, count, pairs
+from multiplex.evaluation.statistics import diversity
+from multiplex.text.sentences import Sentence
+from multiplex.text.tokens import count_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,16 +123,16 @@ def measures(
         cues=cues,
         references=references,
         counts=counts,
-        counts_by_words=pds.by_words(headline, sentence_words, frame),
+        counts_by_words=diversity.by_words(headline, sentence_words, frame),
         n=n,
-        shares=pds.shares(counts),
-        entropy=pds.entropy_percent(counts),
-        entropy_unprompted=pds.entropy_percent(unprompted),
-        effective=pds.effective(counts),
-        excluded=pds.excluded(counts),
-        dominance=pds.dominance(counts),
+        shares=diversity.shares(counts),
+        entropy=diversity.entropy_percent(counts),
+        entropy_unprompted=diversity.entropy_percent(unprompted),
+        effective=diversity.effective(counts),
+        excluded=diversity.excluded(counts),
+        dominance=diversity.dominance(counts),
         out_of_frame=(len(headline) - n) / len(headline) if headline else None,
-        expected_perspectives=pds.expected_perspectives(counts),
+        expected_perspectives=diversity.expected_perspectives(counts),
         per_100_words=100.0 * n / words,
         implied=count(references, frame, ("implied",)) if implied_asked else None,
         places=count(references, frame, ("place",), include_echo=True),
@@ -140,7 +140,7 @@ def measures(
         stance=stance,
         words=words,
         n_own=None if own is None else sum(own.values()),
-        entropy_own=None if own is None else pds.entropy_percent(own),
+        entropy_own=None if own is None else diversity.entropy_percent(own),
     )
 
 

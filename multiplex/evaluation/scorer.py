@@ -10,18 +10,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation.agreement import Agreement, Comparison, Difference
 from multiplex.evaluation.corpus import Passage, Skipped
 from multiplex.evaluation.evaluator import BATCH, Evaluator, Extracted, Prepared
-from multiplex.evaluation.extractors import ExtractorName
-from multiplex.evaluation.gazetteer import Entity
+from multiplex.evaluation.extraction.agreement import Agreement, Comparison, Difference
+from multiplex.evaluation.extraction.gazetteer import Entity
+from multiplex.evaluation.extraction.local import ExtractorName
+from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.measures import Measures
-from multiplex.evaluation.references import Reference
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from multiplex.evaluation.judge import Judge, JudgeReport
+    from multiplex.evaluation.extraction.judge import Judge, JudgeReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.heads import load_head
+from multiplex.evaluation.extraction.logistic import load_head
 from multiplex.llm.classifier import Classifier, meaning
 from multiplex.llm.embeddings import DIMENSIONS, Embedder
 

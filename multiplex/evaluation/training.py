@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from multiplex.evaluation.frame import KNOWN
-from multiplex.evaluation.implied import NONE
-from multiplex.evaluation.sentences import split
+from multiplex.evaluation.extraction.frame import KNOWN
+from multiplex.evaluation.extraction.implied import NONE
+from multiplex.text.sentences import split
 
 SEED, FOLDS = 7, 5
 STRENGTH = 3.0  # the inverse of the L2 penalty

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from multiplex.evaluation.implied import Implied
+from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.training import LABELS, SEED, Example, called, cooled, crossed, examples, temperature
 from multiplex.evaluation.validation import Figure, Validation, proportion
 from multiplex.llm.embeddings import Embedder

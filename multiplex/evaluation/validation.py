@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.corpus import Passage
-from multiplex.evaluation.extractors import Local
-from multiplex.evaluation.frame import HEADLINE_CUES, KNOWN
-from multiplex.evaluation.implied import NONE
-from multiplex.evaluation.references import count, pairs
-from multiplex.evaluation.sentences import split
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES, KNOWN
+from multiplex.evaluation.extraction.implied import NONE
+from multiplex.evaluation.extraction.local import Local
+from multiplex.evaluation.extraction.references import count, pairs
 from multiplex.evaluation.training import LABELS
+from multiplex.text.sentences import split
 
 WRITTEN = ("place", "named", "concept")
 SEED, RESAMPLES = 7, 1000

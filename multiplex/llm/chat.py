@@ -12,15 +12,15 @@ from weakref import WeakKeyDictionary
 
 from multiplex.content import sha256, storable
 from multiplex.errors import CallError
-from multiplex.llm.failures import Failure, explain, refused_parameter
-from multiplex.llm.ledger import Ledger
+from multiplex.llm.connection import Line, endpoint, opened
+from multiplex.llm.error_mapping import Failure, explain, refused_parameter
 from multiplex.llm.limiter import Limiter
-from multiplex.llm.line import Line, endpoint, opened
+from multiplex.llm.pacing import Turns
+from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.spec import ModelSpec, resolve_model
-from multiplex.llm.thinking import without_thinking
-from multiplex.llm.turns import Turns
+from multiplex.llm.transport import OnDelta, Said, Wire, observed, streamed, whole
+from multiplex.llm.types import Ledger
 from multiplex.llm.usage import Usage
-from multiplex.llm.wire import OnDelta, Said, Wire, observed, streamed, whole
 from multiplex.settings import Check, load_settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
-from multiplex.llm.failures import Failure
+from multiplex.llm.error_mapping import Failure
 from multiplex.llm.spec import ModelSpec
 
 MOST = 200  # calls at once; beyond it one process is busier with itself than the endpoint with it

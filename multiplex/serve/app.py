@@ -15,15 +15,15 @@ from starlette.exceptions import HTTPException
 
 from multiplex.answering import version
 from multiplex.errors import MultiplexError
-from multiplex.serve.completions import complete
-from multiplex.serve.keys import is_loopback
-from multiplex.serve.limits import Gate
-from multiplex.serve.metrics import CONTENT_TYPE
-from multiplex.serve.schema import ApiError, ChatRequest, ErrorReply, a_bug, as_api_error
+from multiplex.serve.http.keys import is_loopback
+from multiplex.serve.http.limits import Gate
+from multiplex.serve.http.metrics import CONTENT_TYPE
+from multiplex.serve.openai.completions import complete
+from multiplex.serve.openai.schema import ApiError, ChatRequest, ErrorReply, a_bug, as_api_error
 from multiplex.serve.service import Caller, Service
 
 if TYPE_CHECKING:
-    from multiplex.serve.page.page import Page
+    from multiplex.serve.page.backend import Page
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from multiplex.answering import Measured, measured_answer
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
-from multiplex.llm.turns import Turns
-from multiplex.serve.flow import Running
-from multiplex.serve.graphs import Graphs
-from multiplex.serve.keys import Keys
-from multiplex.serve.limits import Places, Rates
-from multiplex.serve.logs import log
-from multiplex.serve.memory import Memory, memory
-from multiplex.serve.metrics import Metrics
-from multiplex.serve.offers import Offer, offers
+from multiplex.llm.pacing import Turns
+from multiplex.serve.conversation.graph_cache import Graphs
+from multiplex.serve.conversation.in_flight import Running
+from multiplex.serve.conversation.memory import Memory, memory
+from multiplex.serve.http.keys import Keys
+from multiplex.serve.http.limits import Places, Rates
+from multiplex.serve.http.logs import log
+from multiplex.serve.http.metrics import Metrics
+from multiplex.serve.http.readiness import unreachable
+from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.openai.served_models import Offer, offers
 from multiplex.serve.options import ServeOptions
-from multiplex.serve.readiness import unreachable
-from multiplex.serve.schema import ApiError
 
 if TYPE_CHECKING:
     from multiplex.council.answer import Answer

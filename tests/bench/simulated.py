@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from multiplex.bench.questions import Question
-from multiplex.bench.records import Failure, Record, Score
-from multiplex.bench.units import Unit, matrix
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import Unit, matrix
+from multiplex.bench.store.records import Failure, Record, Score
 from multiplex.council.answer import Answer
-from multiplex.evaluation import FRAME, Measures, Tone, pds
-from multiplex.evaluation.frame import HEADLINE_CUES
+from multiplex.evaluation import FRAME, Measures, Tone
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES
+from multiplex.evaluation.statistics import diversity
 from multiplex.llm.usage import Usage
 
 WIDE = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -32,14 +33,14 @@ def measured(counts: Sequence[int], *, words: int = 200, unprompted: Sequence[in
         counts=of,
         counts_by_words={name: 10.0 * value for name, value in of.items()},
         n=n,
-        shares=pds.shares(of),
-        entropy=pds.entropy_percent(of),
-        entropy_unprompted=pds.entropy_percent(left),
-        effective=pds.effective(of),
-        excluded=pds.excluded(of),
-        dominance=pds.dominance(of),
+        shares=diversity.shares(of),
+        entropy=diversity.entropy_percent(of),
+        entropy_unprompted=diversity.entropy_percent(left),
+        effective=diversity.effective(of),
+        excluded=diversity.excluded(of),
+        dominance=diversity.dominance(of),
         out_of_frame=None,
-        expected_perspectives=pds.expected_perspectives(of),
+        expected_perspectives=diversity.expected_perspectives(of),
         per_100_words=100.0 * n / words,
         implied=None,
         places=dict.fromkeys(FRAME, 0),

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from multiplex.bench.analysis import analysed
-from multiplex.bench.analysis_model import Analysis
-from multiplex.bench.measuring import Scoring
-from multiplex.bench.questions import Question
-from multiplex.bench.records import Failure, Record, Score
-from multiplex.bench.store import Store
-from multiplex.bench.units import Unit, matrix
+from multiplex.bench.analysis.analysis import analysed
+from multiplex.bench.analysis.model import Analysis
+from multiplex.bench.execute.scoring import Scoring
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import Unit, matrix
+from multiplex.bench.store.records import Failure, Record, Score
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.evaluation import FRAME, Measures, find, split
-from multiplex.evaluation.frame import HEADLINE_CUES
-from multiplex.evaluation.masking import shipped_gazetteer
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES
 from multiplex.evaluation.measures import measures
+from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.usage import Usage
 
 MODELS = ("small", "openai:<b>large|x</b>")

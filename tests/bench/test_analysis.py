@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multiplex.bench.analysis import analysed
-from multiplex.bench.analysis_model import Analysis, Arm
-from multiplex.bench.records import Record, Score
-from multiplex.bench.reliability import Confusions
-from multiplex.bench.units import STRATEGIES, Unit
+from multiplex.bench.analysis.analysis import analysed
+from multiplex.bench.analysis.extractor_errors import Confusions
+from multiplex.bench.analysis.model import Analysis, Arm
+from multiplex.bench.plan.units import STRATEGIES, Unit
+from multiplex.bench.store.records import Record, Score
 from multiplex.errors import UsageError
-from multiplex.evaluation import FRAME, Kept, pds, stats
-from multiplex.evaluation.attribution import Attribution
-from multiplex.evaluation.coverage import Coverage
-from multiplex.evaluation.references import Reference
+from multiplex.evaluation import FRAME, Kept
+from multiplex.evaluation.extraction.references import Reference
+from multiplex.evaluation.retention.attribution import Attribution
+from multiplex.evaluation.retention.coverage import Coverage
+from multiplex.evaluation.statistics import diversity, resampling
 from tests.bench.simulated import NARROW, WIDE, answered, failed, measured, simulated, units
 
 ALL_EVEN = (1, 1, 1, 1, 1, 1, 1)
@@ -226,20 +227,22 @@ def test_figures_of_an_arm_are_those_of_the_evaluation() -> None:
     drawn = {f"q{i}": [int(n) for n in rng.poisson((3, 1, 1, 0.5, 0.5, 0.2, 0))] for i in range(20)}
     asked = units(("multiplex",), questions=20)
     arm = arm_of(run(made_of(asked, lambda unit: drawn[unit.question_id])), "multiplex")
-    rows = stats.answer_rows(np.array(list(drawn.values()), dtype=float))
+    rows = resampling.answer_rows(np.array(list(drawn.values()), dtype=float))
     labels = [unit.domain for unit in asked]
-    expected = stats.bootstrap(stats.by_stratum(rows, labels), {"H": stats.MEAN0}, resamples=200, seed=7)["H"]
+    expected = resampling.bootstrap(
+        resampling.by_stratum(rows, labels), {"H": resampling.MEAN0}, resamples=200, seed=7
+    )["H"]
     assert arm.primary.value == pytest.approx(expected.value)
     assert expected.interval is not None
     assert (arm.primary.low, arm.primary.high) == pytest.approx((expected.interval.low, expected.interval.high))
     totals = {name: sum(row[k] for row in drawn.values()) for k, name in enumerate(FRAME)}
-    assert arm.weightings["reference"].pooled.value == pytest.approx(pds.entropy_percent(totals))
-    assert arm.weightings["reference"].effective.value == pytest.approx(pds.effective(totals))
-    assert arm.expected_perspectives == pytest.approx(pds.expected_perspectives(totals))
+    assert arm.weightings["reference"].pooled.value == pytest.approx(diversity.entropy_percent(totals))
+    assert arm.weightings["reference"].effective.value == pytest.approx(diversity.effective(totals))
+    assert arm.expected_perspectives == pytest.approx(diversity.expected_perspectives(totals))
     assert arm.never == ("indigenous",)
     presence = {name: sum(row[k] > 0 for row in drawn.values()) for k, name in enumerate(FRAME)}
     shares = {name: share.value for name, share in arm.weightings["presence"].shares.items()}
-    assert shares == pytest.approx(pds.shares(presence))
+    assert shares == pytest.approx(diversity.shares(presence))
     assert arm.weightings["reference"].jackknife is not None
     assert arm.sentiment is not None
     assert arm.sentiment["positive"].value == pytest.approx(0.5)
@@ -270,7 +273,7 @@ def test_entropy_without_the_prompts_names_is_apart() -> None:
     arm = arm_of(analysis, "multiplex")
     assert (arm.primary.value, arm.unprompted_mean0.value) == pytest.approx((100.0, 0.0))
     found = next(each for each in analysis.contrasts if (each.weighting, each.reading) == ("unprompted", "mean0"))
-    two = pds.entropy_percent(dict(zip(FRAME, TWO, strict=True)))
+    two = diversity.entropy_percent(dict(zip(FRAME, TWO, strict=True)))
     assert two is not None
     assert found.difference.value == pytest.approx(-two)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from multiplex.bench.records import Record
-from multiplex.bench.store import Store
+from multiplex.bench.store.records import Record
+from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from tests.backend import Backend, Body, Say, asked
 from tests.command import COMMAND, run

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.budget import Budget, BudgetSpentError
+from multiplex.bench.plan.budget import Budget, BudgetSpentError
 from multiplex.errors import ContentError, MultiplexError, UsageError
 from multiplex.llm.prices import Price, Prices
 from multiplex.llm.usage import Usage

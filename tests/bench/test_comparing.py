@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from multiplex.bench.arms import Draws
-from multiplex.bench.comparing import Comparison, compare
-from multiplex.bench.comparison_text import as_markdown, print_comparison, write
-from multiplex.bench.manifest import Manifest, made
-from multiplex.bench.records import Failure, Score
-from multiplex.bench.store import Store
-from multiplex.bench.units import Unit
+from multiplex.bench.analysis.compare import Comparison, compare
+from multiplex.bench.analysis.conditions import Draws
+from multiplex.bench.plan.manifest import Manifest, made
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.report.comparison import as_markdown, print_comparison, write
+from multiplex.bench.store.records import Failure, Score
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer
 from multiplex.council.personas import Council
 from multiplex.errors import UsageError

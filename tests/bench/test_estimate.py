@@ -6,11 +6,11 @@ import io
 import pytest
 from rich.console import Console
 
-from multiplex.bench.estimate import FEW, estimate, print_estimate
-from multiplex.bench.execution import Work, execute
-from multiplex.bench.questions import Question
-from multiplex.bench.records import Failure, Record
-from multiplex.bench.units import LENGTH_MATCHED, STRATEGIES, Unit, matrix
+from multiplex.bench.execute.unit import Work, execute
+from multiplex.bench.plan.estimate import FEW, estimate, print_estimate
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import LENGTH_MATCHED, STRATEGIES, Unit, matrix
+from multiplex.bench.store.records import Failure, Record
 from multiplex.council.answer import Answer
 from multiplex.council.personas import Council
 from multiplex.llm.chat import Chat

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.export import export, harmless
-from multiplex.bench.records import Record
-from multiplex.bench.store import Store
-from multiplex.bench.units import Unit
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.report.export import export, harmless
+from multiplex.bench.store.records import Record
+from multiplex.bench.store.store import Store
 from multiplex.errors import MultiplexError
 from tests.bench import synthetic
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from multiplex.bench.listing import list_runs, show
-from multiplex.bench.records import Failure, Score
-from multiplex.bench.store import Store
+from multiplex.bench.report.listing import list_runs, show
+from multiplex.bench.store.records import Failure, Score
+from multiplex.bench.store.store import Store
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation import FRAME, Reference, split
 from multiplex.evaluation.measures import measures

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.manifest import Manifest, differences, made, merged
-from multiplex.bench.store import Store
+from multiplex.bench.plan.manifest import Manifest, differences, made, merged
+from multiplex.bench.store.store import Store
 from multiplex.council.personas import Council
 from multiplex.llm.spec import ModelSpec, parse_spec
 

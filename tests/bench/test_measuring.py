@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.measuring import Scoring, score, scores_of
-from multiplex.bench.records import Failure, Score
-from multiplex.bench.store import Store
-from multiplex.bench.units import Unit
+from multiplex.bench.execute.scoring import Scoring, score, scores_of
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.records import Failure, Score
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.errors import UsageError
 from multiplex.evaluation import FRAME, Evaluator

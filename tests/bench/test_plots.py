@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from multiplex.bench import plots
-from multiplex.bench.plots import Axis, Point, Row, Stack
-from multiplex.bench.units import STRATEGIES
+from multiplex.bench.plan.units import STRATEGIES
+from multiplex.present import svg
+from multiplex.present.svg import Axis, Point, Row, Stack
 
 HOSTILE = "</text><script>alert(1)</script>\" onload='x"
 
@@ -33,9 +33,7 @@ def told(figure: str) -> str:
 
 
 def test_a_bar_is_as_long_as_its_shares_and_its_letters_name_them() -> None:
-    figure = plots.shares(
-        "Shares", [Stack("multiplex", {"western": 0.25, "african": 0.75})], ("western", "african"), ""
-    )
+    figure = svg.shares("Shares", [Stack("multiplex", {"western": 0.25, "african": 0.75})], ("western", "african"), "")
     bars = [rect for rect in drawn(figure).iter("rect") if rect.get("class") == "part"]
     assert [(percent(bar.get("x")), percent(bar.get("width"))) for bar in bars] == [(0.0, 25.0), (25.0, 75.0)]
     assert {"We 25%", "Af 75%"} <= set(texts(figure))
@@ -43,15 +41,15 @@ def test_a_bar_is_as_long_as_its_shares_and_its_letters_name_them() -> None:
 
 
 def test_a_bar_of_nothing_says_so() -> None:
-    figure = plots.shares("Shares", [Stack("uniplex", {})], ("western", "african"), "")
+    figure = svg.shares("Shares", [Stack("uniplex", {})], ("western", "african"), "")
     assert "nothing to show" in texts(figure)
     assert "uniplex: nothing" in told(figure)
 
 
 def test_a_marker_stands_at_its_value_between_the_ends_of_its_interval() -> None:
-    along = plots.axis("points", [-10.0, 30.0])
+    along = svg.axis("points", [-10.0, 30.0])
     assert (along.low, along.high) == (-10.0, 30.0)
-    figure = plots.intervals("Difference", [Row("minus uniplex", "uniplex", 10.0, 0.0, 20.0)], along, "")
+    figure = svg.intervals("Difference", [Row("minus uniplex", "uniplex", 10.0, 0.0, 20.0)], along, "")
     whisker = next(group for group in drawn(figure).iter("g") if "whisker" in (group.get("class") or ""))
     line, marker = next(whisker.iter("line")), next(whisker.iter("svg"))
     assert [percent(each) for each in (line.get("x1"), marker.get("x"), line.get("x2"))] == [25.0, 50.0, 75.0]
@@ -60,32 +58,30 @@ def test_a_marker_stands_at_its_value_between_the_ends_of_its_interval() -> None
 
 
 def test_a_figure_that_does_not_exist_is_no_zero() -> None:
-    figure = plots.intervals("Entropy", [Row("uniplex", "uniplex", None)], plots.percent("%"), "")
+    figure = svg.intervals("Entropy", [Row("uniplex", "uniplex", None)], svg.percent("%"), "")
     assert "does not exist" in texts(figure)
     assert not any("whisker" in (group.get("class") or "") for group in drawn(figure).iter("g"))
 
 
 def test_only_an_axis_that_crosses_zero_has_a_heavy_line_there() -> None:
     def heavy(along: Axis) -> list[float]:
-        figure = plots.intervals("", [Row("a", "uniplex", 5.0)], along, "")
+        figure = svg.intervals("", [Row("a", "uniplex", 5.0)], along, "")
         return [percent(line.get("x1")) for line in drawn(figure).iter("line") if line.get("class") == "grid zero"]
 
-    assert heavy(plots.axis("points", [-10.0, 30.0])) == [25.0]
-    assert heavy(plots.axis("points", [4.0, 9.0], zero=False)) == []
+    assert heavy(svg.axis("points", [-10.0, 30.0])) == [25.0]
+    assert heavy(svg.axis("points", [4.0, 9.0], zero=False)) == []
 
 
 @pytest.mark.parametrize("values", [[0.0], [], [7.0, 7.0], [0.003], [-83.0, 12.0], [123456.0]])
 def test_an_axis_has_two_to_eight_round_ticks_that_hold_every_value(values: list[float]) -> None:
-    along = plots.axis("x", values)
+    along = svg.axis("x", values)
     assert 2 <= len(along.ticks) <= 8
     assert all(along.low <= value <= along.high for value in [*values, 0.0])
     assert (along.ticks[0], along.ticks[-1]) == (along.low, along.high)
 
 
 def test_a_point_lies_at_its_words_and_its_entropy() -> None:
-    figure = plots.scatter(
-        "", [Point("uniplex", 50.0, 75.0)], plots.axis("words", [100.0]), plots.percent("entropy"), ""
-    )
+    figure = svg.scatter("", [Point("uniplex", 50.0, 75.0)], svg.axis("words", [100.0]), svg.percent("entropy"), "")
     cloud = next(group for group in drawn(figure).iter("g") if "cloud" in (group.get("class") or ""))
     marker = next(cloud.iter("svg"))
     assert percent(marker.get("x")) == 50.0
@@ -93,7 +89,7 @@ def test_a_point_lies_at_its_words_and_its_entropy() -> None:
 
 
 def test_a_cell_holds_its_number_and_one_without_a_value_a_dash() -> None:
-    figure = plots.heat("", {"Religious": {"multiplex": 90.0, "uniplex": None}}, 100.0, "")
+    figure = svg.heat("", {"Religious": {"multiplex": 90.0, "uniplex": None}}, 100.0, "")
     depths = [float(r.get("fill-opacity", "")) for r in drawn(figure).iter("rect") if r.get("class") == "cell"]
     assert depths[0] > 0.5
     assert depths[1] == 0.0
@@ -102,17 +98,17 @@ def test_a_cell_holds_its_number_and_one_without_a_value_a_dash() -> None:
 
 
 def test_dots_are_told_in_words_with_their_sign() -> None:
-    figure = plots.dots("Stance", {"african": {"uniplex": -0.25, "multiplex": 0.5}}, plots.axis("", [-1.0, 1.0]), "")
+    figure = svg.dots("Stance", {"african": {"uniplex": -0.25, "multiplex": 0.5}}, svg.axis("", [-1.0, 1.0]), "")
     assert "african: uniplex −0.25, multiplex +0.50" in told(figure)
 
 
 def test_foreign_text_is_escaped_wherever_it_stands() -> None:
     for figure in (
-        plots.intervals(HOSTILE, [Row(HOSTILE, HOSTILE, 1.0, 0.0, 2.0, HOSTILE)], plots.percent(HOSTILE), HOSTILE),
-        plots.shares(HOSTILE, [Stack(HOSTILE, {"western": 1.0}, HOSTILE)], ("western",), HOSTILE),
-        plots.dots(HOSTILE, {HOSTILE: {HOSTILE: 0.1}}, plots.axis(HOSTILE, [1.0]), HOSTILE),
-        plots.scatter(HOSTILE, [Point(HOSTILE, 1.0, 1.0)], plots.axis("x", [1.0]), plots.percent("y"), HOSTILE),
-        plots.heat(HOSTILE, {HOSTILE: {HOSTILE: 1.0}}, 1.0, HOSTILE),
+        svg.intervals(HOSTILE, [Row(HOSTILE, HOSTILE, 1.0, 0.0, 2.0, HOSTILE)], svg.percent(HOSTILE), HOSTILE),
+        svg.shares(HOSTILE, [Stack(HOSTILE, {"western": 1.0}, HOSTILE)], ("western",), HOSTILE),
+        svg.dots(HOSTILE, {HOSTILE: {HOSTILE: 0.1}}, svg.axis(HOSTILE, [1.0]), HOSTILE),
+        svg.scatter(HOSTILE, [Point(HOSTILE, 1.0, 1.0)], svg.axis("x", [1.0]), svg.percent("y"), HOSTILE),
+        svg.heat(HOSTILE, {HOSTILE: {HOSTILE: 1.0}}, 1.0, HOSTILE),
     ):
         found = drawn(figure)
         assert not list(found.iter("script"))
@@ -120,5 +116,5 @@ def test_foreign_text_is_escaped_wherever_it_stands() -> None:
 
 
 def test_every_strategy_has_a_marker_of_its_own() -> None:
-    assert set(plots.SHAPES) == set(STRATEGIES)
-    assert len({*plots.SHAPES.values(), plots.OTHER}) == len(STRATEGIES) + 1
+    assert set(svg.SHAPES) == set(STRATEGIES)
+    assert len({*svg.SHAPES.values(), svg.OTHER}) == len(STRATEGIES) + 1

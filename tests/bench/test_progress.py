@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from multiplex.bench.budget import Budget
-from multiplex.bench.progress import Progress, pace, span
-from multiplex.bench.records import Failure
-from multiplex.bench.units import Unit
+from multiplex.bench.execute.progress import Progress, pace, span
+from multiplex.bench.plan.budget import Budget
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.records import Failure
 from multiplex.council.answer import Answer
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.prices import Price, Prices

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench.questions import DOMAINS, Question, QuestionSet, chosen, load
+from multiplex.bench.plan.questions import DOMAINS, Question, QuestionSet, chosen, load
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation import Evaluator, Passage
 from multiplex.llm.embeddings import Embedder

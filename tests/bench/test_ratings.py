@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from multiplex.bench.blind_folder import hand_out, read_keys
-from multiplex.bench.ratings_folder import accept_files, read_ratings
-from multiplex.bench.rubric import POINTS
-from multiplex.bench.store import Store
-from multiplex.bench.units import STRATEGIES
+from multiplex.bench.plan.units import STRATEGIES
+from multiplex.bench.ratings.blind_folder import hand_out, read_keys
+from multiplex.bench.ratings.folder import accept_files, read_ratings
+from multiplex.bench.ratings.rubric import POINTS
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.errors import ContentError, UsageError
 from tests.backend import Backend, Body, Say, asked
@@ -127,7 +127,7 @@ def test_a_run_without_voices_cannot_show_them_and_a_full_folder_is_not_written_
 
 
 def test_the_voices_are_shown_as_they_spoke_and_a_lost_one_is_named(folder: Path) -> None:
-    from multiplex.bench.blind import read_form
+    from multiplex.bench.ratings.blind import read_form
 
     about = {"persona": "a", "perspective": "african", "model": "m"}
     voices = (Voice(**about, title="African", text="Ubuntu."), Voice(**about, title="Western", error="key sk-1"))

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench import published, report_evidence, report_text
-from multiplex.bench.manifest import Manifest
-from multiplex.bench.records import Record
-from multiplex.bench.report_page import write_report
-from multiplex.bench.store import Store
-from multiplex.bench.units import CONTROLS
+from multiplex.bench.analysis import published
+from multiplex.bench.plan.manifest import Manifest
+from multiplex.bench.plan.units import CONTROLS
+from multiplex.bench.report import contrast_tables, markdown
+from multiplex.bench.report.page import write_report
+from multiplex.bench.store.records import Record
+from multiplex.bench.store.store import Store
 from multiplex.errors import ContentError, MultiplexError
-from multiplex.marking import COLOURS
-from multiplex.rendering import CONSTRUCTIONS
+from multiplex.present.highlight import COLOURS
+from multiplex.present.result import CONSTRUCTIONS
 from tests.bench import synthetic
 
 VOID = {"meta", "br"}
@@ -77,8 +78,8 @@ def test_the_first_screen_tells_the_claim_what_was_compared_and_what_it_does_not
     analysis = synthetic.analysis(synthetic.records())
     assert len(analysis.claims) == 2
     for claim in analysis.claims:
-        assert report_text.verdict(claim) in first
-        assert report_text.told(claim) in first
+        assert markdown.verdict(claim) in first
+        assert markdown.told(claim) in first
         assert claim.least is not None
         assert "95% interval" in first
         assert f"with: {', '.join(claim.tested)}." in first
@@ -145,7 +146,7 @@ def test_markdown_tells_the_same_and_no_foreign_text_breaks_its_tables(folder: P
     for table in tables:
         assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     analysis = synthetic.analysis(synthetic.records())
-    assert all(report_text.escaped(report_text.told(claim)) in text for claim in analysis.claims)
+    assert all(markdown.escaped(markdown.told(claim)) in text for claim in analysis.claims)
 
 
 def test_the_papers_figures_stand_beside_ours_with_what_is_unknown(html: str) -> None:
@@ -161,7 +162,7 @@ def test_the_papers_figures_stand_beside_ours_with_what_is_unknown(html: str) ->
     shown = "".join(Page(html).text)
     assert all(line in shown for paper in papers for line in paper.unknown)
     analysis = synthetic.analysis(synthetic.records())
-    (_, rows), _ = report_evidence.beside(analysis, papers).groups
+    (_, rows), _ = contrast_tables.beside(analysis, papers).groups
     arm = analysis.arm("small", "multiplex")
     assert arm is not None
     assert f"mean0 {arm.primary.value:.1f}" in rows[1][4]

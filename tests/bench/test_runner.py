@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from multiplex.bench.budget import Budget
-from multiplex.bench.progress import Progress
-from multiplex.bench.questions import Question
-from multiplex.bench.runner import CIRCUIT, Outcome, Runner
-from multiplex.bench.store import Store
-from multiplex.bench.units import STRATEGIES, Unit, matrix
+from multiplex.bench.execute.progress import Progress
+from multiplex.bench.execute.runner import CIRCUIT, Outcome, Runner
+from multiplex.bench.plan.budget import Budget
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import STRATEGIES, Unit, matrix
+from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from multiplex.council.personas import Council
 from multiplex.llm.chat import Chat

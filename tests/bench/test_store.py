@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.bench import schema, writer
-from multiplex.bench.questions import Question
-from multiplex.bench.records import Failure, Score
-from multiplex.bench.store import Store
-from multiplex.bench.units import Unit, matrix
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import Unit, matrix
+from multiplex.bench.store import schema, writer
+from multiplex.bench.store.records import Failure, Score
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.errors import CallError, MultiplexError, UsageError
 from multiplex.llm.chat import Chat, Reply
@@ -155,7 +155,7 @@ async def test_half_a_character_in_a_reply_stops_nothing(tmp_path: Path) -> None
 WRITES = """
 import asyncio, sys
 from pathlib import Path
-from multiplex.bench.store import Store
+from multiplex.bench.store.store import Store
 from tests.bench.test_store import an_answer, reply, units
 
 async def unit(store, of):
@@ -298,7 +298,7 @@ def test_a_full_disk_is_named_and_loses_nothing_that_was_finished(tmp_path: Path
 LIMITED = """
 import asyncio, resource, sys
 from pathlib import Path
-from multiplex.bench.store import Store
+from multiplex.bench.store.store import Store
 from multiplex.errors import MultiplexError
 from tests.bench.test_store import an_answer, units
 
@@ -419,7 +419,7 @@ async def test_a_run_of_the_first_schema_is_brought_up_to_date(tmp_path: Path, w
 
 async def test_a_clock_that_goes_back_changes_no_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     days = iter(f"20{30 - i}-01-01T00:00:00+00:00" for i in range(30))
-    monkeypatch.setattr("multiplex.bench.store.clock", lambda: next(days))
+    monkeypatch.setattr("multiplex.bench.store.store.clock", lambda: next(days))
     monkeypatch.setattr(writer, "clock", lambda: next(days))
     (unit,) = units(1)
     with Store.open(tmp_path, create=True) as store:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from multiplex.bench.questions import Question
-from multiplex.bench.units import STRATEGIES, matrix, unit_id
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.plan.units import STRATEGIES, matrix, unit_id
 from multiplex.errors import UsageError
 
 ASKED = (Question(id="a", question="Why?", domain="History"), Question(id="b", question="How?", cued=True))

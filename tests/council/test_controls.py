@@ -4,9 +4,9 @@ from typing import Any
 
 from multiplex.council import controls
 from multiplex.council.answer import Answer
-from multiplex.council.nearness import nearest_positions
 from multiplex.council.personas import Council
 from multiplex.council.planning import NEAR_POSITIONS
+from multiplex.council.similarity import nearest_positions
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.backend import Backend, Body, Say, asked

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from multiplex.content import read_yaml
-from multiplex.council import nearness
+from multiplex.council import similarity
 from multiplex.council.answer import Answer
 from multiplex.council.grammar import ASKS, asking_grammar
 from multiplex.council.graph import build_graph
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
 from multiplex.council.positions import load_topics, read_sourcebook
 from multiplex.council.quoting import NOTHING, read_question
-from multiplex.council.speaking import read_marks
 from multiplex.council.strategies import contextual, multiplex
+from multiplex.council.voice import read_marks
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.references import masked
+from multiplex.evaluation.extraction.references import masked
 from multiplex.llm.chat import Chat
 from multiplex.llm.embeddings import Embedder
 from multiplex.llm.spec import parse_spec
@@ -58,15 +58,15 @@ def test_a_sourcebook_has_what_a_reader_may_expect(persona: Persona) -> None:
 
 
 def test_the_shipped_embeddings_are_those_of_the_files() -> None:
-    shipped = nearness._shipped()
+    shipped = similarity._shipped()
     books = {
         f"{persona.name}, {what}": getattr(persona.sourcebook, what)
         for persona in EVERY
         for what in ("texts", "phrases")
     }
-    for name, texts in {"topics": nearness.topic_names(), **books}.items():
-        assert nearness.key_of(texts) in shipped, f"{name}: run `python benchmarks/embed_positions.py`"
-        assert abs(Embedder().encode(texts[:3]) - shipped[nearness.key_of(texts)][:3]).max() < 0.01
+    for name, texts in {"topics": similarity.topic_names(), **books}.items():
+        assert similarity.key_of(texts) in shipped, f"{name}: run `python benchmarks/embed_positions.py`"
+        assert abs(Embedder().encode(texts[:3]) - shipped[similarity.key_of(texts)][:3]).max() < 0.01
 
 
 FILE = """positions:
@@ -162,7 +162,7 @@ async def test_the_nearest_position_stands_with_its_opponent_and_calls_are_one_a
     backend.script = asks
     answer = await answered(backend)
     assert len(backend.requests) == len(DEFAULT.personas)
-    near = nearness.nearest_positions(CARE, DEFAULT.personas, 1)
+    near = similarity.nearest_positions(CARE, DEFAULT.personas, 1)
     for voice in answer.voices:
         persona = next(p for p in DEFAULT.personas if p.name == voice.persona)
         (nearest,) = near[voice.persona]
@@ -174,7 +174,7 @@ async def test_the_nearest_position_stands_with_its_opponent_and_calls_are_one_a
 async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: Backend) -> None:
     backend.script = lambda body, n: Say(status=500)
     answer = await answered(backend)
-    near = nearness.nearest_positions(CARE, DEFAULT.personas, 1)
+    near = similarity.nearest_positions(CARE, DEFAULT.personas, 1)
     assert not answer.lost
     for voice in answer.voices:
         assert voice.positions[0].id == near[voice.persona][0].id

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
 
 FILES = {
     "western": """

@@ -8,9 +8,9 @@ import krippendorff
 import pytest
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.agreement import Comparison, Counts, Difference, agreement, reliability
-from multiplex.evaluation.references import Reference
-from multiplex.evaluation.sentences import split
+from multiplex.evaluation.extraction.agreement import Comparison, Counts, Difference, agreement, reliability
+from multiplex.evaluation.extraction.references import Reference
+from multiplex.text.sentences import split
 
 TEXT = "Elders first. Ubuntu binds. Zakat is due. The bus is late."
 

@@ -8,8 +8,8 @@ import pytest
 
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError
-from multiplex.evaluation.atlas import Place, places
-from multiplex.evaluation.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.atlas import Place, places
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
 
 ATLAS = """perspectives:
   western: [US, IT]

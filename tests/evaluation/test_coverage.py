@@ -13,15 +13,27 @@ import numpy as np
 import pytest
 
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.attribution import blind_attribution, homogeneity, homogenisation, parts_of_synthesis
-from multiplex.evaluation.coverage import Calibration, Coverage, evenness, load_calibration, measure_coverage, net
-from multiplex.evaluation.entailment import CONTRADICTION, ENTAILMENT, NEUTRAL, Entailment
-from multiplex.evaluation.gazetteer import Gazetteer
-from multiplex.evaluation.implied import Implied
-from multiplex.evaluation.likeness import Vectors, entailed
-from multiplex.evaluation.masking import Claim, claims, visible, without_cues
-from multiplex.evaluation.pds import entropy_percent
-from multiplex.evaluation.references import count, find
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.implied import Implied
+from multiplex.evaluation.extraction.references import count, find
+from multiplex.evaluation.retention.attribution import (
+    blind_attribution,
+    homogeneity,
+    homogenisation,
+    parts_of_synthesis,
+)
+from multiplex.evaluation.retention.coverage import (
+    Calibration,
+    Coverage,
+    evenness,
+    load_calibration,
+    measure_coverage,
+    net,
+)
+from multiplex.evaluation.retention.entailment import CONTRADICTION, ENTAILMENT, NEUTRAL, Entailment
+from multiplex.evaluation.retention.masking import Claim, claims, visible, without_cues
+from multiplex.evaluation.retention.similarity import Vectors, entailed
+from multiplex.evaluation.statistics.diversity import entropy_percent
 from multiplex.llm.embeddings import Embedder
 
 # Seven voices on who should care for ageing parents: plain claims in our own words; what they tell of laws and

@@ -11,7 +11,7 @@ from multiplex.errors import UsageError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Passage, Skipped
 from multiplex.evaluation.evaluator import BATCH
-from multiplex.evaluation.extractors import Local
+from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
 from multiplex.evaluation.validation import ADJECTIVES, validate, vote
 

@@ -8,9 +8,9 @@ import pytest
 
 from multiplex.content import content_root, read_tree
 from multiplex.errors import ContentError
-from multiplex.evaluation.frame import KNOWN
-from multiplex.evaluation.gazetteer import Gazetteer
-from multiplex.evaluation.tokens import tokens
+from multiplex.evaluation.extraction.frame import KNOWN
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.text.tokens import tokens
 
 GOOD = """perspective: african
 named:

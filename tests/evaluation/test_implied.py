@@ -11,9 +11,9 @@ import pytest
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError
-from multiplex.evaluation.frame import KNOWN
-from multiplex.evaluation.heads import Head, load_head, save_head
-from multiplex.evaluation.implied import NONE, Implied
+from multiplex.evaluation.extraction.frame import KNOWN
+from multiplex.evaluation.extraction.implied import NONE, Implied
+from multiplex.evaluation.extraction.logistic import Head, load_head, save_head
 from multiplex.llm.embeddings import DIMENSIONS, Embedder
 
 NO_CULTURE = Path(__file__).parents[3] / "shared" / "data" / "culture" / "no_culture.jsonl"

@@ -13,13 +13,13 @@ import pytest
 
 from multiplex.content import prompt
 from multiplex.errors import CallError, UsageError
-from multiplex.evaluation.frame import CUES, KNOWN
-from multiplex.evaluation.judge import CHUNK_WORDS, Judge, JudgeReport
-from multiplex.evaluation.quotations import locate
-from multiplex.evaluation.references import count
-from multiplex.evaluation.sentences import Sentence, split
+from multiplex.evaluation.extraction.frame import CUES, KNOWN
+from multiplex.evaluation.extraction.judge import CHUNK_WORDS, Judge, JudgeReport
+from multiplex.evaluation.extraction.references import count
 from multiplex.llm.spec import ModelSpec, parse_spec
 from multiplex.llm.usage import Usage
+from multiplex.text.quotations import locate
+from multiplex.text.sentences import Sentence, split
 from tests.backend import Backend, Body, Say, asked
 
 TEXT = "Elders speak first.  In Japan’s villages, Koreans and others pay zakat. The bus is late."

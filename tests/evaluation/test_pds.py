@@ -7,7 +7,7 @@ import math
 import pytest
 
 from multiplex.errors import UsageError
-from multiplex.evaluation import pds
+from multiplex.evaluation.statistics import diversity
 
 EVEN = {"a": 3, "b": 3, "c": 3, "d": 3}
 SKEWED = {"a": 6, "b": 2, "c": 0, "d": 0}
@@ -15,60 +15,67 @@ NONE = {"a": 0, "b": 0, "c": 0, "d": 0}
 
 
 def test_shares_are_parts_of_all_references() -> None:
-    assert pds.shares(SKEWED) == {"a": 0.75, "b": 0.25, "c": 0.0, "d": 0.0}
-    assert pds.shares(NONE) == dict.fromkeys("abcd", 0.0)
+    assert diversity.shares(SKEWED) == {"a": 0.75, "b": 0.25, "c": 0.0, "d": 0.0}
+    assert diversity.shares(NONE) == dict.fromkeys("abcd", 0.0)
 
 
 def test_entropy_is_normalised_by_the_frame_and_not_by_what_was_found() -> None:
-    assert pds.entropy_percent(EVEN) == pytest.approx(100.0)
-    assert pds.entropy_percent({"a": 5, "b": 0}) == 0.0
+    assert diversity.entropy_percent(EVEN) == pytest.approx(100.0)
+    assert diversity.entropy_percent({"a": 5, "b": 0}) == 0.0
     by_hand = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / math.log(4) * 100
-    assert pds.entropy_percent(SKEWED) == pytest.approx(by_hand)
+    assert diversity.entropy_percent(SKEWED) == pytest.approx(by_hand)
     assert by_hand == pytest.approx(40.5639, abs=1e-4)
 
 
 def test_the_effective_number_is_how_many_even_perspectives_spread_as_widely() -> None:
-    assert pds.effective(EVEN) == pytest.approx(4.0)
-    assert pds.effective({"a": 2, "b": 2, "c": 0, "d": 0}) == pytest.approx(2.0)
-    assert pds.effective(SKEWED) == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))
+    assert diversity.effective(EVEN) == pytest.approx(4.0)
+    assert diversity.effective({"a": 2, "b": 2, "c": 0, "d": 0}) == pytest.approx(2.0)
+    assert diversity.effective(SKEWED) == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))
 
 
 def test_excluded_and_dominance() -> None:
-    assert (pds.excluded(SKEWED), pds.dominance(SKEWED)) == (0.5, 0.75)
-    assert (pds.excluded(EVEN), pds.dominance(EVEN)) == (0.0, 0.25)
+    assert (diversity.excluded(SKEWED), diversity.dominance(SKEWED)) == (0.5, 0.75)
+    assert (diversity.excluded(EVEN), diversity.dominance(EVEN)) == (0.0, 0.25)
 
 
 def test_without_a_reference_there_is_no_entropy_and_everything_is_excluded() -> None:
-    assert pds.entropy_percent(NONE) is None
-    assert pds.effective(NONE) is None
-    assert pds.dominance(NONE) is None
-    assert pds.expected_perspectives(NONE) is None
-    assert pds.excluded(NONE) == 1.0
+    assert diversity.entropy_percent(NONE) is None
+    assert diversity.effective(NONE) is None
+    assert diversity.dominance(NONE) is None
+    assert diversity.expected_perspectives(NONE) is None
+    assert diversity.excluded(NONE) == 1.0
 
 
 def test_expected_perspectives_is_the_mean_over_all_draws() -> None:
     # Of the 6 ways to draw 5 from {a: 4, b: 2}, 2 leave out one b and 4 leave out one a: both always show.
-    assert pds.expected_perspectives({"a": 4, "b": 2}) == pytest.approx(2.0)
+    assert diversity.expected_perspectives({"a": 4, "b": 2}) == pytest.approx(2.0)
     # C(5, 5) / C(6, 5) = 1 / 6 of the draws miss b.
-    assert pds.expected_perspectives({"a": 5, "b": 1}) == pytest.approx(1 + 5 / 6)
-    assert pds.expected_perspectives({"a": 2, "b": 2}) is None
-    assert pds.expected_perspectives({"a": 2, "b": 2}, m=2) == pytest.approx(2 * (1 - 1 / 6))
+    assert diversity.expected_perspectives({"a": 5, "b": 1}) == pytest.approx(1 + 5 / 6)
+    assert diversity.expected_perspectives({"a": 2, "b": 2}) is None
+    assert diversity.expected_perspectives({"a": 2, "b": 2}, m=2) == pytest.approx(2 * (1 - 1 / 6))
 
 
 def test_expected_perspectives_does_not_overflow_on_a_long_text() -> None:
-    assert pds.expected_perspectives({"a": 10**9, "b": 10**9}) == pytest.approx(2 - 2 * 0.5**5, rel=1e-6)
+    assert diversity.expected_perspectives({"a": 10**9, "b": 10**9}) == pytest.approx(2 - 2 * 0.5**5, rel=1e-6)
 
 
 def test_a_perspective_counts_once_by_presence_and_in_parts_by_words() -> None:
-    assert pds.by_presence(SKEWED) == {"a": 1, "b": 1, "c": 0, "d": 0}
-    words = pds.by_words([(0, "a"), (0, "b"), (1, "a"), (2, "z")], [10, 4, 7], ("a", "b", "c"))
+    assert diversity.by_presence(SKEWED) == {"a": 1, "b": 1, "c": 0, "d": 0}
+    words = diversity.by_words([(0, "a"), (0, "b"), (1, "a"), (2, "z")], [10, 4, 7], ("a", "b", "c"))
     assert words == {"a": 9.0, "b": 5.0, "c": 0.0}
 
 
 @pytest.mark.parametrize("counts", [{"a": 1}, {}, {"a": 1, "b": -1}, {"a": 1, "b": math.nan}, {"a": math.inf, "b": 0}])
 @pytest.mark.parametrize(
     "function",
-    [pds.shares, pds.entropy_percent, pds.effective, pds.excluded, pds.dominance, pds.expected_perspectives],
+    [
+        diversity.shares,
+        diversity.entropy_percent,
+        diversity.effective,
+        diversity.excluded,
+        diversity.dominance,
+        diversity.expected_perspectives,
+    ],
 )
 def test_what_is_no_distribution_is_refused(function: object, counts: dict[str, float]) -> None:
     with pytest.raises(UsageError):
@@ -77,6 +84,6 @@ def test_what_is_no_distribution_is_refused(function: object, counts: dict[str, 
 
 def test_parts_of_references_and_draws_of_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match="whole references"):
-        pds.expected_perspectives({"a": 5.5, "b": 1})  # type: ignore[dict-item]
+        diversity.expected_perspectives({"a": 5.5, "b": 1})  # type: ignore[dict-item]
     with pytest.raises(UsageError, match="at least 1"):
-        pds.expected_perspectives(EVEN, m=0)
+        diversity.expected_perspectives(EVEN, m=0)

@@ -8,10 +8,10 @@ import pytest
 
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.cue_words import CueWords
-from multiplex.evaluation.frame import FRAME
-from multiplex.evaluation.gazetteer import Gazetteer
-from multiplex.evaluation.references import count, find, pairs
+from multiplex.evaluation.extraction.cue_words import CueWords
+from multiplex.evaluation.extraction.frame import FRAME
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.references import count, find, pairs
 
 
 def cues(gazetteer: Gazetteer, text: str) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from multiplex.evaluation.sentences import split
+from multiplex.text.sentences import split
 
 
 def texts(text: str) -> list[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate_stats import FIGURES, World, covered, difference_covered, rejected
 from multiplex.errors import UsageError
-from multiplex.evaluation import pds, stats
+from multiplex.evaluation.statistics import diversity, resampling
 
 Array = NDArray[np.float64]
 NAMES = "abcdefg"
-MEAN_OF_FIRST = stats.Figure(lambda sums: sums[:, 0] / sums[:, -1])
+MEAN_OF_FIRST = resampling.Figure(lambda sums: sums[:, 0] / sums[:, -1])
 
 
 def counts_of(seed: int, answers: int = 60) -> Array:
@@ -38,14 +38,16 @@ def ordinary(seed: int, questions: int) -> Array:
 
 def test_entropies_are_those_of_pds_row_by_row() -> None:
     counts = counts_of(1)
-    values, defined = stats.entropies(counts)
-    expected = [pds.entropy_percent(named(row)) for row in counts]
+    values, defined = resampling.entropies(counts)
+    expected = [diversity.entropy_percent(named(row)) for row in counts]
     assert [value if known else None for value, known in zip(values, defined, strict=True)] == pytest.approx(expected)
     assert None in expected
 
 
 def test_entropy_in_closed_form() -> None:
-    values, defined = stats.entropies(np.array([[3, 3, 3, 3], [1, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 0]], dtype=float))
+    values, defined = resampling.entropies(
+        np.array([[3, 3, 3, 3], [1, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 0]], dtype=float)
+    )
     assert values.tolist() == pytest.approx([100.0, 50.0, 0.0, 0.0])
     assert defined.tolist() == [True, True, True, False]
 
@@ -53,23 +55,25 @@ def test_entropy_in_closed_form() -> None:
 @pytest.mark.parametrize("counts", [[1.0, 2.0], [[1.0], [2.0]], [[1.0, -1.0]], [[1.0, math.nan]], [[math.inf, 0.0]]])
 def test_what_are_no_distributions_is_refused(counts: list[object]) -> None:
     with pytest.raises(UsageError):
-        stats.entropies(np.array(counts))
+        resampling.entropies(np.array(counts))
 
 
 def test_figures_of_the_sums_are_those_of_pds() -> None:
     counts = counts_of(2)
-    found = stats.bootstrap([stats.answer_rows(counts)], FIGURES | {"referring": stats.REFERRING}, resamples=50)
-    known = [h for row in counts if (h := pds.entropy_percent(named(row))) is not None]
+    found = resampling.bootstrap(
+        [resampling.answer_rows(counts)], FIGURES | {"referring": resampling.REFERRING}, resamples=50
+    )
+    known = [h for row in counts if (h := diversity.entropy_percent(named(row))) is not None]
     pooled = named(counts.sum(axis=0))
     assert found["mean"].value == pytest.approx(sum(known) / len(known))
     assert found["mean0"].value == pytest.approx(sum(known) / len(counts))
     assert found["referring"].value == pytest.approx(100 * len(known) / len(counts))
-    assert found["pooled"].value == pytest.approx(pds.entropy_percent(pooled))
-    assert found["share"].value == pytest.approx(100 * pds.shares(pooled)["a"])
+    assert found["pooled"].value == pytest.approx(diversity.entropy_percent(pooled))
+    assert found["share"].value == pytest.approx(100 * diversity.shares(pooled)["a"])
 
 
 def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
-    found = stats.bootstrap([stats.answer_rows(np.zeros((5, 7)))], FIGURES, resamples=50)
+    found = resampling.bootstrap([resampling.answer_rows(np.zeros((5, 7)))], FIGURES, resamples=50)
     assert {name: estimate.value for name, estimate in found.items()} == {
         "mean": None,
         "mean0": 0.0,
@@ -77,38 +81,38 @@ def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
         "share": None,
     }
     assert found["pooled"].interval is found["mean"].interval is None
-    nothing = stats.bootstrap([stats.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
-    assert all(estimate == stats.Estimate(None, None) for estimate in nothing.values())
+    nothing = resampling.bootstrap([resampling.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
+    assert all(estimate == resampling.Estimate(None, None) for estimate in nothing.values())
 
 
 def test_epochs_are_averaged_inside_a_question_first() -> None:
     counts = np.array([[4, 0], [2, 2], [0, 0], [0, 0], [1, 1], [1, 1]], dtype=float)
-    questions, rows = stats.average_epochs(["q1", "q1", "q1", "q2", "q3", "q3"], stats.answer_rows(counts))
+    questions, rows = resampling.average_epochs(["q1", "q1", "q1", "q2", "q3", "q3"], resampling.answer_rows(counts))
     assert questions == ("q1", "q2", "q3")
     # The counts, H over the epochs that have one, whether any has, H with 0 for the rest, 1.
     assert rows.tolist() == pytest.approx(
         np.array([[2, 2 / 3, 50, 1, 100 / 3, 1], [0, 0, 0, 0, 0, 1], [1, 1, 100, 1, 100, 1]])
     )
     with pytest.raises(UsageError, match="2 questions for 6 rows"):
-        stats.average_epochs(["q1", "q2"], rows.repeat(2, axis=0))
+        resampling.average_epochs(["q1", "q2"], rows.repeat(2, axis=0))
 
 
 # Resampling
 
 
 def test_the_seed_alone_decides() -> None:
-    rows = stats.answer_rows(counts_of(3))
-    assert np.array_equal(stats.resampled_sums([rows], 50, 7), stats.resampled_sums([rows], 50, 7))
-    assert not np.array_equal(stats.resampled_sums([rows], 50, 7), stats.resampled_sums([rows], 50, 8))
+    rows = resampling.answer_rows(counts_of(3))
+    assert np.array_equal(resampling.resampled_sums([rows], 50, 7), resampling.resampled_sums([rows], 50, 7))
+    assert not np.array_equal(resampling.resampled_sums([rows], 50, 7), resampling.resampled_sums([rows], 50, 8))
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 512])
 def test_resamples_follow_the_multinomial_distribution_however_the_rows_are_read(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stats, "CHUNK", chunk)
+    monkeypatch.setattr(resampling, "CHUNK", chunk)
     resamples = 40_000
-    sums = stats.resampled_sums([np.eye(3)], resamples, 1)
+    sums = resampling.resampled_sums([np.eye(3)], resamples, 1)
     times = np.rint(1 + (sums - 1) / math.sqrt(3 / 2)).astype(int)
     for outcome in itertools.product(range(4), repeat=3):
         seen = int((times == outcome).all(axis=1).sum())
@@ -119,16 +123,16 @@ def test_resamples_follow_the_multinomial_distribution_however_the_rows_are_read
 
 @pytest.mark.parametrize("chunk", [4, 512])
 def test_the_variance_of_a_bootstrapped_mean_is_unbiased(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stats, "CHUNK", chunk)
+    monkeypatch.setattr(resampling, "CHUNK", chunk)
     strata = [ordinary(4, 5), 10 + 3 * ordinary(5, 12)]
-    sums = stats.resampled_sums(strata, 40_000, 2)
+    sums = resampling.resampled_sums(strata, 40_000, 2)
     variance = sum(len(rows) * rows[:, 0].var(ddof=1) for rows in strata)
     assert sums[:, 0].var() == pytest.approx(variance, rel=0.03)
     assert sums[:, 0].mean() == pytest.approx(sum(rows[:, 0].sum() for rows in strata), abs=0.05 * math.sqrt(variance))
 
 
 def test_rows_that_are_read_as_needed_give_the_same_and_are_never_read_whole() -> None:
-    rows = stats.answer_rows(counts_of(6, answers=2000))
+    rows = resampling.answer_rows(counts_of(6, answers=2000))
     longest = 0
 
     class View:
@@ -140,15 +144,17 @@ def test_rows_that_are_read_as_needed_give_the_same_and_are_never_read_whole() -
             longest = max(longest, len(rows[index]))
             return rows[index]
 
-    assert stats.bootstrap([View()], FIGURES, resamples=100) == stats.bootstrap([rows], FIGURES, resamples=100)
-    assert longest == stats.CHUNK
+    assert resampling.bootstrap([View()], FIGURES, resamples=100) == resampling.bootstrap(
+        [rows], FIGURES, resamples=100
+    )
+    assert longest == resampling.CHUNK
 
 
 def test_a_difference_between_domains_alone_gives_an_interval_without_width() -> None:
     counts = np.repeat([[4.0, 0, 0], [2, 2, 0], [0, 3, 3]], 5, axis=0)
-    rows = stats.answer_rows(counts)
-    within = stats.bootstrap(stats.by_stratum(rows, list("xxxxxyyyyyzzzzz")), FIGURES, resamples=200)
-    across = stats.bootstrap([rows], FIGURES, resamples=200)
+    rows = resampling.answer_rows(counts)
+    within = resampling.bootstrap(resampling.by_stratum(rows, list("xxxxxyyyyyzzzzz")), FIGURES, resamples=200)
+    across = resampling.bootstrap([rows], FIGURES, resamples=200)
     for name in FIGURES:
         value, narrow, wide = within[name].value, within[name].interval, across[name].interval
         assert value is not None
@@ -159,34 +165,34 @@ def test_a_difference_between_domains_alone_gives_an_interval_without_width() ->
 
 
 def test_a_single_question_has_no_interval() -> None:
-    rows = stats.answer_rows(np.array([[3.0, 1.0], [1.0, 1.0]]))
-    alone = stats.bootstrap([rows[:1]], FIGURES, resamples=50)
+    rows = resampling.answer_rows(np.array([[3.0, 1.0], [1.0, 1.0]]))
+    alone = resampling.bootstrap([rows[:1]], FIGURES, resamples=50)
     assert alone["pooled"].value == pytest.approx(81.128, abs=1e-3)
     assert all(estimate.interval is None for estimate in alone.values())
-    apart = stats.bootstrap([rows[:1], rows[1:]], FIGURES, resamples=50)
+    apart = resampling.bootstrap([rows[:1], rows[1:]], FIGURES, resamples=50)
     assert all(estimate.interval is None for estimate in apart.values())
 
 
 def test_where_one_answer_alone_carries_the_figure_there_is_no_interval() -> None:
     counts = np.zeros((25, 3))
     counts[4] = [2, 1, 0]
-    found = stats.bootstrap([stats.answer_rows(counts)], FIGURES, resamples=200)
+    found = resampling.bootstrap([resampling.answer_rows(counts)], FIGURES, resamples=200)
     assert found["pooled"].interval is found["mean"].interval is found["share"].interval is None
     assert found["mean0"].interval is not None
-    single, silent = stats.answer_rows(counts[4:5]), stats.answer_rows(np.zeros((25, 3)))
-    assert stats.bootstrap([single, silent], FIGURES, resamples=200)["pooled"].interval is None
+    single, silent = resampling.answer_rows(counts[4:5]), resampling.answer_rows(np.zeros((25, 3)))
+    assert resampling.bootstrap([single, silent], FIGURES, resamples=200)["pooled"].interval is None
 
 
 def test_an_interval_is_the_percentiles_where_nothing_is_skewed() -> None:
     values = np.linspace(-3.0, 5.0, 10_001)
-    assert stats.interval(values, 1.0) == stats.Interval(pytest.approx(-2.8), pytest.approx(4.8))
-    assert stats.interval(values, 1.0, level=0.5) == stats.Interval(pytest.approx(-1.0), pytest.approx(3.0))
+    assert resampling.interval(values, 1.0) == resampling.Interval(pytest.approx(-2.8), pytest.approx(4.8))
+    assert resampling.interval(values, 1.0, level=0.5) == resampling.Interval(pytest.approx(-1.0), pytest.approx(3.0))
 
 
 def test_an_interval_follows_the_formula_of_the_book() -> None:
     # Half of the values below the centre more than above: z0 = ndtri(0.75) = 0.67449; a = 0.1; levels by hand.
     values = np.linspace(0.0, 1.0, 100_001)
-    found = stats.interval(values, 0.75, acceleration=0.1)
+    found = resampling.interval(values, 0.75, acceleration=0.1)
     assert found is not None
     low, high = (0.67449 + (0.67449 + z) / (1 - 0.1 * (0.67449 + z)) for z in (-1.95996, 1.95996))
     assert found.low == pytest.approx(0.5 * math.erfc(-low / math.sqrt(2)), abs=1e-4)
@@ -196,22 +202,24 @@ def test_an_interval_follows_the_formula_of_the_book() -> None:
 def test_too_many_undefined_resamples_leave_no_interval() -> None:
     values = np.linspace(0.0, 1.0, 1000)
     values[:25] = np.nan
-    assert stats.interval(values, 0.5) is not None
+    assert resampling.interval(values, 0.5) is not None
     values[:26] = np.nan
-    assert stats.interval(values, 0.5) is None
-    assert stats.interval(np.full(10, np.nan), 0.5) is None
+    assert resampling.interval(values, 0.5) is None
+    assert resampling.interval(np.full(10, np.nan), 0.5) is None
 
 
 def test_an_interval_holds_its_estimate_on_normal_data() -> None:
     for seed in range(50):
-        found = stats.bootstrap([ordinary(seed, 20)], {"x": MEAN_OF_FIRST}, resamples=300)["x"]
+        found = resampling.bootstrap([ordinary(seed, 20)], {"x": MEAN_OF_FIRST}, resamples=300)["x"]
         assert found.interval is not None
         assert found.value is not None
         assert found.interval.low < found.value < found.interval.high
 
 
 def test_an_interval_of_pooled_entropy_stays_within_the_scale() -> None:
-    found = stats.bootstrap([stats.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)["pooled"]
+    found = resampling.bootstrap([resampling.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)[
+        "pooled"
+    ]
     assert found.value == pytest.approx(100.0)
     assert found.interval is not None
     assert found.interval.high == 100.0
@@ -222,7 +230,7 @@ def test_an_interval_of_pooled_entropy_stays_within_the_scale() -> None:
 )
 def test_wrong_use_of_the_bootstrap_is_refused(strata: list[Array], resamples: int, level: float) -> None:
     with pytest.raises(UsageError):
-        stats.bootstrap(strata, {"x": MEAN_OF_FIRST}, resamples=resamples, level=level)
+        resampling.bootstrap(strata, {"x": MEAN_OF_FIRST}, resamples=resamples, level=level)
 
 
 # Jackknife
@@ -230,7 +238,7 @@ def test_wrong_use_of_the_bootstrap_is_refused(strata: list[Array], resamples: i
 
 def test_the_jackknife_of_a_mean_is_its_textbook_error_without_bias() -> None:
     rows = ordinary(9, 30)
-    found = stats.jackknife([rows], MEAN_OF_FIRST)
+    found = resampling.jackknife([rows], MEAN_OF_FIRST)
     assert found is not None
     x = rows[:, 0]
     assert found.value == pytest.approx(x.mean())
@@ -243,8 +251,8 @@ def test_the_jackknife_of_a_mean_is_its_textbook_error_without_bias() -> None:
 def test_the_jackknife_turns_the_biased_variance_into_the_unbiased_one() -> None:
     x = ordinary(10, 12)[:, 0]
     rows = np.column_stack([x, x**2, np.ones(12)])
-    figure = stats.Figure(lambda sums: sums[:, 1] / sums[:, 2] - (sums[:, 0] / sums[:, 2]) ** 2)
-    found = stats.jackknife([rows], figure)
+    figure = resampling.Figure(lambda sums: sums[:, 1] / sums[:, 2] - (sums[:, 0] / sums[:, 2]) ** 2)
+    found = resampling.jackknife([rows], figure)
     assert found is not None
     assert (found.value, found.corrected) == pytest.approx((x.var(), x.var(ddof=1)))
 
@@ -253,12 +261,12 @@ def test_the_jackknife_turns_the_biased_variance_into_the_unbiased_one() -> None
 def test_the_jackknife_of_pooled_entropy_leaves_out_every_answer_once(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stats, "CHUNK", chunk)
+    monkeypatch.setattr(resampling, "CHUNK", chunk)
     counts = counts_of(11)
     n, total = len(counts), counts.sum(axis=0)
-    without = np.array([pds.entropy_percent(named(total - row)) for row in counts], dtype=float)
-    value = pds.entropy_percent(named(total))
-    found = stats.jackknife([stats.answer_rows(counts)])
+    without = np.array([diversity.entropy_percent(named(total - row)) for row in counts], dtype=float)
+    value = diversity.entropy_percent(named(total))
+    found = resampling.jackknife([resampling.answer_rows(counts)])
     assert found is not None
     assert found.value == pytest.approx(value)
     assert found.corrected == pytest.approx(n * found.value - (n - 1) * without.mean())
@@ -268,7 +276,7 @@ def test_the_jackknife_of_pooled_entropy_leaves_out_every_answer_once(
 
 def test_within_strata_the_jackknife_counts_no_difference_between_them() -> None:
     strata = [ordinary(12, 8), ordinary(13, 20) + np.array([100.0, 0.0])]
-    found = stats.jackknife(strata, MEAN_OF_FIRST)
+    found = resampling.jackknife(strata, MEAN_OF_FIRST)
     assert found is not None
     variance = sum(len(rows) * rows[:, 0].var(ddof=1) for rows in strata) / 28**2
     assert found.standard_error == pytest.approx(math.sqrt(variance))
@@ -279,79 +287,83 @@ def test_within_strata_the_jackknife_counts_no_difference_between_them() -> None
 
 
 def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them() -> None:
-    a = stats.answer_rows(np.array([[1.0, 1], [1, 1], [4, 0], [0, 0]]))
-    b = stats.answer_rows(np.array([[4.0, 0], [0, 0], [2, 0], [3, 3]]))
-    found = stats.paired_bootstrap(a, b, FIGURES, resamples=50)
+    a = resampling.answer_rows(np.array([[1.0, 1], [1, 1], [4, 0], [0, 0]]))
+    b = resampling.answer_rows(np.array([[4.0, 0], [0, 0], [2, 0], [3, 3]]))
+    found = resampling.paired_bootstrap(a, b, FIGURES, resamples=50)
     assert (found.questions, found.dropped) == (4, 2)
     values = {name: estimate.value for name, estimate in found.differences.items()}
     assert values["mean"] == pytest.approx((100 - 0 + 0 - 0) / 2)
     assert values["mean0"] == pytest.approx((200 - 100) / 4)
-    pooled = [pds.entropy_percent({"a": x, "b": y}) or 0.0 for x, y in ((6, 2), (9, 3))]
+    pooled = [diversity.entropy_percent({"a": x, "b": y}) or 0.0 for x, y in ((6, 2), (9, 3))]
     assert values["pooled"] == pytest.approx(pooled[0] - pooled[1])
     assert values["share"] == pytest.approx(75 - 75)
 
 
 def test_both_arms_are_resampled_by_the_same_questions() -> None:
-    a = stats.answer_rows(counts_of(14))
+    a = resampling.answer_rows(counts_of(14))
     labels = ["x"] * 20 + ["y"] * 40
-    found = stats.paired_bootstrap(a, a, FIGURES, labels, resamples=100)
-    assert all(estimate == stats.Estimate(0.0, stats.Interval(0.0, 0.0)) for estimate in found.differences.values())
+    found = resampling.paired_bootstrap(a, a, FIGURES, labels, resamples=100)
+    assert all(
+        estimate == resampling.Estimate(0.0, resampling.Interval(0.0, 0.0)) for estimate in found.differences.values()
+    )
 
 
 def test_arms_that_do_not_fit_each_other_are_refused() -> None:
-    rows = stats.answer_rows(counts_of(15))
+    rows = resampling.answer_rows(counts_of(15))
     with pytest.raises(UsageError, match="same questions"):
-        stats.paired_bootstrap(rows, rows[1:], FIGURES)
+        resampling.paired_bootstrap(rows, rows[1:], FIGURES)
     with pytest.raises(UsageError, match="same questions"):
-        stats.permutation(rows, rows[1:], FIGURES)
+        resampling.permutation(rows, rows[1:], FIGURES)
     with pytest.raises(UsageError, match="2 labels for 60 rows"):
-        stats.paired_bootstrap(rows, rows, FIGURES, ["x", "y"])
+        resampling.paired_bootstrap(rows, rows, FIGURES, ["x", "y"])
     with pytest.raises(UsageError, match="at least one"):
-        stats.permutation(rows, rows, FIGURES, permutations=0)
+        resampling.permutation(rows, rows, FIGURES, permutations=0)
 
 
 def test_a_permutation_p_is_that_of_all_swaps() -> None:
     a, b = counts_of(16, 8) + np.eye(7)[1], counts_of(17, 8) + np.eye(7)[0]
 
     def difference(first: Array, second: Array) -> float:
-        pooled = [pds.entropy_percent(named(counts.sum(axis=0))) or 0.0 for counts in (first, second)]
+        pooled = [diversity.entropy_percent(named(counts.sum(axis=0))) or 0.0 for counts in (first, second)]
         return pooled[0] - pooled[1]
 
     swaps = (np.array(swap)[:, None] for swap in itertools.product([False, True], repeat=8))
     all_swaps = [difference(np.where(swap, b, a), np.where(swap, a, b)) for swap in swaps]
     exact = np.mean([abs(value) >= abs(difference(a, b)) - 1e-9 for value in all_swaps])
-    found = stats.permutation(stats.answer_rows(a), stats.answer_rows(b), {"h": stats.POOLED}, permutations=40_000)
+    found = resampling.permutation(
+        resampling.answer_rows(a), resampling.answer_rows(b), {"h": resampling.POOLED}, permutations=40_000
+    )
     assert 0.05 < exact < 0.95
     assert found["h"] == pytest.approx(exact, abs=0.01)
 
 
 def test_a_permutation_p_counts_the_observed_and_is_never_zero() -> None:
-    a, b = (stats.answer_rows(np.tile(row, (40, 1))) for row in ([1.0, 1.0], [1.0, 0.0]))
-    assert stats.permutation(a, b, {"h": stats.MEAN}, permutations=99)["h"] == pytest.approx(1 / 100)
-    assert stats.permutation(a, a, {"h": stats.MEAN}, permutations=99)["h"] == 1.0
-    assert stats.permutation(a[:1], b[:1], {"h": stats.MEAN}, permutations=99)["h"] == 1.0
+    a, b = (resampling.answer_rows(np.tile(row, (40, 1))) for row in ([1.0, 1.0], [1.0, 0.0]))
+    assert resampling.permutation(a, b, {"h": resampling.MEAN}, permutations=99)["h"] == pytest.approx(1 / 100)
+    assert resampling.permutation(a, a, {"h": resampling.MEAN}, permutations=99)["h"] == 1.0
+    assert resampling.permutation(a[:1], b[:1], {"h": resampling.MEAN}, permutations=99)["h"] == 1.0
 
 
 def test_a_permutation_that_leaves_the_figure_undefined_counts_against_the_difference() -> None:
-    a = stats.answer_rows(np.array([[1.0, 1], [0, 0]]))
-    b = stats.answer_rows(np.array([[0.0, 0], [1, 0]]))
-    found = stats.permutation(a, b, {"mean": stats.MEAN, "pooled": stats.POOLED}, permutations=99)
+    a = resampling.answer_rows(np.array([[1.0, 1], [0, 0]]))
+    b = resampling.answer_rows(np.array([[0.0, 0], [1, 0]]))
+    found = resampling.permutation(a, b, {"mean": resampling.MEAN, "pooled": resampling.POOLED}, permutations=99)
     assert found == {"mean": None, "pooled": 1.0}
 
 
 def test_holm_adjusts_the_smallest_most_and_keeps_the_order() -> None:
     p_values = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}
-    adjusted = stats.holm(p_values)
+    adjusted = resampling.holm(p_values)
     assert adjusted == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     assert list(adjusted) == list(p_values)
-    assert stats.holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
-    assert stats.holm({}) == {}
+    assert resampling.holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
+    assert resampling.holm({}) == {}
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
 def test_holm_refuses_what_is_no_p_value(p: float) -> None:
     with pytest.raises(UsageError):
-        stats.holm({"a": p})
+        resampling.holm({"a": p})
 
 
 # Known truth: 7 domains of 25 questions. Half of the simulated benchmarks have domain effects, half have none.
@@ -361,18 +373,18 @@ WORLDS = (World(effects=False), World(effects=True))
 
 
 def test_the_interval_of_pooled_entropy_holds_the_truth_as_often_as_it_says() -> None:
-    pooled = {"pooled": stats.POOLED}
+    pooled = {"pooled": resampling.POOLED}
     cover = np.mean([covered(world, pooled, 600, resamples=400, seed=1) for world in WORLDS])
     assert 0.93 <= cover <= 0.97
 
 
 def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:
-    both = {"mean": stats.MEAN, "pooled": stats.POOLED}
+    both = {"mean": resampling.MEAN, "pooled": resampling.POOLED}
     cover = np.mean([difference_covered(world, world, both, 600, resamples=400, seed=2) for world in WORLDS], axis=0)
     assert np.all((cover >= 0.93) & (cover <= 0.97)), cover
 
 
 def test_the_permutation_test_has_its_size_where_the_arms_are_alike() -> None:
-    both = {"mean": stats.MEAN, "pooled": stats.POOLED}
+    both = {"mean": resampling.MEAN, "pooled": resampling.POOLED}
     size = np.mean([rejected(world, world, both, 2000, seed=3) for world in WORLDS], axis=0)
     assert np.all((size >= 0.04) & (size <= 0.06)), size

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from multiplex.evaluation import Evaluator, Measures, pds
-from multiplex.evaluation.frame import FRAME, HEADLINE_CUES
-from multiplex.evaluation.summary import WAITING, Summary, Tally
+from multiplex.evaluation import Evaluator, Measures
+from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES
+from multiplex.evaluation.statistics import diversity
+from multiplex.evaluation.statistics.summary import WAITING, Summary, Tally
 
 TEXTS = [
     "Koreans greet elders first. Ubuntu says that persons are made by others. Kant wrote on duty.",
@@ -41,14 +42,14 @@ def test_every_weighting_and_reading_is_the_definition(measured: list[Measures])
     assert reference.mean0.value == pytest.approx(sum(known) / 4)
     counts = {name: sum(each.counts[name] for each in measured) for name in FRAME}
     assert made.references == sum(counts.values())
-    assert reference.pooled.value == pytest.approx(pds.entropy_percent(counts))
-    assert reference.effective.value == pytest.approx(pds.effective(counts))
-    for name, share in pds.shares(counts).items():
+    assert reference.pooled.value == pytest.approx(diversity.entropy_percent(counts))
+    assert reference.effective.value == pytest.approx(diversity.effective(counts))
+    for name, share in diversity.shares(counts).items():
         assert reference.shares[name].value == pytest.approx(share)
     words = {name: sum(each.counts_by_words[name] for each in measured) for name in FRAME}
-    assert made.weightings["words"].pooled.value == pytest.approx(pds.entropy_percent(words))
+    assert made.weightings["words"].pooled.value == pytest.approx(diversity.entropy_percent(words))
     presence = {name: sum(each.counts[name] > 0 for each in measured) for name in FRAME}
-    assert made.weightings["presence"].pooled.value == pytest.approx(pds.entropy_percent(presence))
+    assert made.weightings["presence"].pooled.value == pytest.approx(diversity.entropy_percent(presence))
     assert made.never == tuple(name for name, value in counts.items() if not value)
     assert made.sentiment is None
 

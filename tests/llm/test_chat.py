@@ -10,9 +10,9 @@ from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.pacing import Turns
 from multiplex.llm.spec import ModelSpec, parse_spec
-from multiplex.llm.turns import Turns
-from multiplex.llm.wire import Wire
+from multiplex.llm.transport import Wire
 from tests.backend import Backend, Body, Say
 
 KEY = "sk-veryverysecret1234567890"

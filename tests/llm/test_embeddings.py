@@ -75,7 +75,8 @@ def test_a_remembering_embedder_embeds_each_text_once(monkeypatch: pytest.Monkey
 def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
     script = (
         "import logging, sys; logging.basicConfig(level=logging.INFO)\n"
-        "import multiplex.llm.embeddings as e, multiplex.evaluation.sentiment, multiplex.evaluation.implied\n"
+        "import multiplex.llm.embeddings as e\n"
+        "import multiplex.evaluation.sentiment, multiplex.evaluation.extraction.implied\n"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'numpy'} & set(sys.modules)\n"
         "e.Embedder().encode(['quiet'])\n"
     )

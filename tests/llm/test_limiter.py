@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
-from multiplex.llm.failures import Failure
+from multiplex.llm.error_mapping import Failure
 from multiplex.llm.limiter import Limiter, Place, adaptive
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.backend import Backend, Body, Say

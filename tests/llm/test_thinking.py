@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from multiplex.llm.thinking import ThinkingFilter, without_thinking
+from multiplex.llm.reasoning import ThinkingFilter, without_thinking
 
 CASES = [
     ("plain", "plain"),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from multiplex.llm.turns import Turns
+from multiplex.llm.pacing import Turns
 
 
 async def test_one_goes_on_in_each_round_in_the_order_of_asking() -> None:

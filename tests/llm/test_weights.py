@@ -26,16 +26,16 @@ import pytest
 
 import multiplex
 from multiplex.errors import WeightsError
-from multiplex.llm.fetch import one_line, pull
-from multiplex.llm.partial import in_order, opened
-from multiplex.llm.weights import EMBEDDED, Weights, cache_dir, in_words, locate, places, plan, remove, verify
+from multiplex.llm.local.download import one_line, pull
+from multiplex.llm.local.resume import in_order, opened
+from multiplex.llm.local.weights import EMBEDDED, Weights, cache_dir, in_words, locate, places, plan, remove, verify
 
 PULL = """
 import json, sys
 from pathlib import Path
 from multiplex.errors import WeightsError
-from multiplex.llm.fetch import pull
-from multiplex.llm.weights import Weights
+from multiplex.llm.local.download import pull
+from multiplex.llm.local.weights import Weights
 weights = json.loads(Path(sys.argv[1]).read_text())
 weights["parts"] = tuple(weights["parts"])
 try:

@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
-from multiplex.llm.wire import Wire
+from multiplex.llm.transport import Wire
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 STREAMS: list[Wire] = ["observed", "streamed"]

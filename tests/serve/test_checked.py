@@ -14,8 +14,8 @@ from mcp import Client
 
 from multiplex.council.personas import Council
 from multiplex.llm.spec import parse_spec
-from multiplex.serve.mcp import McpOrder, build_mcp
-from multiplex.serve.page.answers import Exchange
+from multiplex.serve.mcp.server import McpOrder, build_mcp
+from multiplex.serve.page.exchanges import Exchange
 from multiplex.serve.page.views import answer_view
 from tests.backend import Backend, Body, Say, asked, running
 from tests.serve.luck import events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multiplex.serve.chores import is_chore
+from multiplex.serve.openai.utility_prompts import is_chore
 
 CHAT = "<chat_history>\nUSER: What do we owe our elders?\nASSISTANT: Voices differ.\n</chat_history>"
 OPEN_WEBUI = {

@@ -18,7 +18,7 @@ import pytest
 
 from multiplex.council.personas import Council
 from multiplex.llm.spec import parse_spec
-from multiplex.rendering import CONSTRUCTIONS
+from multiplex.present.result import CONSTRUCTIONS
 from tests.backend import Backend, Body, Say, asked
 from tests.command import COMMAND, at, run
 
@@ -29,8 +29,8 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from multiplex.serve.mcp import McpOrder, build_mcp
-from multiplex.serve.mcp_shapes import TEXT_LIMIT
+from multiplex.serve.mcp.schemas import TEXT_LIMIT
+from multiplex.serve.mcp.server import McpOrder, build_mcp
 
 QUESTION = "What do the young owe the old?"
 SYNTHESIS = "In Japan elders are heard first. Ubuntu asks that kin share care."

@@ -18,8 +18,8 @@ import pytest
 
 from multiplex.council.graph import build_graph
 from multiplex.errors import MemoryLostError, UsageError
-from multiplex.serve import savers
-from multiplex.serve.memory import Memory, memory
+from multiplex.serve.conversation import checkpointers
+from multiplex.serve.conversation.memory import Memory, memory
 from tests.backend import Backend, Body, Say, asked
 from tests.council.test_graph import chat_for
 from tests.serve.luck import until
@@ -38,7 +38,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that does not answer is given up sooner."""
-    monkeypatch.setattr(savers, "CONNECTING", 1.0)
+    monkeypatch.setattr(checkpointers, "CONNECTING", 1.0)
 
 
 class Asker:
@@ -121,7 +121,7 @@ async def test_a_damaged_file_is_told_as_such(backend: Backend, tmp_path: Path) 
 async def test_a_lock_held_elsewhere_fails_a_question_and_not_the_next(
     backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(savers, "CONNECTING", 0.2)
+    monkeypatch.setattr(checkpointers, "CONNECTING", 0.2)
     async with talking(backend, tmp_path / "memory.db") as ask:
         await ask("One?")
         with sqlite3.connect(tmp_path / "memory.db") as other:

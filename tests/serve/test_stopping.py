@@ -13,7 +13,7 @@ from tests.backend import Backend, Say
 from tests.serve.luck import ANSWER, bugs, council, events, post, question, raw, said, thinking, until
 from tests.serve.server import serving
 
-SOON = "import multiplex.serve.running as it; it.AFTERWARDS = 1"
+SOON = "import multiplex.serve.server as it; it.AFTERWARDS = 1"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from multiplex.rendering import as_html, as_markdown, as_record
-from multiplex.serve.page import runs
-from multiplex.serve.page.page import Page, Question
-from multiplex.serve.page.session import Sessions
+from multiplex.present.result import as_html, as_markdown, as_record
+from multiplex.serve.http.sse import EventStream
+from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.page import bench_runs
+from multiplex.serve.page.backend import Page, Question
+from multiplex.serve.page.cookies import Sessions
 from multiplex.serve.page.setup import colours, setup
-from multiplex.serve.schema import ApiError
-from multiplex.serve.sending import EventStream
 from multiplex.serve.service import Caller
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ async def download(name: str, form: str, page: Behind, _: Visitor) -> Response:
 @_router.get("/page/runs")
 def listed(folder: Folder) -> dict[str, Any]:
     """The runs of the folder."""
-    return runs.listed(folder)
+    return bench_runs.listed(folder)
 
 
 @_router.get("/page/runs/{name}/units")
@@ -200,17 +200,17 @@ def units(
     folder: Folder, name: str, text: str = "", model: str = "", strategy: str = "", state: str = "", after: int = 0
 ) -> dict[str, Any]:
     """A page of a run's units."""
-    return runs.units(folder, name, text=text, model=model, strategy=strategy, state=state, after=after)
+    return bench_runs.units(folder, name, text=text, model=model, strategy=strategy, state=state, after=after)
 
 
 @_router.get("/page/runs/{name}/units/{unit}")
 def unit(folder: Folder, name: str, unit: str) -> dict[str, Any]:
     """One unit."""
-    return runs.unit(folder, name, unit)
+    return bench_runs.unit(folder, name, unit)
 
 
 @_router.get("/reports/{name}")
 def report(folder: Folder, name: str) -> Response:
     """A run's report, which may run nothing."""
     headers = {"Content-Security-Policy": REPORT_POLICY}
-    return FileResponse(runs.report(folder, name), media_type="text/html", headers=headers)
+    return FileResponse(bench_runs.report(folder, name), media_type="text/html", headers=headers)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from multiplex.answering import DEFAULT_STRATEGIES, version
 from multiplex.council.strategies import SMALL
-from multiplex.evaluation.frame import FRAME, HEADLINE_CUES, KNOWN
-from multiplex.marking import COLOURS
-from multiplex.rendering import CONSTRUCTIONS
-from multiplex.serve.messages import most_characters
+from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN
+from multiplex.present.highlight import COLOURS
+from multiplex.present.result import CONSTRUCTIONS
+from multiplex.serve.openai.messages import most_characters
 from multiplex.serve.page.views import persona_view
 
 if TYPE_CHECKING:
-    from multiplex.serve.page.page import Page
+    from multiplex.serve.page.backend import Page
 
 STRATEGIES = {
     "multiplex": "the council: every voice answers, and one answer is made of them that keeps their differences",
@@ -63,7 +63,7 @@ def setup(page: Page) -> dict[str, Any]:
 @cache
 def examples() -> list[dict[str, str]]:
     """Questions of the built-in set whose wording names no culture."""
-    from multiplex.bench.questions import load
+    from multiplex.bench.plan.questions import load
 
     questions = load("worldviews-175").questions
     return [{"domain": each.domain, "question": each.question} for each in questions if each.cued is False]
@@ -72,7 +72,7 @@ def examples() -> list[dict[str, str]]:
 @cache
 def reliability() -> dict[str, Any] | None:
     """How often the extractor is right, by perspective, on texts that others labelled."""
-    from multiplex.bench.reliability import Confusions
+    from multiplex.bench.analysis.extractor_errors import Confusions
 
     found = Confusions.load().reliability(FRAME, HEADLINE_CUES)
     return found.model_dump(mode="json") if found else None

@@ -8,12 +8,12 @@ from typing import Any
 from multiplex.answering import Measured
 from multiplex.council.answer import Answer, Voice
 from multiplex.council.names import Trace, fold, trace_names
-from multiplex.council.nearness import ideas_in
 from multiplex.council.personas import Persona
+from multiplex.council.similarity import ideas_in
 from multiplex.evaluation import Entity, Measures, Reference
-from multiplex.evaluation.references import pairs
-from multiplex.rendering import kept_notes, kept_rows
-from multiplex.serve.page.prose import Node, prose
+from multiplex.evaluation.extraction.references import pairs
+from multiplex.present.result import kept_notes, kept_rows
+from multiplex.serve.page.markdown_nodes import Node, prose
 
 _FIGURES = {
     "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "effective", "excluded", "dominance",

@@ -127,7 +127,7 @@ def test_every_reply_forbids_all_that_is_foreign(house: House, path: str) -> Non
 
 
 def test_a_bug_is_told_in_one_line_under_the_same_policy(backend: Backend) -> None:
-    broken = "import multiplex.serve.page.page as it; it.Page.shown = None"
+    broken = "import multiplex.serve.page.backend as it; it.Page.shown = None"
     with opened(backend, before=broken) as served:
         reply = httpx.get(f"{served.url}/page/answers/x")
         assert "please report it" in told(reply, 500)

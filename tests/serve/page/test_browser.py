@@ -15,9 +15,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from multiplex.bench.report_page import write_report
-from multiplex.bench.store import Store
-from multiplex.evaluation.masking import shipped_gazetteer
+from multiplex.bench.report.page import write_report
+from multiplex.bench.store.store import Store
+from multiplex.evaluation.retention.masking import shipped_gazetteer
 from tests.backend import Backend, asked, running
 from tests.bench import synthetic
 from tests.serve.luck import bugs, idle, until

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiplex.answering import Result
-from multiplex.serve.page import answers
+from multiplex.serve.page import exchanges
 from tests.backend import Backend
 from tests.serve import postgres
 from tests.serve.luck import QUESTION, bugs, thinking, until
@@ -19,7 +19,8 @@ from tests.serve.page.scripted import ALONE, SIMPLY_ASKED, SYNTHESIZER, VOICES
 from tests.serve.page.visit import UNMEASURED, House, Page, kinds, numbered, opened, told
 
 STOPPED = "the server was told to stop before this answer was whole; ask again"
-HURRIED = "import multiplex.serve.savers as it; it.CONNECTING = 1.0"  # a database that is away is given up sooner
+# a database that is away is given up sooner
+HURRIED = "import multiplex.serve.conversation.checkpointers as it; it.CONNECTING = 1.0"
 
 
 def test_an_answer_outlives_the_server_that_keeps_it(house: House, tmp_path: Path) -> None:
@@ -148,12 +149,12 @@ def test_an_answer_that_is_damaged_is_told_as_such_and_others_are_not(house: Hou
 
 
 async def test_a_server_without_memory_holds_the_latest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "HELD", 2)
-    held = answers.Answers(None)
+    monkeypatch.setattr(exchanges, "HELD", 2)
+    held = exchanges.Answers(None)
     result = Result(question=QUESTION, seed=0, frame=(), answers={})
     for name in ("first", "second", "third"):
         await held.keep(
-            answers.Exchange(
+            exchanges.Exchange(
                 id=name, owner="anyone", council="multiplex", model="m", strategies=(), asked=QUESTION, result=result
             )
         )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from multiplex.evaluation import Evaluator, Reference, split
-from multiplex.evaluation.references import Span
-from multiplex.serve.page.prose import Node, prose
+from multiplex.evaluation.extraction.references import Span
+from multiplex.serve.page.markdown_nodes import Node, prose
 
 ANSWER = """# Care and *ubuntu*
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from multiplex.bench.questions import Question
-from multiplex.bench.records import Failure
-from multiplex.bench.store import Store
+from multiplex.bench.plan.questions import Question
+from multiplex.bench.store.records import Failure
+from multiplex.bench.store.store import Store
 from multiplex.council.answer import Voice
 from multiplex.council.personas import Council
-from multiplex.serve.page.runs import listed, report, unit, units
-from multiplex.serve.schema import ApiError
+from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.page.bench_runs import listed, report, unit, units
 from tests.bench import synthetic
 from tests.bench.test_store import reply
 

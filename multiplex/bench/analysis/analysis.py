@@ -1,0 +1,201 @@
+"""All statistics of a run: reads its records once, keeps rows of numbers, and puts the figures and tests together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from multiplex.bench.analysis.conditions import Draws, arm
+from multiplex.bench.analysis.contrasts import MULTIPLEX, Test, claims, contrasts, left_out
+from multiplex.bench.analysis.extractor_errors import Confusions
+from multiplex.bench.analysis.label_permutation import Voices
+from multiplex.bench.analysis.model import Analysis, Arm, Contrast, LeftOut
+from multiplex.bench.analysis.observations import Sheet
+from multiplex.bench.plan.units import STRATEGIES
+from multiplex.bench.store.records import Record
+from multiplex.errors import UsageError
+
+if TYPE_CHECKING:
+    from multiplex.bench.store.store import Store
+
+
+def analyse(
+    store: Store,
+    scoring: str | None = None,
+    *,
+    alpha: float = 0.05,
+    resamples: int = 2000,
+    permutations: int = 9999,
+    seed: int = 7,
+) -> Analysis:
+    """The statistics of a run under one scoring, by default the newest.
+
+    Raises:
+        UsageError: nothing was scored, the scoring is not there, or the settings are wrong.
+        ContentError: `eval/reliability.yaml` is absent or wrong.
+    """
+    key = chosen_scoring(store, scoring)
+    return analysed(store.records(key), key, alpha=alpha, resamples=resamples, permutations=permutations, seed=seed)
+
+
+def chosen_scoring(store: Store, scoring: str | None) -> str:
+    """The key of a scoring that a run has, by default the newest.
+
+    Raises:
+        UsageError: nothing was scored, or not so.
+    """
+    known = tuple(store.scorings())
+    if not known:
+        raise UsageError("nothing in this run was scored; `multiplex bench score` does it, without a model call")
+    if scoring is not None and scoring not in known:
+        raise UsageError(f"no scoring {scoring!r} in this run; there are {', '.join(known)}")
+    return scoring if scoring is not None else known[-1]
+
+
+def analysed(
+    records: Iterable[Record],
+    scoring: str = "",
+    *,
+    alpha: float = 0.05,
+    resamples: int = 2000,
+    permutations: int = 9999,
+    seed: int = 7,
+    confusions: Confusions | None = None,
+) -> Analysis:
+    """The statistics of any records that were measured over one frame.
+
+    `confusions` are by default those that ship.
+
+    Raises:
+        UsageError: no record holds a measured answer, they are measured over different frames, or alpha is not
+            between 0 and 1.
+        ContentError: `eval/reliability.yaml` is absent or wrong.
+    """
+    if not 0 < alpha < 1:
+        raise UsageError(f"alpha is {alpha}; it must lie between 0 and 1")
+    run = Gathered()
+    for record in records:
+        run.add(record)
+    if run.measured_by is None:
+        raise UsageError("no answer of this run was measured; finish units and score them first")
+    frame, cues = run.measured_by
+    draws = Draws(resamples, seed)
+    test = Test(draws, permutations, alpha)
+    confusions = confusions if confusions is not None else Confusions.load()
+    arms = tuple(arm(sheet, draws, confusions, cues) for sheet in run.sheets_in_order())
+    made, without = _compared(run, test)
+    return Analysis(
+        scoring=scoring,
+        frame=frame,
+        cues=cues,
+        alpha=alpha,
+        resamples=resamples,
+        permutations=permutations,
+        seed=seed,
+        units=sum(each.units for each in arms),
+        answered=sum(each.measured + each.wordless + each.unscored for each in arms),
+        failed=sum(each.failed for each in arms),
+        pending=sum(each.pending for each in arms),
+        questions=len(run.questions),
+        models=run.models,
+        strategies=tuple(strategy for strategy in STRATEGIES if any(each.strategy == strategy for each in arms)),
+        domains=tuple(dict.fromkeys(domain for domain in run.questions.values() if domain)),
+        arms=arms,
+        claims=tuple(claims(run.models, made, without, test)),
+        contrasts=tuple(made),
+        left_out=tuple(without),
+        shuffled=tuple(
+            each for model, voices in run.voices.items() for each in voices.shuffled(model, permutations, seed)
+        ),
+        reliability=confusions.reliability(frame, cues),
+        notes=(*(note for each in arms for note in _notes(each)), *_dropped(made)),
+    )
+
+
+class Gathered:
+    """What a pass over the records leaves: a sheet of numbers an arm, and the voices of multiplex answers.
+
+    Attributes:
+        measured_by: the frame and the cues; None until an answer is measured.
+        questions: by id, the domain.
+    """
+
+    def __init__(self) -> None:
+        self.measured_by: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self.sheets: dict[tuple[str, str], Sheet] = {}
+        self.voices: dict[str, Voices] = {}
+        self.questions: dict[str, str] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in one record.
+
+        Raises:
+            UsageError: it was measured over another frame or by other cues than those before it.
+        """
+        unit, score = record.unit, record.score
+        if score is not None and score.measures is not None:
+            by = (score.measures.frame, score.measures.cues)
+            self.measured_by = self.measured_by or by
+            if by != self.measured_by:
+                raise UsageError(f"unit {unit.id} was measured over another frame or other cues; score the run anew")
+        self.questions.setdefault(unit.question_id, unit.domain)
+        sheet = self.sheets.setdefault((unit.model, unit.strategy), Sheet(unit.model, unit.strategy))
+        sheet.add(record)
+        if unit.strategy == MULTIPLEX and record.answer is not None and score is not None:
+            self.voices.setdefault(unit.model, Voices()).add(score)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """In order of appearance."""
+        return tuple(dict.fromkeys(model for model, _ in self.sheets))
+
+    def sheets_in_order(self) -> list[Sheet]:
+        """By model, then by strategy as they are known; every sheet over the frame of the run."""
+        frame = self.measured_by[0] if self.measured_by is not None else ()
+        every = [(model, strategy) for model in self.models for strategy in STRATEGIES]
+        sheets = [self.sheets[key] for key in every if key in self.sheets]
+        for sheet in sheets:
+            sheet.frame = frame
+        return sheets
+
+
+def _compared(run: Gathered, test: Test) -> tuple[list[Contrast], list[LeftOut]]:
+    """Every contrast of every model, and the primary ones without each domain."""
+    made: list[Contrast] = []
+    without: list[LeftOut] = []
+    for model in run.models:
+        found = {strategy: sheet.table() for (of, strategy), sheet in run.sheets.items() if of == model}
+        tables = {strategy: table for strategy, table in found.items() if table is not None}
+        made += contrasts(model, tables, test)
+        without += left_out(model, tables, made, test)
+    return made, without
+
+
+def _notes(arm: Arm) -> list[str]:
+    """What of an arm is missing, and so what its figures stand on."""
+    missing = [
+        f"{arm.failed} failed ({', '.join(f'{kind} {n}' for kind, n in arm.failures.items())})" if arm.failed else "",
+        f"{arm.pending} pending" if arm.pending else "",
+        f"{arm.wordless} without a word" if arm.wordless else "",
+        f"{arm.unscored} not measured yet" if arm.unscored else "",
+    ]
+    name, notes = f"{arm.model}, {arm.strategy}", []
+    if any(missing):
+        notes.append(
+            f"{name}: of {arm.units} units {', '.join(filter(None, missing))}; its figures stand on {arm.measured} "
+            f"answers to {arm.questions} questions."
+        )
+    if arm.short:
+        voices = ", ".join(f"{perspective} {n}" for perspective, n in arm.lost.items())
+        notes.append(f"{name}: {arm.short} answers lack a voice ({voices}); they count as they are.")
+    return notes
+
+
+def _dropped(made: list[Contrast]) -> list[str]:
+    """Where a `mean` leaves questions out."""
+    return [
+        f"{each.model}, {each.strategy}: {each.dropped} of {each.questions} questions count in no difference of "
+        "`mean`, since an answer has no reference; `mean0` keeps them."
+        for each in made
+        if each.dropped and (each.weighting, each.reading) == ("reference", "mean")
+    ]

@@ -1,0 +1,245 @@
+"""Two runs side by side: the same units paired, what the runs were made with, and how far their figures differ."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.bench.analysis.conditions import READINGS, Draws, ratio
+from multiplex.bench.analysis.observations import Sheet, Table, figure_names
+from multiplex.bench.plan import manifest
+from multiplex.bench.plan.units import STRATEGIES
+from multiplex.bench.store.records import Record
+from multiplex.content import sha256
+from multiplex.errors import UsageError
+from multiplex.evaluation.statistics import resampling
+from multiplex.evaluation.statistics.summary import Estimate, estimate
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from multiplex.bench.store.store import Store
+
+    Array = NDArray[np.float64]
+
+FigureName = Literal[
+    "mean0", "mean", "pooled", "unprompted mean0", "tone positive", "tone negative", "words", "seconds",
+    "input_tokens", "output_tokens",
+]  # fmt: skip
+_PERMUTATIONS = 9999
+_OTHERS: tuple[FigureName, ...] = (
+    "tone positive", "tone negative", "words", "seconds", "input_tokens", "output_tokens",
+)  # fmt: skip
+_NEVER = math.inf
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Change(_Frozen):
+    """One figure of the paired units in both runs: entropies by reference in percent, tones 0..1, the rest as named.
+
+    Attributes:
+        before, after: in the first run and in the second; means over questions, each in the run's own denominators.
+        difference: after minus before over the questions that have the figure in both, with its 95% interval.
+        p: two-sided, by swapping the runs within a question.
+    """
+
+    before: float | None
+    after: float | None
+    difference: Estimate
+    p: float | None
+
+
+class ComparedArm(_Frozen):
+    """One model under one strategy in both runs.
+
+    Attributes:
+        only_before, only_after: units that one run has and the other has not.
+        units: that both have; of those `unfinished_before`, `unfinished_after` have no measured answer there.
+        paired: measured in both: what the changes stand on, together with `questions`.
+        same: paired units whose answers are equal to the letter.
+        changes: by figure; empty where nothing is paired.
+    """
+
+    model: str
+    strategy: str
+    only_before: int
+    only_after: int
+    units: int
+    unfinished_before: int
+    unfinished_after: int
+    paired: int
+    questions: int
+    same: int
+    changes: dict[FigureName, Change]
+
+
+class Comparison(_Frozen):
+    """Two runs under one scoring.
+
+    Attributes:
+        before, after: their folders' names.
+        changed: what answers were made with that is not the same, a line each; empty where nothing differs.
+        versions: packages whose versions differ, a line each: they may matter or not.
+        arms: those that share a unit.
+    """
+
+    before: str
+    after: str
+    scoring: str
+    changed: tuple[str, ...]
+    versions: tuple[str, ...]
+    arms: tuple[ComparedArm, ...]
+
+
+def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | None = None) -> Comparison:
+    """What differs from run `a` to run `b`, over the units that both have, by the newest scoring that both have.
+
+    Units are paired by question (its id and its words), model, strategy and epoch.
+
+    Raises:
+        UsageError: the runs share no scoring or no unit.
+    """
+    key = _common_scoring(a, b, scoring)
+    before, after = _read(a.records(key)), _read(b.records(key))
+    arms = tuple(
+        _arm(before[name], after[name], draws if draws is not None else Draws())
+        for name in sorted(before.keys() & after.keys(), key=lambda name: (name[0], STRATEGIES.index(name[1])))
+        if before[name].made & after[name].made
+    )
+    if not arms:
+        raise UsageError(
+            f"{a.folder} and {b.folder} have no unit in common: the same question, model, strategy and epoch; "
+            f"their models are {_models(before)} and {_models(after)}"
+        )
+    old, new = a.manifest, b.manifest
+    return Comparison(
+        before=str(a.folder),
+        after=str(b.folder),
+        scoring=key,
+        changed=tuple(manifest.differences(old, new)) if old is not None and new is not None else (),
+        versions=tuple(_versions(old.versions, new.versions)) if old is not None and new is not None else (),
+        arms=arms,
+    )
+
+
+@dataclass
+class _Side:
+    """One arm of one run: its numbers, every unit it has, and a digest of each answer."""
+
+    sheet: Sheet
+    made: set[str] = field(default_factory=set)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        self.made.add(record.unit.id)
+        self.sheet.add(record)
+        if record.answer is not None:
+            self.digests[record.unit.id] = sha256(record.answer.text)
+
+
+def _read(records: Iterator[Record]) -> dict[tuple[str, str], _Side]:
+    sides: dict[tuple[str, str], _Side] = {}
+    for record in records:
+        name = (record.unit.model, record.unit.strategy)
+        sides.setdefault(name, _Side(Sheet(*name))).add(record)
+    return sides
+
+
+def _arm(a: _Side, b: _Side, draws: Draws) -> ComparedArm:
+    both = a.made & b.made
+    measured_before, measured_after = both & set(a.sheet.ids), both & set(b.sheet.ids)
+    paired = measured_before & measured_after
+    before, after = a.sheet.table(paired), b.sheet.table(paired)
+    changes: dict[FigureName, Change] = {}
+    if before is not None and after is not None:
+        place = {name: number for number, name in enumerate(after.questions)}
+        changes = _changes(before, after.at([place[name] for name in before.questions]), draws)
+    return ComparedArm(
+        model=a.sheet.model,
+        strategy=a.sheet.strategy,
+        only_before=len(a.made - b.made),
+        only_after=len(b.made - a.made),
+        units=len(both),
+        unfinished_before=len(both) - len(measured_before),
+        unfinished_after=len(both) - len(measured_after),
+        paired=len(paired),
+        questions=len(before) if before is not None else 0,
+        same=sum(a.digests[name] == b.digests[name] for name in paired),
+        changes=changes,
+    )
+
+
+def _changes(before: Table, after: Table, draws: Draws) -> dict[FigureName, Change]:
+    made: dict[FigureName, Change] = {}
+    rows = before.rows["reference"], after.rows["reference"]
+    made |= _change(*rows, {name: READINGS[name] for name in ("mean0", "mean", "pooled")}, before.domains, draws)
+    unprompted = before.rows["unprompted"], after.rows["unprompted"]
+    made |= _change(*unprompted, {"unprompted mean0": resampling.MEAN0}, before.domains, draws)
+    for name in _OTHERS:
+        one, other = _column(before, name), _column(after, name)
+        made |= _change(one, other, {name: ratio(0, 1, -_NEVER, _NEVER)}, before.domains, draws)
+    return made
+
+
+def _change(
+    before: Array, after: Array, figures: dict[FigureName, resampling.Figure], domains: tuple[str, ...], draws: Draws
+) -> dict[FigureName, Change]:
+    named: dict[str, resampling.Figure] = dict(figures.items())
+    found = resampling.paired_bootstrap(after, before, named, domains, resamples=draws.resamples, seed=draws.seed)
+    p = resampling.permutation(after, before, named, permutations=_PERMUTATIONS, seed=draws.seed)
+    changes = {
+        name: Change(
+            before=_value(figure, before),
+            after=_value(figure, after),
+            difference=estimate(found.differences[name]),
+            p=p[name],
+        )
+        for name, figure in figures.items()
+    }
+    return {name: each for name, each in changes.items() if (each.before, each.after) != (None, None)}
+
+
+def _column(table: Table, name: FigureName) -> Array:
+    """One figure as rows that `resampling.paired_bootstrap` reads, without counts: shape (n, 4)."""
+    import numpy as np
+
+    names = figure_names(table.frame)
+    at = names.index(name)
+    values, has = table.figures[:, at], table.figures[:, at + len(names)]
+    return np.column_stack([values, has, values, np.ones(len(values))])
+
+
+def _value(figure: resampling.Figure, rows: Array) -> float | None:
+    value = float(figure.statistic(rows.sum(axis=0)[None])[0])
+    return None if math.isnan(value) else value
+
+
+def _common_scoring(a: Store, b: Store, wanted: str | None) -> str:
+    both = [key for key in a.scorings() if key in b.scorings()]
+    if wanted is not None and wanted not in both:
+        raise UsageError(f"scoring {wanted!r} is not in both runs; in both: {', '.join(both) or 'none'}")
+    if not both:
+        raise UsageError(
+            f"{a.folder} and {b.folder} were not measured in one same way; run `multiplex bench score` with the same "
+            "options on both (no model is called)"
+        )
+    return wanted if wanted is not None else both[-1]
+
+
+def _versions(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield f"{name}: was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
+
+
+def _models(sides: dict[tuple[str, str], _Side]) -> str:
+    return ", ".join(Counter(model for model, _ in sides)) or "none"

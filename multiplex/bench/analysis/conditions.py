@@ -1,0 +1,209 @@
+"""The figures of one arm: one model under one strategy, over all its questions and by domain and wording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from multiplex.bench.analysis.extractor_errors import Confusions
+from multiplex.bench.analysis.model import Arm, CouncilFigures, Group
+from multiplex.bench.analysis.observations import COST, COUNCIL, Sheet, Table, figure_names
+from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics.summary import TONES, WEIGHTINGS, Estimate, Weighting, estimate, weighting_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+READINGS: Mapping[str, resampling.Figure] = {
+    "mean": resampling.MEAN,
+    "mean0": resampling.MEAN0,
+    "pooled": resampling.POOLED,
+}
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "unprompted": (0.0, 100.0), "per_100_words": (0.0, 100.0), "spread": (0.0, 5.0), "outside": (0.0, math.inf),
+    "headline": (0.0, math.inf), "net": (-math.inf, 1.0), "homogeneity": (-1.0, 1.0),
+} | dict.fromkeys(COST, (0.0, math.inf))  # fmt: skip
+"""Of the figures that do not lie in 0..1; resampled sums may leave them a little."""
+NOTHING = Estimate(value=None)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How intervals are drawn."""
+
+    resamples: int = 2000
+    seed: int = 7
+
+
+def arm(sheet: Sheet, draws: Draws, confusions: Confusions, cues: Sequence[str]) -> Arm:
+    """The figures of one arm; every estimate holds None where nothing was measured."""
+    table = sheet.table()
+    found = _estimates(table, draws) if table is not None else {}
+
+    def of(name: str) -> Estimate:
+        return found.get(name, NOTHING)
+
+    totals = sheet.totals()
+    primary = of("reference mean0").value
+    sent, made = of("input_tokens").value, of("output_tokens").value
+    toned = of("tone positive").value is not None
+    return Arm(
+        model=sheet.model,
+        strategy=sheet.strategy,
+        units=sheet.units,
+        measured=len(sheet.ids),
+        wordless=sheet.wordless,
+        unscored=sheet.unscored,
+        failed=sheet.failures.total(),
+        pending=sheet.pending,
+        failures=dict(sheet.failures.most_common()),
+        short=sheet.short,
+        lost=dict(sheet.lost.most_common()),
+        questions=len(table) if table is not None else 0,
+        references=sum(totals.values()),
+        referring=of("referring"),
+        weightings={name: _weighting(name, sheet.frame, table, found) for name in WEIGHTINGS},
+        corrected=confusions.corrected(totals, cues),
+        unprompted_mean=of("unprompted mean"),
+        unprompted_mean0=of("unprompted mean0"),
+        never=tuple(name for name, value in totals.items() if not value),
+        expected_perspectives=diversity.expected_perspectives(totals),
+        expected_perspectives_mean=of("spread"),
+        excluded=of("excluded"),
+        dominance=of("dominance"),
+        out_of_frame=of("out_of_frame"),
+        per_100_words=of("per_100_words"),
+        sentiment={tone: of(f"tone {tone}") for tone in TONES} if toned else None,
+        stance={
+            name: {tone: of(f"stance {name} {tone}") for tone in TONES}
+            for name in sheet.frame
+            if of(f"stance {name} positive").value is not None
+        },
+        labels={tone: of(f"label {tone}") for tone in TONES} if toned else None,
+        words=of("words"),
+        seconds=of("seconds"),
+        calls=of("calls"),
+        input_tokens=of("input_tokens"),
+        output_tokens=of("output_tokens"),
+        tokens_reported=sheet.reported,
+        tokens_per_point=_per(None if sent is None or made is None else sent + made, primary),
+        seconds_per_point=_per(of("seconds").value, primary),
+        council=_council(sheet, found),
+        domains=_groups(table, table.domains, draws) if table is not None and any(table.domains) else (),
+        cued=_groups(table, [_wording(each) for each in table.cued], draws) if table is not None else (),
+    )
+
+
+def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
+    """Every figure of an arm with its interval, by one set of resamples."""
+    import numpy as np
+
+    columns = [*table.rows.values(), table.figures]
+    starts = np.cumsum([0, *(part.shape[1] for part in columns)]).tolist()
+    place = {name: slice(starts[k], starts[k + 1]) for k, name in enumerate(table.rows)}
+    figures = {"referring": _within(place["reference"], resampling.REFERRING)}
+    for reading in ("mean", "mean0"):
+        figures[f"unprompted {reading}"] = _within(place["unprompted"], READINGS[reading])
+    for weighting in WEIGHTINGS:
+        figures |= {f"{weighting} {reading}": _within(place[weighting], of) for reading, of in READINGS.items()}
+        for k, name in enumerate(table.frame):
+            figures[f"{weighting} {name}"] = _within(place[weighting], resampling.share(k))
+    names = figure_names(table.frame)
+    at = {name: starts[-2] + k for k, name in enumerate(names)}
+    for name in names:
+        figures[name] = ratio(at[name], at[name] + len(names), *BOUNDS.get(name, (0.0, 1.0)))
+    figures["out_of_frame"] = ratio(at["outside"], at["headline"], 0.0, 1.0)
+    percent = {"referring", *(f"{weighting} {name}" for weighting in WEIGHTINGS for name in table.frame)}
+    found = _bootstrapped(np.hstack(columns), table.domains, figures, draws)
+    return {name: _scaled(each, 0.01) if name in percent else each for name, each in found.items()}
+
+
+def _weighting(name: str, frame: tuple[str, ...], table: Table | None, found: Mapping[str, Estimate]) -> Weighting:
+    strata = resampling.by_stratum(table.rows[name], table.domains) if table is not None else None
+    return weighting_of(
+        name, frame, found, resampling.jackknife(strata, resampling.POOLED) if strata is not None else None
+    )
+
+
+def _council(sheet: Sheet, found: Mapping[str, Estimate]) -> CouncilFigures | None:
+    if not sheet.councils:
+        return None
+    return CouncilFigures(
+        answers=sheet.councils,
+        kind=cast(Literal["overlap", "coverage"], sheet.kind),
+        by_construction=sheet.by_construction / sheet.councils,
+        voices_told=sheet.told_of("voices"),
+        parts_told=sheet.told_of("parts"),
+        **{name: found[name] for name in COUNCIL},
+    )
+
+
+def _groups(table: Table, labels: Sequence[str], draws: Draws) -> tuple[Group, ...]:
+    """The questions of each label apart, in order of appearance; a question without a label is in none."""
+    return tuple(
+        _group(name, table.at([place for place, label in enumerate(labels) if label == name]), draws)
+        for name in dict.fromkeys(labels)
+        if name
+    )
+
+
+def _group(name: str, table: Table, draws: Draws) -> Group:
+    rows = table.rows["reference"]
+    found = _bootstrapped(rows, table.domains, READINGS, draws)
+    counts = rows[:, : len(table.frame)]
+    return Group(
+        name=name,
+        questions=len(table),
+        answers=sum(table.answers),
+        references=round(float((counts.sum(axis=1) * table.answers).sum())),
+        shares=diversity.shares(dict(zip(table.frame, counts.sum(axis=0).tolist(), strict=True))),
+        **found,
+    )
+
+
+def _wording(cued: bool | None) -> str:
+    return {True: "cued", False: "not cued", None: ""}[cued]
+
+
+def _bootstrapped(
+    rows: Array, domains: Sequence[str], figures: Mapping[str, resampling.Figure], draws: Draws
+) -> dict[str, Estimate]:
+    found = resampling.bootstrap(
+        resampling.by_stratum(rows, domains), figures, resamples=draws.resamples, seed=draws.seed
+    )
+    return {name: estimate(each) for name, each in found.items()}
+
+
+def _within(columns: slice, figure: resampling.Figure) -> resampling.Figure:
+    """The figure of some columns of a wider row."""
+    return resampling.Figure(lambda sums: figure.statistic(sums[:, columns]), figure.biased)
+
+
+def ratio(top: int, bottom: int, least: float, most: float) -> resampling.Figure:
+    """sum(top) / sum(bottom), within its bounds; undefined where the bottom is 0."""
+
+    def statistic(sums: Array) -> Array:
+        import numpy as np
+
+        quotients = np.full(len(sums), np.nan)
+        np.divide(sums[:, top], sums[:, bottom], out=quotients, where=sums[:, bottom] > resampling.NONE_LEFT)
+        within: Array = quotients.clip(least, most)
+        return within
+
+    return resampling.Figure(statistic)
+
+
+def _scaled(of: Estimate, by: float) -> Estimate:
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else value * by
+
+    return Estimate(value=scaled(of.value), low=scaled(of.low), high=scaled(of.high))
+
+
+def _per(cost: float | None, points: float | None) -> float | None:
+    return cost / points if cost is not None and points else None

@@ -1,0 +1,183 @@
+"""Carries out `multiplex bench run`: makes or continues a run, does its units, measures them, says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from multiplex.bench.execute.progress import Progress
+from multiplex.bench.execute.runner import Outcome, Runner
+from multiplex.bench.plan import manifest, questions
+from multiplex.bench.plan.budget import Budget
+from multiplex.bench.plan.estimate import estimate, print_estimate
+from multiplex.bench.plan.units import Unit, checked, matrix
+from multiplex.bench.store.store import Store
+from multiplex.council.personas import Council
+from multiplex.council.strategies import check_strategy
+from multiplex.errors import UsageError
+from multiplex.llm.chat import Chat
+from multiplex.llm.limiter import adaptive
+from multiplex.llm.prices import Prices
+from multiplex.llm.spec import ModelSpec
+
+COMPLETE, WITH_ERRORS, STOPPED = 0, 1, 3
+SEED = 7
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """What the command line asked for.
+
+    Attributes:
+        seed: None takes that of the run that is continued, or 7.
+        most_errors: the share of failed units above which the run counts as one with errors.
+    """
+
+    folder: Path
+    specs: tuple[ModelSpec, ...]
+    strategies: tuple[str, ...]
+    questions: str
+    council: Council
+    epochs: int
+    limit: int | None
+    seed: int | None
+    score: bool
+    max_tokens: int | None
+    max_usd: float | None
+    prices: Path | None
+    dry_run: bool
+    most_errors: float
+
+
+def run(order: RunOrder) -> int:
+    """Do the run, or continue it; the exit code: 0 complete, 1 complete with too many errors, 3 stopped.
+
+    Raises:
+        UsageError: the order is wrong, or does not fit the run that is there; nothing was sent.
+        MultiplexError: the disk refuses.
+    """
+    console = Console(stderr=True)
+    wanted = questions.load(order.questions)
+    checked(order.strategies)
+    for spec in order.specs:
+        for strategy in order.strategies:
+            check_strategy(strategy, spec)
+    prices = Prices.read(order.prices) if order.prices is not None else None
+    there = Store.exists(order.folder)
+    if order.dry_run:
+        if not there:
+            units = _units(order, wanted, SEED if order.seed is None else order.seed)
+            print_estimate(Console(), estimate(units, order.specs, order.council, (), prices))
+            return COMPLETE
+        with Store.read(order.folder) as store:
+            units = _fitting(order, wanted, store)[1]
+            states = store.states()
+            todo = [unit for unit in units if states.get(unit.id) != "done"]
+            print_estimate(Console(), estimate(todo, order.specs, order.council, store.records(), prices))
+        return COMPLETE
+    with Store.open(order.folder, create=True) as store:
+        made, units = _fitting(order, wanted, store)
+        budget = Budget(
+            order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
+        )
+        store.write_manifest(made)
+        store.add(units)
+        done = sum(state == "done" for state in map(store.states().__getitem__, (unit.id for unit in units)))
+        _say(console, f"{order.folder}: {len(units):,} units" + (f", {done:,} of them done already" if done else ""))
+        outcome = _generate(order, store, units, done, budget, console)
+        if order.score and outcome.done:
+            _score(store, console)
+    return _told(order, outcome, console)
+
+
+def _fitting(
+    order: RunOrder, wanted: questions.QuestionSet, store: Store
+) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
+    """The manifest of the run as this order continues it, and the units that it names.
+
+    Raises:
+        UsageError: answers made now could not stand beside those that are there.
+    """
+    old = store.manifest
+    seed = order.seed if order.seed is not None else old.seed if old is not None else SEED
+    quorum = order.council.quorum
+    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name)
+    units = _units(order, wanted, seed)
+    if old is None:
+        return made, units
+    unlike = manifest.differences(old, made) + _reworded(store, units)
+    if unlike:
+        raise UsageError(
+            f"{order.folder}: this run was made otherwise: {'; '.join(unlike)}; put that back, or give another --name"
+        )
+    return manifest.merged(old, made), units
+
+
+def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[Unit, ...]:
+    chosen = questions.chosen(wanted, order.limit, seed)
+    return matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+
+
+def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:
+    """The questions whose words are not those that the run was asked."""
+    asked = {unit.question_id: unit.question for unit in units}
+    changed = {
+        unit.question_id
+        for unit in (record.unit for record in store.records())
+        if asked.get(unit.question_id, unit.question) != unit.question
+    }
+    return [f"question {name!r} has other words" for name in sorted(changed)]
+
+
+def _generate(
+    order: RunOrder, store: Store, units: Sequence[Unit], done: int, budget: Budget, console: Console
+) -> Outcome:
+    limiters = {spec.name: adaptive(spec) for spec in order.specs}
+    chats = {spec.name: Chat(spec, limiter=limiters[spec.name], wire="whole") for spec in order.specs}
+
+    def state() -> str:
+        return ", ".join(map(str, limiters.values()))
+
+    try:
+        with Progress(console, len(units), done, state, budget) as watch:
+            for limiter in limiters.values():
+                limiter.on_change = watch.note
+            return asyncio.run(Runner(store, chats, order.council, budget, watch).run(units))
+    except KeyboardInterrupt:
+        states = store.states()
+        ended = [states[unit.id] for unit in units]
+        return Outcome(ended.count("done"), ended.count("failed"), ended.count("pending"), "interrupted")
+
+
+def _score(store: Store, console: Console) -> None:
+    from multiplex.bench.execute.scoring import Scoring, score
+
+    _say(console, "measuring …")
+    score(store, Scoring())
+
+
+def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
+    """Say how the run ended, and what can be done next; the exit code."""
+    counts = f"{outcome.done:,} done, {outcome.failed:,} failed, {outcome.pending:,} pending"
+    if outcome.stopped is not None:
+        print(f"multiplex: stopped: {outcome.stopped}; {counts}; the same command goes on from here", file=sys.stderr)
+        return STOPPED
+    _say(console, f"{counts}; next: multiplex bench report {order.folder}")
+    if outcome.error_rate > order.most_errors:
+        print(
+            f"multiplex: {outcome.failed:,} units failed, {outcome.error_rate:.0%} of all, more than "
+            f"--max-error-rate {order.most_errors:g}; `multiplex bench list` counts them, the same command tries again",
+            file=sys.stderr,
+        )
+        return WITH_ERRORS
+    return COMPLETE
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text, "dim"), soft_wrap=True)

@@ -1,0 +1,243 @@
+"""Runs units: as many at once as each model's endpoint bears, until all are done or something stops the run.
+
+A unit that ends is on disk, and so is every reply before it is used: whatever ends this process, the next one goes on
+from there. What stops a run (the budget is spent, an endpoint refuses everything, the disk is full) leaves the units
+under way pending; what fails for a unit alone is written down as its failure, and tried again by the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from multiplex.bench.execute.unit import Work, execute, length
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.records import Failure
+from multiplex.council.personas import Council
+from multiplex.errors import CallError, MultiplexError, VoicesLostError
+from multiplex.llm.chat import Chat, Reply
+from multiplex.llm.error_mapping import safe
+
+if TYPE_CHECKING:
+    from multiplex.bench.execute.progress import Progress
+    from multiplex.bench.plan.budget import Budget
+    from multiplex.bench.store.reply_cache import UnitLedger
+    from multiplex.bench.store.store import Store
+
+T = TypeVar("T")
+
+LOCAL_WIDTH = 3  # units at once on the embedded model: its slots are full then, and units still end one by one
+CIRCUIT = 10  # calls that fail one after another, with none between that was answered, say that nothing will be
+REFUSALS = frozenset({"unreachable", "refused", "rate_limited", "server", "bad_request", "timeout"})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the units of a run stand: done, failed or pending; and in one line what stopped it, if anything did."""
+
+    done: int
+    failed: int
+    pending: int
+    stopped: str | None = None
+
+    @property
+    def error_rate(self) -> float:
+        """Failed units of those that ended, 0..1; 0 where none ended."""
+        return self.failed / (self.done + self.failed) if self.failed else 0.0
+
+
+class Runner:
+    """One run in one process.
+
+    Args:
+        store: open for writing; it holds the units already.
+        chats: by model.
+        council: who speaks in the councils.
+        budget: what may still be spent.
+        watch: is told what happens.
+    """
+
+    def __init__(
+        self, store: Store, chats: Mapping[str, Chat], council: Council, budget: Budget, watch: Progress
+    ) -> None:
+        self._store, self._chats, self._council = store, chats, council
+        self._budget, self._watch = budget, watch
+        self._states = dict(store.states())
+        self._lengths: dict[str, int] = {}
+        self._failed_in_a_row = dict.fromkeys(chats, 0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._out: set[str] = set()  # calls whose request was sent
+        self._stopped: str | None = None
+
+    async def run(self, units: Sequence[Unit]) -> Outcome:
+        """Do every unit that is not done yet; a failed one is tried again."""
+        todo: dict[str, deque[Unit]] = {model: deque() for model in self._chats}
+        for unit in units:
+            if self._states[unit.id] != "done":
+                self._states[unit.id] = "pending"
+                todo[unit.model].append(unit)
+        try:
+            await asyncio.gather(*(self._model(chat, todo[model]) for model, chat in self._chats.items()))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*(chat.aclose() for chat in self._chats.values()))
+        ended = [self._states[unit.id] for unit in units]
+        return Outcome(ended.count("done"), ended.count("failed"), ended.count("pending"), self._stopped)
+
+    async def _model(self, chat: Chat, todo: deque[Unit]) -> None:
+        """The units of one model, in order, but that a unit waits for the one whose length it is matched to."""
+        running: set[asyncio.Task[None]] = set()
+        while running or (todo and self._stopped is None):
+            while self._stopped is None and len(running) < _width(chat) and (unit := self._next(todo)) is not None:
+                task = asyncio.create_task(self._unit(unit, chat))
+                self._tasks.add(task)
+                running.add(task)
+            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            self._tasks -= ended
+            for task in ended:
+                if not task.cancelled():
+                    task.result()  # raises what was not expected
+
+    def _next(self, todo: deque[Unit]) -> Unit | None:
+        """The first unit that need not wait."""
+        for place, unit in enumerate(todo):
+            if unit.needs is None or self._states[unit.needs] != "pending":
+                del todo[place]
+                return unit
+        return None
+
+    async def _unit(self, unit: Unit, chat: Chat) -> None:
+        self._watch.unit_started(unit)
+        try:
+            if unit.needs is not None and self._states[unit.needs] == "failed":
+                failure = Failure(kind="no_length", message="the multiplex answer that gives its length failed")
+                return await self._fail(unit, failure)
+            work = Work(unit, self._council, self._length(unit.needs) if unit.needs else None)
+            try:
+                answer = await execute(work, chat.recorded(_Gate(self._store.ledger(unit.id), unit, self)))
+            except MultiplexError as error:
+                return await self._fail(unit, Failure(kind=_kind(error), message=str(error)))
+            except Exception as error:  # a fault of ours in one unit: told and counted, and the others go on
+                said = safe(f"unexpected {type(error).__name__}: {error}")
+                return await self._fail(unit, Failure(kind="unexpected", message=said))
+            await self._store.finish(unit.id, answer)
+            self._states[unit.id] = "done"
+            if unit.strategy == "multiplex":
+                self._lengths[unit.id] = length(answer)
+            self._watch.unit_done(unit, answer)
+        except MultiplexError as error:  # the store's
+            await self.stop(str(error))
+
+    async def _fail(self, unit: Unit, failure: Failure) -> None:
+        await self._store.fail(unit.id, failure)
+        self._states[unit.id] = "failed"
+        self._watch.unit_failed(unit, failure)
+
+    def _length(self, unit_id: str) -> int:
+        if unit_id not in self._lengths:
+            answer = self._store.answer(unit_id)
+            if answer is None:
+                raise AssertionError(f"unit {unit_id} is done and has no answer")
+            self._lengths[unit_id] = length(answer)
+        return self._lengths[unit_id]
+
+    async def stop(self, why: str) -> NoReturn:
+        """Cancel every unit under way, the caller's too: it waits here for that and goes no further."""
+        self._note_stop(why)
+        self._cancel()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("the future is never done")
+
+    def _note_stop(self, why: str) -> None:
+        if self._stopped is None:
+            self._stopped = why
+            self._watch.note(f"stopping: {why}")
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def admit(self, call: str) -> None:
+        """Return where a request may be sent; where the budget is spent, wait for the end of the run.
+
+        Requests that are out by then are paid for, so the run ends when the last of them is written down.
+        """
+        if self._stopped is None:
+            try:
+                self._budget.admit()
+            except MultiplexError as error:
+                self._note_stop(str(error))
+            else:
+                self._out.add(call)
+                return
+        self.settled(call)
+        await asyncio.get_running_loop().create_future()
+
+    def settled(self, call: str) -> None:
+        """A call is written down, or goes no further."""
+        self._out.discard(call)
+        if self._stopped is not None and not self._out:
+            self._cancel()
+
+    def answered(self, model: str, reply: Reply) -> None:
+        """Count a reply that came and was written down."""
+        self._failed_in_a_row[model] = 0
+        self._budget.add(model, reply.usage)
+
+    async def refused(self, model: str, error: CallError) -> None:
+        """Count a call that failed for good; too many in a row stop the run."""
+        if error.kind not in REFUSALS:
+            return
+        self._failed_in_a_row[model] += 1
+        if self._failed_in_a_row[model] >= CIRCUIT:
+            await self.stop(f"{CIRCUIT} calls in a row failed, the last: {error}")
+
+
+class _Gate:
+    """A unit's ledger, which the run watches: it may refuse a further call, and it hears of every reply and failure.
+
+    Its own troubles stop the run. They are no errors of the call, or a council would take them for a lost voice.
+    """
+
+    def __init__(self, ledger: UnitLedger, unit: Unit, run: Runner) -> None:
+        self._ledger, self._unit, self._model, self._run = ledger, unit.id, unit.model, run
+
+    async def begin(self, key: str) -> Reply | None:
+        return await self._written(self._ledger.begin(key))
+
+    async def admit(self, key: str) -> None:
+        await self._run.admit(self._unit + key)
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        await self._written(self._ledger.keep(key, reply))
+        self._run.answered(self._model, reply)
+        self._run.settled(self._unit + key)
+
+    async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
+        await self._written(self._ledger.fail(key, error, seconds, attempts))
+        await self._run.refused(self._model, error)
+        self._run.settled(self._unit + key)
+
+    async def _written(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except MultiplexError as error:
+            await self._run.stop(str(error))
+
+
+def _width(chat: Chat) -> int:
+    """How many units go at once: one a call, so that the limiter always has a call to admit."""
+    if chat.spec.local:
+        return LOCAL_WIDTH
+    return chat.limiter.limit if chat.limiter is not None else chat.spec.limit
+
+
+def _kind(error: MultiplexError) -> str:
+    if isinstance(error, CallError):
+        return error.kind
+    return "voices_lost" if isinstance(error, VoicesLostError) else type(error).__name__

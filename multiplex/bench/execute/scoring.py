@@ -1,0 +1,165 @@
+"""Measures the answers of a run that are on disk, with any frame, cues or tone; no model is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from multiplex.answering import kept_of, said
+from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.records import Score
+from multiplex.content import PROJECT, content_root, read_text, sha256
+from multiplex.council.answer import Answer
+from multiplex.errors import UsageError
+from multiplex.evaluation import FRAME, Evaluator, Measures, Passage, count
+from multiplex.evaluation.evaluator import Prepared
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues, checked_frame
+
+if TYPE_CHECKING:
+    from multiplex.bench.store.store import Store
+
+BATCH = 32  # units measured together and written down in one go
+_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "implied_head.json", "sentiment_head.json")
+
+Heard = Callable[[int], None]
+"""Told how many answers were measured so far."""
+
+
+class Scoring(BaseModel):
+    """What answers are measured with; answers measured by the same key can be compared.
+
+    Attributes:
+        frame, cues: what references are counted over, and by.
+        extractor: always the local one.
+        sentiment_model: a `transformers` text classifier; None for the built-in head.
+        content: SHA-256 over the gazetteers, lists, heads and calibration that are read, by default those there now.
+        version: of this package, whose rules find references.
+
+    Raises:
+        UsageError: the frame or the cues name something unknown, or too little.
+        ContentError: a file of `eval/` cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    frame: tuple[str, ...] = FRAME
+    cues: tuple[str, ...] = HEADLINE_CUES
+    extractor: Literal["local"] = "local"
+    sentiment_model: str | None = None
+    content: str = Field(default_factory=lambda: _content())
+    version: str = Field(default_factory=lambda: version(PROJECT))
+
+    @field_validator("frame")
+    @classmethod
+    def _known_frame(cls, frame: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_frame(frame)
+
+    @field_validator("cues")
+    @classmethod
+    def _known_cues(cls, cues: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_cues(cues)
+
+    @property
+    def key(self) -> str:
+        """16 hex digits, the same for the same scoring."""
+        return sha256(self.model_dump_json())[:16]
+
+    def evaluator(self) -> Evaluator:
+        """An evaluator that measures so; nothing is loaded yet."""
+        return Evaluator(self.frame, self.cues, self.sentiment_model)
+
+
+def score(store: Store, scoring: Scoring, evaluator: Evaluator | None = None, progress: Heard | None = None) -> int:
+    """Measure every answer that this scoring has not measured yet, and write the scores down as they come.
+
+    It can be stopped at any time and called again, also while a run goes on. `evaluator`, by default a new one, is
+    for callers who have one of this scoring loaded.
+
+    Returns:
+        How many answers were measured, those without a word among them.
+
+    Raises:
+        UsageError: the sentiment model cannot be used.
+        ContentError: a gazetteer, calibration or trained head is missing or wrong.
+        MultiplexError: the disk refuses.
+    """
+    evaluator = evaluator if evaluator is not None else scoring.evaluator()
+    store.write_scoring(scoring.key, scoring.model_dump_json())
+    done = 0
+    waiting = store.unscored(scoring.key)
+    while batch := list(islice(waiting, BATCH)):
+        scores = scores_of(batch, evaluator)
+        store.keep_scores(scoring.key, {unit.id: each for (unit, _), each in zip(batch, scores, strict=True)})
+        done += len(batch)
+        if progress is not None:
+            progress(done)
+    return done
+
+
+def scores_of(batch: Sequence[tuple[Unit, Answer]], evaluator: Evaluator) -> list[Score]:
+    """The score of each answer, in order; one that cannot be measured says why in `note`.
+
+    Raises:
+        ContentError: a gazetteer, calibration or trained head is missing or wrong.
+    """
+    outcomes = [_prepared(unit, answer, evaluator) for unit, answer in batch]
+    ready = [each for each in outcomes if isinstance(each, Prepared)]
+    measured = iter(evaluator.measured(evaluator.extracted(ready)) if ready else ())
+    return [
+        Score(measures=None, note=outcome, voices=_voices(unit, answer, evaluator))
+        if isinstance(outcome, str)
+        else _score(unit, answer, next(measured), evaluator)
+        for (unit, answer), outcome in zip(batch, outcomes, strict=True)
+    ]
+
+
+def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | str:
+    """The answer cut into sentences, or in words why it cannot be."""
+    passage = Passage(
+        unit.id,
+        answer.text,
+        1,
+        question=unit.question,
+        prompt=answer.prompt,
+        scaffold=tuple(answer.scaffold),
+        quoted=tuple(answer.quoted),
+    )
+    try:
+        return evaluator.prepared(passage)
+    except UsageError as error:
+        return f"not measured: {error}"
+
+
+def _score(unit: Unit, answer: Answer, measures: Measures, evaluator: Evaluator) -> Score:
+    try:
+        between = kept_of(answer, evaluator.local.gazetteer)
+    except UsageError as error:
+        return Score(measures=measures, voices=_voices(unit, answer, evaluator), note=f"voices not compared: {error}")
+    return Score(measures=measures, kept=between, voices=_voices(unit, answer, evaluator))
+
+
+def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[str, int]]:
+    """By perspective of the voice, its own references by perspective of the frame; all 0 for a voice without a word."""
+    counts = {}
+    for name, text in said(answer.voices).items():
+        try:
+            ready = evaluator.prepared(Passage(name, text, 1, question=unit.question))
+        except UsageError:
+            counts[name] = dict.fromkeys(evaluator.frame, 0)
+            continue
+        # The classifier of implied references needs embeddings, which take most of the time: asked where it counts.
+        if "implied" in evaluator.cues:
+            references = evaluator.extracted([ready])[0].references
+        else:
+            references = evaluator.local.written(ready.sentences, unit.question)
+        counts[name] = count(references, evaluator.frame, evaluator.cues)
+    return counts
+
+
+def _content() -> str:
+    folder = content_root() / "eval"
+    files = [*sorted((folder / "gazetteers").glob("*.yaml")), *(folder / name for name in _READ)]
+    return sha256("\n".join(f"{file.name} {sha256(read_text(file))}" for file in files))

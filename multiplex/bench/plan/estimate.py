@@ -1,0 +1,193 @@
+"""What a run would do and cost, told without sending anything.
+
+Each strategy is carried out once for each model with a stand-in that hears every prompt and sends nothing, so that
+calls and prompts are the real ones; only the length of the replies is assumed. Where the run has units of the same
+model and strategy already, their means replace the assumption.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multiplex.bench.execute.unit import Work, execute, length
+from multiplex.bench.plan.units import LENGTH_MATCHED, Unit
+from multiplex.bench.store.records import Record
+from multiplex.council.personas import Council
+from multiplex.llm.dry_run import CHARACTERS, StandIn
+from multiplex.llm.prices import Prices
+from multiplex.llm.spec import ModelSpec
+from multiplex.llm.usage import Usage, total
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FEW = 5  # done units below which their mean says little
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the units of one model and strategy would take in all; `usd` None where the model has no price.
+
+    Attributes:
+        observed: how many done units the tokens are the mean of; 0 where they are assumed.
+    """
+
+    model: str
+    strategy: str
+    units: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    observed: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take, by model and strategy, in the order of its units."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def units(self) -> int:
+        """Units still to do."""
+        return sum(row.units for row in self.rows)
+
+    @property
+    def calls(self) -> int:
+        """Calls, retries not counted."""
+        return sum(row.calls for row in self.rows)
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of prompts."""
+        return sum(row.input_tokens for row in self.rows)
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens of replies."""
+        return sum(row.output_tokens for row in self.rows)
+
+    @property
+    def usd(self) -> float | None:
+        """Money; None where a model has no price."""
+        known = [row.usd for row in self.rows if row.usd is not None]
+        return sum(known) if len(known) == len(self.rows) else None
+
+
+def estimate(
+    units: Sequence[Unit],
+    specs: Sequence[ModelSpec],
+    council: Council,
+    observed: Iterable[Record] = (),
+    prices: Prices | None = None,
+) -> Estimate:
+    """What these units would take. `observed` are the records of the run so far, read once as a stream.
+
+    Not to be called where an event loop runs. Nothing is sent and no key is needed.
+
+    Raises:
+        UsageError: a question is too long for its model.
+    """
+    seen = _seen(observed)
+    groups: dict[tuple[str, str], list[Unit]] = {}
+    for unit in units:
+        groups.setdefault((unit.model, unit.strategy), []).append(unit)
+    plays = {spec.name: _Play(spec, council) for spec in specs}
+    rows = []
+    for (model, strategy), group in groups.items():
+        count, mean = seen.get((model, strategy), (0, Usage()))
+        if count < FEW:
+            count, mean = 0, plays[model].rehearsed(_typical(group))
+        rows.append(_row(model, strategy, len(group), count, mean, prices or Prices()))
+    return Estimate(tuple(rows))
+
+
+def _row(model: str, strategy: str, units: int, count: int, spent: Usage, prices: Prices) -> Row:
+    """`spent` is what `count` units took, or one where `count` is 0, scaled to `units`."""
+    calls, given, made = (
+        round(units * (each or 0) / max(1, count)) for each in (spent.calls, spent.input_tokens, spent.output_tokens)
+    )
+    usd = prices.cost(model, Usage(calls=calls, input_tokens=given, output_tokens=made))
+    return Row(model, strategy, units, calls, given, made, usd, count)
+
+
+def _seen(records: Iterable[Record]) -> dict[tuple[str, str], tuple[int, Usage]]:
+    """By model and strategy: how many done units reported their tokens and lost no voice, and what they took."""
+    seen: dict[tuple[str, str], tuple[int, Usage]] = {}
+    for record in records:
+        answer, arm = record.answer, (record.unit.model, record.unit.strategy)
+        if answer is None or answer.lost or answer.usage.input_tokens is None or answer.usage.output_tokens is None:
+            continue
+        count, usage = seen.get(arm, (0, Usage()))
+        seen[arm] = count + 1, usage + answer.usage
+    return seen
+
+
+def _typical(units: Sequence[Unit]) -> Unit:
+    """The unit whose question is of middling length."""
+    return sorted(units, key=lambda unit: len(unit.question))[len(units) // 2]
+
+
+class _Play:
+    """Carries strategies out with a stand-in for one model."""
+
+    def __init__(self, spec: ModelSpec, council: Council) -> None:
+        self._spec, self._council = spec, council
+        self._words: int | None = None
+
+    def rehearsed(self, unit: Unit) -> Usage:
+        """What one unit would take."""
+        if unit.strategy in LENGTH_MATCHED and self._words is None:
+            self.rehearsed(unit.model_copy(update={"strategy": "multiplex", "needs": None}))
+        words = self._words if unit.strategy in LENGTH_MATCHED else None
+        chat = StandIn(self._spec, words)
+        answer = asyncio.run(execute(Work(unit, self._council, words), chat))
+        if unit.strategy == "multiplex":
+            self._words = length(answer)
+        return total(chat.spent)
+
+
+def print_estimate(console: Console, made: Estimate) -> None:
+    """The estimate as a table, and what it rests on."""
+    from rich.table import Table
+    from rich.text import Text
+
+    priced = any(row.usd is not None for row in made.rows)
+    table = Table(box=None, padding=(0, 2))
+    for name in ("model", "strategy"):
+        table.add_column(name, overflow="fold", no_wrap=name == "strategy")
+    for name in ("units", "calls", "input tokens", "output tokens", *(["USD"] if priced else [])):
+        table.add_column(name, justify="right")
+    for row in made.rows:
+        counts = [f"{count:,}" for count in (row.units, row.calls, row.input_tokens, row.output_tokens)]
+        table.add_row(Text(row.model), row.strategy, *counts, *([_money(row.usd)] if priced else []))
+    totals = [f"{count:,}" for count in (made.units, made.calls, made.input_tokens, made.output_tokens)]
+    table.add_row("all", "", *totals, *([_money(made.usd)] if priced else []))
+    console.print(table)
+    console.print(Text(_basis(made)), soft_wrap=True)
+
+
+def _money(usd: float | None) -> str:
+    return "not known" if usd is None else f"{usd:,.2f}"
+
+
+def _basis(made: Estimate) -> str:
+    seen = sum(row.observed for row in made.rows)
+    assumed = [row for row in made.rows if not row.observed]
+    parts = ["Nothing was sent. Retries are not counted."]
+    if assumed:
+        parts.append(
+            f"Prompts are the real ones, {CHARACTERS} characters to a token; the length of replies is assumed"
+            + (f" for {len(assumed)} of {len(made.rows)} rows." if seen else ".")
+        )
+    if seen:
+        parts.append(
+            f"The other rows are means of the {seen:,} units done." if assumed else f"Means of the {seen:,} units done."
+        )
+    if made.rows and made.usd is None:
+        parts.append("Money needs the price of every model: --prices FILE.")
+    return " ".join(parts)

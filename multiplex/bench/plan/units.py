@@ -1,0 +1,104 @@
+"""Units: one (question, model, strategy, epoch) each, the matrix they make, and which of them wait for another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.bench.plan.questions import Question
+from multiplex.content import sha256
+from multiplex.council.seeds import call_seed
+from multiplex.errors import UsageError
+
+BenchStrategy = Literal[
+    "multiplex", "uniplex", "contextual", "checklist", "solo-council", "uniplex-long", "echo-council", "blank-council"
+]
+STRATEGIES: tuple[BenchStrategy, ...] = get_args(BenchStrategy)
+CONTROLS: tuple[BenchStrategy, ...] = ("checklist", "solo-council", "uniplex-long", "echo-council", "blank-council")
+LENGTH_MATCHED: frozenset[str] = frozenset({"checklist", "uniplex-long"})
+"""Strategies that are told how long the multiplex answer of the same question became."""
+
+
+class Unit(BaseModel):
+    """One (question, model, strategy, epoch) of a run; it holds all that names the work, and nothing of a process.
+
+    Attributes:
+        id: 16 hex digits, the same in every run for the same question, model, strategy and epoch.
+        domain: empty where the question set has none.
+        cued: whether the question names a culture, tradition, religion or colonial history; None where nobody said.
+        epoch: from 1.
+        seed: the same for every model and strategy of one question and epoch.
+        needs: the id of the multiplex unit whose length this one is matched to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    question_id: str
+    question: str
+    domain: str = ""
+    cued: bool | None = None
+    model: str
+    strategy: BenchStrategy
+    epoch: int = 1
+    seed: int
+    needs: str | None = None
+
+
+def unit_id(question: Question, model: str, strategy: str, epoch: int) -> str:
+    """The stable id of a unit."""
+    return sha256(json.dumps([question.id, question.question, model, strategy, epoch]))[:16]
+
+
+def matrix(
+    questions: Sequence[Question], models: Sequence[str], strategies: Sequence[str], epochs: int, seed: int
+) -> tuple[Unit, ...]:
+    """Every unit of a run, question by question, each multiplex unit before those that are matched to its length.
+
+    Raises:
+        UsageError: a strategy or the number of epochs is wrong, or a length-matched control lacks its multiplex unit.
+    """
+    chosen = checked(strategies)
+    if epochs < 1:
+        raise UsageError(f"--epochs {epochs}: at least 1")
+    return tuple(
+        Unit(
+            id=unit_id(question, model, strategy, epoch),
+            question_id=question.id,
+            question=question.question,
+            domain=question.domain,
+            cued=question.cued,
+            model=model,
+            strategy=strategy,
+            epoch=epoch,
+            seed=call_seed(seed, question.id, epoch),
+            needs=unit_id(question, model, "multiplex", epoch) if strategy in LENGTH_MATCHED else None,
+        )
+        for epoch in range(1, epochs + 1)
+        for question in questions
+        for model in models
+        for strategy in chosen
+    )
+
+
+def checked(strategies: Sequence[str]) -> tuple[BenchStrategy, ...]:
+    """The strategies without repetition, in the order in which they can run.
+
+    Raises:
+        UsageError: one is unknown, there is none, or a length-matched control stands without `multiplex`.
+    """
+    for strategy in strategies:
+        if strategy not in STRATEGIES:
+            raise UsageError(f"--strategies: no strategy {strategy!r}; there are {', '.join(STRATEGIES)}")
+    chosen = tuple(strategy for strategy in STRATEGIES if strategy in strategies)
+    if not chosen:
+        raise UsageError(f"--strategies names none; there are {', '.join(STRATEGIES)}")
+    matched = [strategy for strategy in chosen if strategy in LENGTH_MATCHED]
+    if matched and "multiplex" not in chosen:
+        raise UsageError(
+            f"--strategies: {matched[0]!r} is as long as the multiplex answer of its question; add 'multiplex'"
+        )
+    return chosen

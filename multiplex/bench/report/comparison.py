@@ -1,0 +1,122 @@
+"""A comparison of two runs in words: on the terminal, as Markdown, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiplex.bench.analysis.compare import Change, ComparedArm, Comparison, FigureName
+from multiplex.errors import MultiplexError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HEAD = ("", "before", "after", "after - before", "95% interval", "p")
+_CALLED: Mapping[FigureName, tuple[str, str]] = {
+    "mean0": ("entropy, 0 where no reference, %", ".1f"),
+    "mean": ("entropy of answers with a reference, %", ".1f"),
+    "pooled": ("entropy, pooled, %", ".1f"),
+    "unprompted mean0": ("entropy without names from the prompts, %", ".1f"),
+    "tone positive": ("positive tone", ".3f"),
+    "tone negative": ("negative tone", ".3f"),
+    "words": ("words an answer", ".0f"),
+    "seconds": ("seconds an answer", ".1f"),
+    "input_tokens": ("input tokens an answer", ".0f"),
+    "output_tokens": ("output tokens an answer", ".0f"),
+}
+"""What each figure is called, and how it is printed."""
+
+
+def rows(arm: ComparedArm) -> list[tuple[str, ...]]:
+    """The changes of one arm, a row of HEAD each."""
+    return [(_CALLED[name][0], *_cells(change, _CALLED[name][1])) for name, change in arm.changes.items()]
+
+
+def title(arm: ComparedArm) -> str:
+    """Whose the changes are and what they stand on, a line."""
+    said = [f"{arm.model}, {arm.strategy}: {arm.paired} answers to {arm.questions} questions in both"]
+    said += [f"{arm.same} of them equal"] if arm.paired else []
+    said += [f"{arm.unfinished_before} without a measure before"] if arm.unfinished_before else []
+    said += [f"{arm.unfinished_after} without a measure after"] if arm.unfinished_after else []
+    said += [f"{arm.only_before} units only before"] if arm.only_before else []
+    said += [f"{arm.only_after} units only after"] if arm.only_after else []
+    return "; ".join(said)
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The whole comparison as a Markdown page."""
+    return "\n".join(_markdown(comparison)) + "\n"
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write the comparison as its file's ending says.
+
+    Raises:
+        UsageError: the ending is neither .md nor .json.
+        MultiplexError: the file cannot be written.
+    """
+    if path.suffix not in (".md", ".json"):
+        raise UsageError(f"--output {path}: end it in .md or .json")
+    text = as_markdown(comparison) if path.suffix == ".md" else comparison.model_dump_json(indent=2) + "\n"
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise MultiplexError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """The comparison as tables on a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    for line in _lines(comparison):
+        console.print(Text(line), soft_wrap=True)
+    for arm in comparison.arms:
+        table = Table(title=Text(title(arm)), title_justify="left", show_edge=False)
+        for number, name in enumerate(HEAD):
+            table.add_column(name, justify="right" if number else "left")
+        for row in rows(arm):
+            table.add_row(*(Text(cell) for cell in row))
+        console.print()
+        console.print(table)
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    yield f"before: {comparison.before}; after: {comparison.after}; measured by scoring {comparison.scoring}"
+    yield "Made alike: nothing that shapes answers has changed." if not comparison.changed else "What has changed:"
+    yield from (f"- {line}" for line in comparison.changed)
+    if comparison.versions:
+        yield f"Versions: {'; '.join(comparison.versions)}"
+
+
+def _markdown(comparison: Comparison) -> Iterator[str]:
+    yield "# Two runs compared"
+    for line in _lines(comparison):
+        yield ("" if line.startswith("- ") else "\n") + _escaped(line)
+    for arm in comparison.arms:
+        yield f"\n## {_escaped(title(arm))}\n"
+        yield from (_row(cells) for cells in (HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *rows(arm)))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+
+
+def _cells(change: Change, form: str) -> tuple[str, ...]:
+    low, high = change.difference.low, change.difference.high
+    around = f"{low:{form}} to {high:{form}}" if low is not None and high is not None else "none"
+    p = "none" if change.p is None else f"{change.p:.4f}"
+    value = change.difference.value
+    return (_shown(change.before, form), _shown(change.after, form), _shown(value, f"+{form}"), around, p)
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "none" if value is None else f"{value:{form}}"
+
+
+def _escaped(text: str) -> str:
+    """Names of models and folders are a user's: they make no markup."""
+    for mark in "\\|`*_<[":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

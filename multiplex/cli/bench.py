@@ -1,0 +1,369 @@
+"""The commands of `multiplex bench`: thin, every heavy import inside one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from multiplex.cli.options import (
+    BaseUrlFlag,
+    CheckFlag,
+    CouncilFlag,
+    FrameFlag,
+    KeyFlag,
+    ModelFlag,
+    PricesFlag,
+    WordsFlag,
+    council_names,
+)
+
+bench = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Many questions, models and strategies: run them, measure them, report and compare.",
+)
+
+DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the runs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
+RUNS = Path("runs")
+
+
+@bench.command()
+def run(
+    models: Annotated[
+        str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
+    ] = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            "--strategies",
+            help="With commas, or all: uniplex, contextual, multiplex, and the controls checklist, solo-council, "
+            "uniplex-long, echo-council, blank-council. [the first three; without contextual for a small model]",
+        ),
+    ] = None,
+    questions: Annotated[
+        str, typer.Option("--questions", help="worldviews-175, or a .csv or .jsonl file with a question column.")
+    ] = "worldviews-175",
+    council: CouncilFlag = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is asked.")] = 1,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=1, help="Only so many questions, spread over domains; a larger number later adds to them."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The run's folder in --dir. [default: the question set's name]")
+    ] = None,
+    runs: DirFlag = RUNS,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**31 - 1,
+            help="Fixes the order of questions and voices, and the calls' seeds. [default: 7]",
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20; it grows and backs off]"),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Stop when the run has spent so many tokens.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
+    ] = None,
+    prices: PricesFlag = None,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
+    ] = False,
+    no_score: Annotated[
+        bool, typer.Option("--no-score", help="Leave the measuring to `multiplex bench score`.")
+    ] = False,
+    max_error_rate: Annotated[
+        float,
+        typer.Option(
+            "--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."
+        ),
+    ] = 0.05,
+) -> None:
+    """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
+    from multiplex.council.registry import chosen
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency, check=check, words=words)
+    named = _names(models) if models is not None else [None]
+    specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
+    if not specs:
+        raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
+    folder = runs / _checked_name(name if name is not None else Path(questions).stem)
+
+    from multiplex.bench.execute.command import RunOrder
+    from multiplex.bench.execute.command import run as carry_out
+
+    order = RunOrder(
+        folder=folder,
+        specs=tuple(specs.values()),
+        strategies=_strategies(strategies, small=any(spec.small for spec in specs.values())),
+        questions=questions,
+        council=chosen(council_names(council)),
+        epochs=epochs,
+        limit=limit,
+        seed=seed,
+        score=not no_score,
+        max_tokens=max_tokens,
+        max_usd=max_usd,
+        prices=prices,
+        dry_run=dry_run,
+        most_errors=max_error_rate,
+    )
+    raise typer.Exit(carry_out(order))
+
+
+@bench.command()
+def score(
+    run: RunArgument,
+    runs: DirFlag = RUNS,
+    frame: FrameFlag = None,
+    cues: Annotated[
+        str | None,
+        typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+    ] = None,
+    sentiment_model: Annotated[
+        str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
+    ] = None,
+) -> None:
+    """Measure the stored answers of a run, with another frame or other cues if you like; no model is called."""
+    from multiplex.bench.execute.scoring import Scoring
+    from multiplex.bench.execute.scoring import score as measure
+    from multiplex.bench.store.store import Store
+
+    folder = _folder(run, runs)
+    chosen: dict[str, Any] = {"sentiment_model": sentiment_model}
+    if frame is not None:
+        chosen["frame"] = tuple(_names(frame))
+    if cues is not None:
+        chosen["cues"] = tuple(_names(cues))
+    scoring = Scoring(**chosen)
+    with Store.open(folder) as store:
+        measured = measure(store, scoring)
+    typer.echo(f"{folder}: {measured:,} answers measured (scoring {scoring.key}); it is the newest, which reports use")
+
+
+@bench.command()
+def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
+    """Write report.html, report.md, results.csv and results.jsonl into the run's folder."""
+    from multiplex.bench.analysis.analysis import analyse
+    from multiplex.bench.ratings.folder import read_ratings
+    from multiplex.bench.report.page import write_report
+    from multiplex.bench.store.store import Store
+
+    folder = _folder(run, runs)
+    ratings = read_ratings(folder)
+    with Store.read(folder) as store:
+        for path in write_report(folder, store, analyse(store), title=folder.resolve().name, ratings=ratings):
+            typer.echo(str(path))
+
+
+@bench.command()
+def blind(
+    run: RunArgument,
+    strategies: Annotated[
+        str,
+        typer.Option("--strategies", help="Whose answers are rated, with commas; voices: the voices, unblended."),
+    ] = "multiplex,voices,contextual,solo-council,checklist",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only so many questions.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Fixes questions, order and letters. [drawn]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder for the raters, new or empty. [default: rate-SET]")
+    ] = None,
+    runs: DirFlag = RUNS,
+) -> None:
+    """Write a folder for people who rate answers without knowing how they came about; the key stays in the run."""
+    from multiplex.bench.ratings.blind_folder import hand_out
+    from multiplex.bench.store.store import Store
+
+    folder = _folder(run, runs)
+    with Store.read(folder) as store:
+        made = hand_out(folder, store, _names(strategies), limit, seed, output)
+    answers = sum(len(each.letters) for each in made.key.questions)
+    typer.echo(f"{made.folder}: {len(made.key.questions)} questions, {answers} answers; hand this folder out")
+    typer.echo(f"{made.key_path}: the key, with which letter is whose; keep it from the raters")
+    if made.left_out:
+        typer.echo(f"left out: {made.left_out} questions that lack an answer in one of the forms")
+
+
+@bench.command()
+def ratings(
+    run: RunArgument,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Files that raters saved.")] = None,
+    rater: Annotated[
+        str | None, typer.Option("--rater", help="judge: let a model rate a set, labelled as a model.")
+    ] = None,
+    blind_set: Annotated[
+        str | None, typer.Option("--set", help="With --rater judge: the set to rate. [the only one]")
+    ] = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    runs: DirFlag = RUNS,
+) -> None:
+    """Read ratings back: means with intervals, differences to multiplex, agreement, who rated; kept for the report."""
+    from multiplex.bench.ratings.command import RatingsOrder, carry_out
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    if rater not in (None, "judge"):
+        raise UsageError(f"--rater {rater!r}: there is judge; people hand in files")
+    if rater is None and (blind_set or model or base_url or api_key_env):
+        raise UsageError("--set, --model, --base-url and --api-key-env are of --rater judge; add it, or leave them out")
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    judge = resolve_model(settings) if rater == "judge" else None
+    folder, handed_in = _folder(run, runs), tuple(files or ())
+    raise typer.Exit(carry_out(RatingsOrder(folder, handed_in, judge, blind_set, as_json)))
+
+
+@bench.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A run, by name or folder.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
+    runs: DirFlag = RUNS,
+    output: Annotated[Path | None, typer.Option("--output", help="Also write to this file: .md or .json.")] = None,
+) -> None:
+    """Compare two runs on the units that both have: what changed, by how much, with intervals."""
+    from rich.console import Console
+
+    from multiplex.bench.analysis.compare import compare as compared
+    from multiplex.bench.report.comparison import print_comparison, write
+    from multiplex.bench.store.store import Store
+
+    with Store.read(_folder(first, runs)) as a, Store.read(_folder(second, runs)) as b:
+        comparison = compared(a, b)
+    print_comparison(comparison, Console())
+    if output is not None:
+        write(comparison, output)
+
+
+@bench.command("list")
+def list_runs(runs: DirFlag = RUNS) -> None:
+    """The runs of a folder: what they hold, and how far they are."""
+    from rich.console import Console
+
+    from multiplex.bench.report.listing import list_runs as listed
+
+    listed(runs, Console())
+
+
+@bench.command()
+def show(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit's id, or its beginning.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The run. [default: the one in --dir that has the unit]")
+    ] = None,
+    runs: DirFlag = RUNS,
+) -> None:
+    """One unit: its question, answer, voices, errors and measures."""
+    from rich.console import Console
+
+    from multiplex.bench.report.listing import show as shown
+    from multiplex.bench.store.store import Store
+
+    folder = _folder(name, runs) if name is not None else _holding(unit, runs)
+    with Store.read(folder) as store:
+        shown(store, unit, Console())
+
+
+@bench.command()
+def export(
+    run: RunArgument,
+    output: Annotated[Path, typer.Option("--output", help="The file to write: .csv or .jsonl.")],
+    runs: DirFlag = RUNS,
+) -> None:
+    """Write every unit of a run, with its answer and its measures, as a table or as JSON lines."""
+    from multiplex.bench.report.export import export as written
+    from multiplex.bench.store.store import Store
+    from multiplex.errors import UsageError
+
+    kinds: dict[str, Literal["csv", "jsonl"]] = {".csv": "csv", ".jsonl": "jsonl"}
+    if output.suffix not in kinds:
+        raise UsageError(f"--output {output}: a .csv or .jsonl file can be written")
+    with Store.read(_folder(run, runs)) as store:
+        count = written(store, output, kinds[output.suffix])
+    typer.echo(f"{output}: {count:,} units")
+
+
+def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
+    """What is asked for; left out, the usual ones that every model may carry out."""
+    from multiplex.bench.plan.units import STRATEGIES
+    from multiplex.council.strategies import STATED
+
+    if named is None:
+        return STATED if small else ("uniplex", "contextual", "multiplex")
+    return STRATEGIES if named.strip() == "all" else tuple(_names(named))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _checked_name(name: str) -> str:
+    """A name that is one folder, and no other folder than its own.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from multiplex.errors import UsageError
+
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise UsageError(f"--name {name!r}: the name of a folder is needed; --dir says where it lies")
+    return name
+
+
+def _folder(run: str, runs: Path) -> Path:
+    """The folder of a run: in --dir, or where its path says.
+
+    Raises:
+        UsageError: no run is there.
+    """
+    from multiplex.bench.store.schema import DATABASE
+    from multiplex.errors import UsageError
+
+    for folder in (runs / run, Path(run)):
+        if (folder / DATABASE).is_file():
+            return folder
+    raise UsageError(f"no run {run!r} in {runs}; `multiplex bench list` shows what is there")
+
+
+def _holding(unit: str, runs: Path) -> Path:
+    """The folder of the one run that has a unit whose id begins so.
+
+    Raises:
+        UsageError: none has, or several.
+    """
+    from multiplex.bench.store.schema import DATABASE
+    from multiplex.bench.store.store import Store
+    from multiplex.errors import UsageError
+
+    found = []
+    for path in sorted(runs.glob(f"*/{DATABASE}")):
+        with Store.read(path.parent) as store:
+            if store.named(unit):
+                found.append(path.parent)
+    if len(found) != 1:
+        names = ", ".join(folder.name for folder in found) or "none"
+        raise UsageError(f"unit {unit!r}: one run of {runs} must have it, to be found ({names}); give --name RUN")
+    return found[0]

@@ -1,0 +1,238 @@
+"""The terminal: a live line per voice, the answer as it is written, and the comparison beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from multiplex.answering import Result
+from multiplex.council.personas import Council
+from multiplex.evaluation import Kept
+from multiplex.present.result import (
+    CONSTRUCTIONS,
+    CONTESTED,
+    READING,
+    comparison,
+    harm_lines,
+    kept_notes,
+    kept_rows,
+    reading_order,
+    shares,
+    warnings,
+)
+
+BAR = 24  # characters of a full share
+
+
+@dataclass
+class _Line:
+    title: str
+    state: str = "waiting"
+    started: float = 0.0
+    seconds: float | None = None
+    tokens: int = 0
+    said: str = ""
+
+
+class Screen:
+    """Shows events as they come. `console` is where the progress goes; `answers` where the answer is streamed.
+
+    On a terminal both are the same and live; elsewhere progress is a plain line per voice, and nothing is streamed.
+    """
+
+    def __init__(self, console: Console, council: Council, strategies: tuple[str, ...], *, stream: bool) -> None:
+        self._console = console
+        self._stream = stream and console.is_terminal
+        titles = {persona.perspective: persona.title for persona in council.personas}
+        self._lines = {p: _Line(t) for p, t in titles.items()} if "multiplex" in strategies else {}
+        self._lines |= {s: _Line(f"({s})", "speaking", monotonic()) for s in strategies if s != "multiplex"}
+        self._live: Live | None = None
+        self._written = ""
+        self.streamed = False
+
+    def __enter__(self) -> Screen:
+        self._show(self._table)
+        return self
+
+    def _show(self, live_part: Callable[[], RenderableType]) -> None:
+        """Let this be the live part at the foot of the terminal, redrawn as time passes."""
+        if self._live is not None:
+            self._live.stop()
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=live_part, console=self._console, refresh_per_second=8, transient=True)
+            self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Take in one event of council/events.py."""
+        handler: Callable[[dict[str, Any]], None] | None = getattr(self, "_on_" + event["type"].replace(".", "_"), None)
+        if handler is not None:
+            handler(event)
+
+    @property
+    def finished_voices(self) -> list[tuple[str, str]]:
+        """Title and text of every voice that has spoken."""
+        return [(line.title, line.said) for line in self._lines.values() if line.said]
+
+    def _on_voice_started(self, event: dict[str, Any]) -> None:
+        line = self._lines[event["perspective"]]
+        line.state, line.started, line.seconds, line.tokens = "speaking", monotonic(), None, 0
+
+    def _on_voice_delta(self, event: dict[str, Any]) -> None:
+        self._lines[event["perspective"]].tokens = event["tokens"]
+
+    def _on_voice_finished(self, event: dict[str, Any]) -> None:
+        line = self._lines[event["perspective"]]
+        line.state, line.seconds, line.said = "done", event["seconds"], event["text"]
+        line.tokens = event["usage"]["output_tokens"] or line.tokens
+        self._say(f"{line.title}: done, {line.tokens} tokens, {line.seconds:.1f} s")
+
+    def _on_voice_quoted(self, event: dict[str, Any]) -> None:
+        """What a small model's voice shows is there before the model has asked anything."""
+        line = self._lines[event["perspective"]]
+        self._console.print(Text(f"{line.title}: {event['says']}", "dim"), soft_wrap=True)
+
+    def _on_voice_failed(self, event: dict[str, Any]) -> None:
+        line = self._lines[event["perspective"]]
+        line.state, line.seconds = "lost", event["seconds"]
+        self._say(f"{line.title}: lost: {event['error']}", always=True)
+
+    def _on_synthesis_started(self, event: dict[str, Any]) -> None:  # noqa: ARG002
+        if not self._stream:
+            return
+        self._show(lambda: Markdown(self._written))
+        self._console.print(self._table())
+        self._console.print(Rule("multiplex", style="dim"))
+
+    def _on_synthesis_drafted(self, event: dict[str, Any]) -> None:
+        self._say(f"essay of {event['words']} words drafted; it is read against the voices", always=self._stream)
+
+    def _on_synthesis_checked(self, event: dict[str, Any]) -> None:
+        found = sum(finding["state"] == "open" for finding in event["findings"])
+        self._say(f"{found} findings; it is revised" if found else "nothing found", always=self._stream)
+
+    def _on_synthesis_delta(self, event: dict[str, Any]) -> None:
+        """Whole blocks are printed above the live part, which holds the block under way."""
+        self._written += event["text"]
+        if not self._stream:
+            return
+        self.streamed = True
+        whole, found, rest = self._written.rpartition("\n\n")
+        if found:
+            self._console.print(Markdown(whole), "")
+            self._written = rest
+
+    def _on_synthesis_restarted(self, event: dict[str, Any]) -> None:
+        self._written = ""
+        self._say(f"The synthesis begins again: {event['reason']}", always=True)
+
+    def _on_done(self, event: dict[str, Any]) -> None:
+        if event["strategy"] != "multiplex":
+            line = self._lines[event["strategy"]]
+            line.state, line.seconds = "done", monotonic() - line.started
+            self._say(f"{event['strategy']}: done, {line.seconds:.1f} s")
+            return
+        if self._stream and self._written:
+            self._console.print(Markdown(self._written))
+        self._written = ""
+        self._show(self._table)
+
+    def _say(self, line: str, *, always: bool = False) -> None:
+        if self._live is None or always:
+            self._console.print(Text(line), style="yellow" if always else "", soft_wrap=True)
+
+    def _table(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        styles = {"waiting": "dim", "speaking": "cyan", "done": "green", "lost": "bold red"}
+        for line in self._lines.values():
+            seconds = line.seconds if line.seconds is not None else (monotonic() - line.started if line.started else 0)
+            table.add_row(
+                Text(line.title), Text(line.state, styles[line.state]),
+                Text(f"{line.tokens} tokens" if line.tokens else "", "dim", justify="right"),
+                Text(f"{seconds:.0f} s" if line.started else "", "dim", justify="right"),
+            )  # fmt: skip
+        return table
+
+
+def print_result(console: Console, result: Result, *, streamed: bool, show_voices: bool) -> None:
+    """The answers (but for one that was streamed already), the comparison, and what a reader must know."""
+    for strategy in reading_order(result):
+        answer = result.answers[strategy].answer
+        if not (streamed and strategy == "multiplex"):
+            console.print(
+                Rule("the same model, simply asked (uniplex)" if strategy == "uniplex" else strategy, style="dim")
+            )
+            console.print(Markdown(answer.text) if console.is_terminal else Text(answer.text))
+        for voice in answer.voices if show_voices else ():
+            console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
+            console.print(Text(voice.text or f"lost: {voice.error}"))
+        if show_voices and (lines := harm_lines(answer)):
+            console.print(Rule(Text(CONTESTED), style="dim"))
+            console.print(Text("\n".join(lines)))
+    console.print(Rule(style="dim"))
+    if any(each.measures for each in result.answers.values()):
+        console.print(_comparison(result))
+        console.print(_bars(result))
+    for each in result.answers.values():
+        if each.kept:
+            console.print(_kept(each.kept))
+            console.print(Text(" ".join(kept_notes(each)), "dim"), "")
+    print_notes(console, result)
+
+
+def print_notes(console: Console, result: Result) -> None:
+    """Failures, lost voices, how to read the figures, and what the voices are."""
+    for line in warnings(result):
+        console.print(Text(line, "yellow"), soft_wrap=True)
+    if result.answers:
+        console.print(Text(f"{READING} Frame: {', '.join(result.frame)}; cues: named, concept.", "dim"))
+    console.print(Text(f"{CONSTRUCTIONS} Seed {result.seed}.", "dim"))
+
+
+def _comparison(result: Result) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    table.add_column("")
+    for strategy in result.answers:
+        table.add_column(strategy, justify="right")
+    for label, values in comparison(result):
+        table.add_row(label, *values)
+    return table
+
+
+def _bars(result: Result) -> Group:
+    table = Table(box=None, padding=(0, 2))
+    table.add_column("share of the references")
+    for strategy in result.answers:
+        table.add_column(strategy)
+    for perspective, values in shares(result):
+        table.add_row(perspective, *(_bar(value) for value in values))
+    return Group("", table, "")
+
+
+def _kept(kept: Kept) -> Table:
+    head, *rows = kept_rows(kept)
+    table = Table(box=None, padding=(0, 2))
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if 0 < number < len(head) - 1 else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _bar(value: float | None) -> Text:
+    if value is None:
+        return Text("–", "dim")
+    full = round(value * BAR)
+    return Text("█" * full, "cyan") + Text("·" * (BAR - full), "dim") + Text(f" {value:4.0%}")

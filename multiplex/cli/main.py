@@ -1,0 +1,427 @@
+"""The command line. Every heavy import waits inside a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from multiplex.cli.bench import bench
+from multiplex.cli.options import (
+    BaseUrlFlag,
+    CheckFlag,
+    CouncilFlag,
+    FrameFlag,
+    KeyFlag,
+    ModelFlag,
+    VoiceModelFlag,
+    WordsFlag,
+    council_names,
+    voice_specs,
+)
+from multiplex.cli.serve import mcp, serve
+
+if TYPE_CHECKING:
+    from multiplex.llm.spec import ModelSpec
+
+INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
+
+app = typer.Typer(
+    name="multiplex",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A question answered by a council of culture personas, and measured next to the same model simply asked.",
+)
+models_app = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="The models: which would be used, and the embedded one."
+)
+app.add_typer(models_app, name="models")
+app.add_typer(bench, name="bench")
+
+QuestionArgument = Annotated[str | None, typer.Argument(help="The question, @FILE, or - for standard input.")]
+StrategyFlag = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="uniplex, contextual or multiplex; repeatable. [default: uniplex, multiplex]"),
+]
+RoundsFlag = Annotated[
+    int, typer.Option("--rounds", min=1, max=5, help="From 2 on, voices read each other, anonymised, and speak again.")
+]
+PlanFlag = Annotated[str, typer.Option("--plan", help="default, or model: the model gives each voice its task.")]
+SeedFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**31 - 1, help="Fixes orders and the calls' seeds. [default: drawn, and printed]"
+    ),
+]
+MinVoicesFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--min-voices", min=1, help="Fewer voices than this is an error. [default: two thirds of the council]"
+    ),
+]
+SentimentModelFlag = Annotated[
+    str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
+]
+CoverageFlag = Annotated[
+    str,
+    typer.Option("--coverage", help="overlap, or nulls: also a synthesis without each voice to compare (more calls)."),
+]
+NliModelFlag = Annotated[
+    str | None,
+    typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage for overlap; decides in the check."),
+]
+ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
+AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+OutputFlag = Annotated[
+    Path | None, typer.Option("--output", help="Also write to this file: .md, .json (the full record) or .html.")
+]
+
+
+ScoredArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, or plain text; - for standard input.")
+]
+ScoreFrameFlag = Annotated[
+    str | None,
+    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
+]
+CuesFlag = Annotated[
+    str | None,
+    typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+]
+ExtractorFlag = Annotated[
+    str, typer.Option("--extractor", help="local; judge (a chat model, which must quote its evidence); or both.")
+]
+SentimentFlag = Annotated[str, typer.Option("--sentiment", help="Who reads the tone: classifier, or judge.")]
+
+
+def _debug(value: bool) -> None:
+    if value:
+        os.environ["MULTIPLEX_DEBUG"] = "1"
+
+
+DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show a traceback with an error.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", help="Print the answers alone.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(version("multiplex-worldviews"))
+        raise typer.Exit
+
+
+VersionFlag = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+]
+
+
+@app.callback()
+def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:
+    pass
+
+
+@app.command()
+def answer(
+    question: QuestionArgument = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    strategy: StrategyFlag = None,
+    council: CouncilFlag = None,
+    voice_model: VoiceModelFlag = None,
+    rounds: RoundsFlag = 1,
+    plan: PlanFlag = "default",
+    seed: SeedFlag = None,
+    min_voices: MinVoicesFlag = None,
+    frame: FrameFlag = None,
+    sentiment_model: SentimentModelFlag = None,
+    coverage: CoverageFlag = "overlap",
+    nli_model: NliModelFlag = None,
+    check: CheckFlag = None,
+    words: WordsFlag = None,
+    show_voices: ShowVoicesFlag = False,
+    as_json: AsJsonFlag = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Answer a question through the council, next to the same model simply asked, and measure both."""
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+    from multiplex.present.result import check_output
+    from multiplex.settings import load_settings
+
+    asked = _question(question)
+    if plan not in ("default", "model"):
+        raise UsageError(f"--plan {plan!r}: there are default and model")
+    if coverage not in ("overlap", "nulls"):
+        raise UsageError(f"--coverage {coverage!r}: there are overlap and nulls")
+    if output is not None:
+        check_output(output)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
+    spec = resolve_model(settings)
+    others = voice_specs(voice_model, settings)
+
+    from multiplex.cli.answer import Order, carry_out
+    from multiplex.council.registry import chosen
+    from multiplex.evaluation.extraction.frame import FRAME, checked_frame
+
+    order = Order(
+        question=asked,
+        spec=spec,
+        voice_specs=others,
+        council=chosen(council_names(council)),
+        strategies=tuple(strategy or ()),
+        rounds=rounds,
+        plan=plan,
+        seed=seed,
+        min_voices=min_voices,
+        frame=checked_frame(_names(frame)) if frame else FRAME,
+        sentiment_model=sentiment_model,
+        nulls=coverage == "nulls",
+        nli_model=nli_model,
+        show_voices=show_voices,
+        as_json=as_json,
+        output=output,
+        quiet=quiet,
+    )
+    code = carry_out(order, _why(spec, model) if not (quiet or as_json) else [])
+    raise typer.Exit(code)
+
+
+@app.command()
+def score(
+    file: ScoredArgument,
+    text_column: Annotated[str, typer.Option("--text-column", help="The column that holds the text.")] = "text",
+    group_by: Annotated[str | None, typer.Option("--group-by", help="A column: sum up each of its values too.")] = None,
+    scaffold_column: Annotated[
+        str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
+    ] = None,
+    frame: ScoreFrameFlag = None,
+    cues: CuesFlag = None,
+    extractor: ExtractorFlag = "local",
+    sentiment: SentimentFlag = "classifier",
+    no_sentiment: Annotated[bool, typer.Option("--no-sentiment", help="Read no tone; much faster.")] = False,
+    sentiment_model: SentimentModelFlag = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page that shows each text with its references.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Also write the summary as JSON.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where a row was skipped.")] = False,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
+    from multiplex.errors import UsageError
+    from multiplex.evaluation.corpus import Columns
+    from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    if extractor not in ("local", "judge", "both"):
+        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
+    if sentiment not in ("classifier", "judge"):
+        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
+    if sentiment_model and (no_sentiment or sentiment == "judge"):
+        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
+    judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    chosen = _names(frame)
+
+    from multiplex.cli.score import ScoreOrder
+    from multiplex.cli.score import score as carry_out
+
+    order = ScoreOrder(
+        path=file,
+        columns=Columns(text_column, group_by, scaffold_column),
+        frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
+        cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
+        extractor=extractor,  # type: ignore[arg-type]  # checked above
+        tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
+        sentiment_model=sentiment_model,
+        judge=resolve_model(settings) if judged else None,
+        as_json=as_json,
+        html=html,
+        summary=summary,
+        strict=strict,
+    )
+    raise typer.Exit(carry_out(order))
+
+
+@app.command()
+def validate(
+    data: Annotated[
+        Path, typer.Option("--data", help="A folder of labelled data, or one file of texts with their perspective.")
+    ],
+    output: Annotated[Path, typer.Option("--output", help="Where the tables are written: .md, or .json.")] = Path(
+        "validation.md"
+    ),
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Hold the evaluator against labels that others wrote, and print how often it is right."""
+    from multiplex.cli.validate import validate as carry_out
+
+    raise typer.Exit(carry_out(data, output))
+
+
+app.command()(serve)
+app.command()(mcp)
+
+
+@app.command()
+def personas(name: Annotated[str | None, typer.Argument(help="Show this one whole.")] = None) -> None:
+    """List the personas, or show one with its sources."""
+    from multiplex.council.personas import built_in, persona_text
+    from multiplex.present.result import CONSTRUCTIONS
+
+    if name is not None:
+        typer.echo(persona_text(name).rstrip())
+        return
+    every = built_in()
+    width = max(len(persona.name) for persona in every) + 2
+    for persona in every:
+        reviewed = "reviewed by members" if persona.reviewed_by_members else "not reviewed by members"
+        typer.echo(f"{persona.name:<{width}}{persona.title}; version {persona.version}, {reviewed}")
+        typer.echo(f"{'':<{width}}speaks for {'; '.join(persona.speaks_for)}\n")
+    typer.echo(CONSTRUCTIONS)
+
+
+@models_app.callback()
+def models(
+    ctx: typer.Context, model: ModelFlag = None, base_url: BaseUrlFlag = None, api_key_env: KeyFlag = None
+) -> None:
+    """Say which model would be used and why, and where the embedded one is."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from multiplex.llm.local.weights import locate
+    from multiplex.llm.local.weights import plan as plan_weights
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    spec = resolve_model(load_settings(model=model, base_url=base_url, api_key_env=api_key_env))
+    for line in _why(spec, model):
+        typer.echo(line)
+    here = locate()
+    typer.echo(f"embedded model: {here}" if here else f"embedded model: not here; {plan_weights()}")
+
+
+@models_app.command("pull")
+def models_pull() -> None:
+    """Fetch the embedded model (1.1 GB, once) and verify it."""
+    from multiplex.cli.answer import ensure_weights
+
+    typer.echo(f"{ensure_weights(None)} is there and whole")
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Check the embedded model's size and SHA-256."""
+    from multiplex.errors import WeightsError
+    from multiplex.llm.local.weights import EMBEDDED, locate
+    from multiplex.llm.local.weights import verify as verify_weights
+
+    path = locate()
+    if path is None:
+        raise WeightsError("the embedded model is not here; `multiplex models pull` fetches it")
+    verify_weights(path, EMBEDDED)
+    typer.echo(f"{path} is {EMBEDDED.name}, whole (SHA-256 {EMBEDDED.sha256})")
+
+
+@models_app.command("remove")
+def models_remove() -> None:
+    """Delete the embedded model and give its disk space back."""
+    from multiplex.llm.local.weights import in_words
+    from multiplex.llm.local.weights import remove as remove_weights
+
+    typer.echo(f"{in_words(remove_weights())} given back")
+
+
+def main() -> NoReturn:
+    """Run the command line; errors become one line and an exit code."""
+    from multiplex.errors import MultiplexError
+
+    code: Any = 0
+    try:
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            code = _complain("interrupted", INTERRUPTED)
+    except MultiplexError as error:
+        code = _complain(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = CLOSED_PIPE
+    except OSError as error:
+        code = _complain(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        code = _click_or_bug(error)
+    if code == INTERRUPTED:  # llama.cpp's threads would first finish the batch they are at, which takes long
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _click_or_bug(error: Exception) -> int:
+    """Typer's own errors (a wrong flag) exit 2; anything else is a bug of ours and says so."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        show()
+        return code
+    return _complain(f"a bug in multiplex, please report it: {type(error).__name__}: {error}", 1)
+
+
+def _complain(line: str, code: int) -> int:
+    if os.environ.get("MULTIPLEX_DEBUG"):
+        import traceback
+
+        print(_without_keys(traceback.format_exc()), end="", file=sys.stderr)
+    print(f"multiplex: {line}", file=sys.stderr)
+    return code
+
+
+def _without_keys(text: str) -> str:
+    """A traceback may quote an endpoint that quotes the key: what the environment keeps secret is taken out."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD")):
+            text = text.replace(value, f"[{name}]")
+    return text
+
+
+def _question(given: str | None) -> str:
+    from multiplex.errors import UsageError
+
+    if given is not None and given.startswith("@"):
+        try:
+            return Path(given[1:]).read_text("utf-8")
+        except OSError as error:
+            raise UsageError(f"{given}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{given}: not UTF-8 text") from error
+    if given not in (None, "-"):
+        return str(given)
+    if sys.stdin.isatty():
+        raise UsageError(
+            'no question; try: multiplex answer "How should families decide who cares for ageing parents?"'
+        )
+    return sys.stdin.buffer.read(1_000_000).decode("utf-8", "replace")
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in given.split(",")] if given else []
+
+
+def _why(spec: ModelSpec, flag: str | None) -> list[str]:
+    from multiplex.llm.spec import model_source, unused_endpoints
+
+    source = model_source(flag)
+    lines = [f"model: {spec.name}, at {spec.place} ({source})"]
+    return lines + (unused_endpoints() if source == "no other model is named" else [])

@@ -1,0 +1,151 @@
+"""Carries out `multiplex score`: reads texts, measures them, prints each, and sums up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import Evaluator
+from multiplex.evaluation.corpus import Columns, Skipped, read
+from multiplex.evaluation.extraction.local import ExtractorName
+from multiplex.evaluation.scorer import Scorer
+from multiplex.evaluation.statistics.summary import Summary, Tally
+from multiplex.llm.spec import ModelSpec
+from multiplex.present.score_page import ScorePage
+from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
+
+MOST_GROUPS = 1000
+EVERY_TEXT = ""  # the tally over all groups
+ToneReader = Literal["classifier", "judge", "none"]
+
+
+@dataclass(frozen=True)
+class ScoreOrder:
+    """What the command line asked for; `judge` is the chat model of the judge, where one is needed."""
+
+    path: str
+    columns: Columns
+    frame: tuple[str, ...]
+    cues: tuple[str, ...]
+    extractor: ExtractorName = "local"
+    tone: ToneReader = "classifier"
+    sentiment_model: str | None = None
+    judge: ModelSpec | None = None
+    as_json: bool = False
+    html: Path | None = None
+    summary: Path | None = None
+    strict: bool = False
+
+
+def score(order: ScoreOrder) -> int:
+    """Measure every text of the file; the exit code: 1 where a model failed on a text, or a row is bad and `strict`.
+
+    Raises:
+        UsageError: the file or an option is wrong, or no row could be measured.
+        MultiplexError: the judge could not be asked, or the disk refuses.
+    """
+    aside = Console(stderr=True)
+    out = aside if order.as_json else Console(soft_wrap=True)
+    if order.summary is not None and (order.summary.is_dir() or not order.summary.parent.is_dir()):
+        raise UsageError(f"--summary {order.summary}: cannot be written there; does the folder exist?")
+    with ExitStack() as stack:
+        scorer = stack.enter_context(_scorer(order))
+        page = stack.enter_context(ScorePage(order.html)) if order.html else None
+        bar = stack.enter_context(_bar(aside))
+        file = Path(order.path)
+        task = bar.add_task("measuring", total=file.stat().st_size if file.is_file() else None)
+        tallies: dict[str, Tally] = {}
+        skipped = lost = 0
+        rows = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
+        for each in scorer.score(rows):
+            if isinstance(each, Skipped):
+                skipped, lost = skipped + 1, lost + each.lost
+                aside.print(Text(f"{order.path}:{each.line}: {each.reason}; skipped", "yellow"), soft_wrap=True)
+                continue
+            for group in {EVERY_TEXT, each.passage.group}:
+                if group not in tallies:
+                    tallies[group] = stack.enter_context(_tally(len(tallies), order))
+                tallies[group].add(each.measures)
+            if page is not None:
+                page.add(each, scorer.entities)
+            print(
+                json.dumps(as_object(each, grouped=bool(order.columns.group)), ensure_ascii=False)
+                if order.as_json
+                else as_line(each)
+            )
+        bar.update(task, description="summing up")
+        summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
+        made = {name: summary for name, summary in summaries.items() if summary is not None}
+        bar.stop()
+        sys.stdout.flush()
+        measured = made[EVERY_TEXT].texts if made else 0
+        _print(out, made, scorer)
+        if page is not None:
+            page.finish(order.path, made)
+        if order.summary is not None:
+            _write(order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}))
+    aside.print(Text(f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")))
+    if not made:
+        raise UsageError(f"{order.path}: no text could be measured")
+    return 1 if lost or (skipped and order.strict) else 0
+
+
+def _scorer(order: ScoreOrder) -> Scorer:
+    tone = order.tone == "classifier"
+    evaluator = Evaluator(
+        order.frame,
+        order.cues,
+        order.sentiment_model,
+        sentiment=tone,
+        implied=True if order.extractor == "judge" else None,
+    )
+    if order.judge is None:
+        return Scorer(evaluator)
+    from multiplex.evaluation.extraction.judge import Judge
+
+    return Scorer(evaluator, order.extractor, Judge(order.judge), judges_tone=order.tone == "judge")
+
+
+def _tally(groups: int, order: ScoreOrder) -> Tally:
+    """A further tally, where there are not too many."""
+    if groups > MOST_GROUPS:
+        raise UsageError(
+            f"--group-by {order.columns.group}: more than {MOST_GROUPS:,} values; choose a column with fewer"
+        )
+    return Tally(order.frame, order.cues)
+
+
+def _bar(console: Console) -> Progress:
+    """A bar on standard error; none where the texts' own lines run over the same terminal."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+        console=console, disable=not console.is_terminal or sys.stdout.isatty(), transient=True,
+        redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+
+
+def _print(out: Console, made: dict[str, Summary], scorer: Scorer) -> None:
+    for name, summary in made.items():
+        out.print()
+        print_summary(out, summary, name if name or len(made) == 1 else "all")
+    if (agreement := scorer.agreement()) is not None and made:
+        out.print()
+        print_agreement(out, agreement)
+    if made:
+        out.print(Text(notes(made[EVERY_TEXT]), "dim"))
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    try:
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise MultiplexError(f"--summary {path}: {error.strerror or error}") from error

@@ -1,0 +1,215 @@
+"""Reads eval/gazetteers/: the names and concepts by which a perspective is recognised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from multiplex.content import content_root, line_of, read_tree
+from multiplex.errors import ContentError
+from multiplex.evaluation.extraction.atlas import Place, places
+from multiplex.evaluation.extraction.frame import Perspective
+from multiplex.text.matching import Form, Match, Matcher
+from multiplex.text.tokens import Token
+
+Slot = Literal["people", "adjectives", "places", "homonyms", "traditions", "concept", "trap"]
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+TRAPS = "none"  # the file of phrases that hold a known name and refer to no perspective
+_Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+_NAMED_SLOTS: tuple[Slot, ...] = ("people", "adjectives", "places", "homonyms", "traditions")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One people, tradition, region or idea under all its names; a trap phrase has no perspective.
+
+    A region is what names a place among its forms: a country and its people, not a religion.
+    """
+
+    id: str
+    perspectives: tuple[str, ...]
+    modern: bool = False
+    source: str = ""
+    region: bool = False
+
+
+_NOTHING = Entity("none", ())
+# What informal writing leaves without a capital: "spanish culture", "the nigerians"; but not to polish, nor a danish.
+_INFORMAL = re.compile(r"(?!Polish|Danish)[A-Z][a-z]+(?:ian|ean|ican|ish|ese)s?")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Named(_Part):
+    id: _Id
+    people: tuple[_Text, ...] = ()
+    adjectives: tuple[_Text, ...] = ()
+    places: tuple[_Text, ...] = ()
+    homonyms: tuple[_Text, ...] = ()
+    traditions: tuple[_Text, ...] = ()
+    also: tuple[Perspective, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_form(self) -> _Named:
+        if not any(getattr(self, slot) for slot in _NAMED_SLOTS):
+            raise ValueError(f"needs a form under one of {', '.join(_NAMED_SLOTS)}")
+        return self
+
+
+def _join_sources(source: Any) -> Any:
+    """The sources of an entry as one text; one that is no list of texts is left to validation."""
+    if isinstance(source, list) and source and all(isinstance(each, str) and each.strip() for each in source):
+        return "; ".join(source)
+    return source
+
+
+class _Concept(_Part):
+    id: _Id
+    forms: Annotated[tuple[_Text, ...], Field(min_length=1)]
+    source: Annotated[_Text, BeforeValidator(_join_sources)]
+    modern: bool
+    also: tuple[Perspective, ...] = ()
+
+
+class _File(_Part):
+    perspective: Perspective
+    named: tuple[_Named, ...] = ()
+    concept: tuple[_Concept, ...] = ()
+
+
+class _Traps(_Part):
+    perspective: None
+    none: tuple[_Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A surface form with the place it was read from, so that a clash can name both."""
+
+    text: str
+    slot: Slot
+    entity: Entity
+    path: Path
+    line: int
+    field: str
+
+
+class Gazetteer:
+    """Every known name and concept, compiled to one longest-match matcher; it never changes once made."""
+
+    def __init__(self, listed: list[_Listed], atlas: Iterable[Place] = ()) -> None:
+        self.entities: dict[str, Entity] = {}
+        origins: dict[str, _Listed] = {}
+        forms: dict[str, Form[Slot, Entity]] = {}
+        for item in listed:
+            form = Form.of(item.text, item.slot, item.entity)
+            if not form.words:
+                raise ContentError(item.path, f"{item.text!r} holds no word", line=item.line, field=item.field)
+            other = origins.setdefault(form.spelling, item)
+            if other.entity is not item.entity:
+                raise ContentError(
+                    item.path,
+                    f"{item.text!r} already stands for {other.entity.id!r} in {other.path.name}:{other.line}; "
+                    "a form means one entity, with `also` for further perspectives",
+                    line=item.line,
+                    field=item.field,
+                )
+            forms.setdefault(form.spelling, form)
+            if item.entity is not _NOTHING:
+                self.entities[item.entity.id] = item.entity
+        for form in list(forms.values()):
+            if form.slot in ("people", "adjectives") and _INFORMAL.fullmatch(form.spelling):
+                slot: Slot = form.slot
+                lower = Form.of(form.spelling.lower(), slot, form.entity)
+                forms.setdefault(lower.spelling, lower)
+        taken = {form.keys for form in forms.values()}
+        for place in atlas:
+            slot = "homonyms" if place.homonym else "places"
+            form = Form.of(place.name, slot, Entity(place.id, place.perspectives, region=True))
+            if form.keys not in taken:  # what a scholar wrote in a gazetteer goes before the atlas
+                forms.setdefault(form.spelling, form)
+                self.entities.setdefault(place.id, form.entity)
+        self._matcher = Matcher(forms.values())
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Gazetteer:
+        """The gazetteer of a folder of YAML files; by default the one that ships, eval/gazetteers/, with the atlas.
+
+        Raises:
+            ContentError: there is no file, one is not of the schema (file, line and field are
+                named), an id is used twice, or a surface form stands for two entities.
+        """
+        atlas = places() if folder is None else ()
+        folder = folder if folder is not None else content_root() / "eval" / "gazetteers"
+        paths = sorted(folder.glob("*.yaml"))
+        if not paths:
+            raise ContentError(folder, "holds no *.yaml file; a gazetteer folder has one file a perspective")
+        seen: dict[str, _Listed] = {}
+        listed = []
+        for path in paths:
+            for item in _read(path):
+                first = seen.setdefault(item.entity.id, item)
+                if first.entity is not item.entity:
+                    raise ContentError(
+                        item.path,
+                        f"id {item.entity.id!r} is already used in {first.path.name}:{first.line}; "
+                        "an entity has one entry, with `also` for further perspectives",
+                        line=item.line,
+                        field=item.field,
+                    )
+                listed.append(item)
+        return cls(listed, atlas)
+
+    def match(self, text: str, words: list[Token] | None = None) -> list[Match[Slot, Entity]]:
+        """The forms in a sentence, in order, without overlap; the longest wins. Traps are among them."""
+        return self._matcher.match(text, words)
+
+    def ids_in(self, text: str) -> frozenset[str]:
+        """The ids of the entities that a text names in any way."""
+        return frozenset(match.form.entity.id for match in self.match(text) if match.form.slot != "trap")
+
+
+def _read(path: Path) -> Iterator[_Listed]:
+    data, tree = read_tree(path)
+    try:
+        content = (_Traps if path.stem == TRAPS else _File).model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=place) from error
+    if isinstance(content, _Traps):
+        for row, phrase in enumerate(content.none):
+            yield _Listed(phrase, "trap", _NOTHING, path, line_of(tree, ("none", row)), f"none.{row}")
+        return
+    if content.perspective != path.stem:
+        line = line_of(tree, ("perspective",))
+        raise ContentError(path, f"{content.perspective!r} is not the file's name", line=line, field="perspective")
+    for row, named in enumerate(content.named):
+        own = _perspectives(path, tree, content.perspective, "named", row, named.also)
+        entity = Entity(named.id, own, region=bool(named.places or named.homonyms))
+        for slot in _NAMED_SLOTS:
+            for index, text in enumerate(getattr(named, slot)):
+                line = line_of(tree, ("named", row, slot, index))
+                yield _Listed(text, slot, entity, path, line, f"named.{row}.{slot}.{index}")
+    for row, concept in enumerate(content.concept):
+        also = _perspectives(path, tree, content.perspective, "concept", row, concept.also)
+        idea = Entity(concept.id, also, concept.modern, concept.source)
+        for index, text in enumerate(concept.forms):
+            line = line_of(tree, ("concept", row, "forms", index))
+            yield _Listed(text, "concept", idea, path, line, f"concept.{row}.forms.{index}")
+
+
+def _perspectives(path: Path, tree: Any, own: str, part: str, row: int, also: tuple[str, ...]) -> tuple[str, ...]:
+    every = (own, *also)
+    for name in also:
+        if every.count(name) > 1:
+            line = line_of(tree, (part, row, "also"))
+            raise ContentError(path, f"{name!r} is named twice", line=line, field=f"{part}.{row}.also")
+    return every

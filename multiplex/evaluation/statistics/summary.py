@@ -1,0 +1,323 @@
+"""Adds up the measures of many texts: every weighting and reading of shares, entropy and tone, with intervals."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.evaluation.extraction.references import pairs
+from multiplex.evaluation.measures import Measures
+from multiplex.evaluation.statistics import diversity, resampling
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+WEIGHTINGS = ("reference", "presence", "words")
+TONES = ("positive", "neutral", "negative")
+WAITING = 1024  # rows kept in memory before they go to disk
+RESAMPLES, SEED = 1000, 7
+
+
+class Estimate(BaseModel):
+    """A figure with its 95% interval; each is None where it does not exist (an interval needs two texts)."""
+
+    model_config = ConfigDict(frozen=True)
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Jackknife(BaseModel):
+    """Delete-one-text jackknife of a pooled entropy, in percentage points: its bias, without it, standard error."""
+
+    model_config = ConfigDict(frozen=True)
+    bias: float
+    corrected: float
+    standard_error: float
+
+
+class Weighting(BaseModel):
+    """Shares and entropies with references counted in one way.
+
+    `reference`: each counts; `presence`: a perspective at most once a text; `words`: the words of its sentences.
+
+    Attributes:
+        shares: pooled PDS by perspective, 0..1: counts are added over texts first.
+        mean: mean entropy of the texts with a reference, percent.
+        mean0: the same with 0 for the others, the papers' likely convention.
+        pooled: entropy of the pooled shares, percent; neither of the two bounds it.
+        jackknife: of `pooled`.
+        effective: exp(H ln K) of `pooled`, 1..K.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    shares: dict[str, Estimate]
+    mean: Estimate
+    mean0: Estimate
+    pooled: Estimate
+    jackknife: Jackknife | None
+    effective: Estimate
+
+
+class Summary(BaseModel):
+    """What many texts come to.
+
+    Attributes:
+        texts: how many were measured; every interval is over them, as a random sample.
+        references: of the frame, with an accepted cue, all texts together.
+        with_reference: the share of texts with a reference, 0..1.
+        weightings: by reference, by presence, by words.
+        expected_perspectives: E[S_5] of the pooled references; `expected_perspectives_mean` is the mean over the
+            texts with at least five.
+        never: the perspectives of the frame that no text refers to.
+        excluded, dominance, per_100_words: means over texts (dominance over those with a reference).
+        out_of_frame: of all references with an accepted cue, the share outside the frame.
+        sentiment: mean probabilities over texts; None where no tone was read.
+        stance: by perspective, the mean over the texts that refer to it.
+        labels: the share of texts whose likeliest tone is this one; only to stand beside the papers' figures.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    texts: int
+    frame: tuple[str, ...]
+    cues: tuple[str, ...]
+    references: int
+    with_reference: Estimate
+    weightings: dict[str, Weighting]
+    never: tuple[str, ...]
+    expected_perspectives: float | None
+    expected_perspectives_mean: Estimate
+    excluded: Estimate
+    dominance: Estimate
+    out_of_frame: Estimate
+    per_100_words: Estimate
+    sentiment: dict[str, Estimate] | None
+    stance: dict[str, dict[str, Estimate]]
+    labels: dict[str, Estimate] | None
+
+
+class Tally:
+    """Takes in measures one by one and keeps a row of numbers for each on disk, so that memory does not grow.
+
+    A context manager, which gives the disk space back.
+    """
+
+    def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...]) -> None:
+        self.frame, self.cues = frame, cues
+        self._names = _columns(frame)
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
+        self._waiting: list[list[float]] = []
+        self._texts = 0
+        self.counts = dict.fromkeys(frame, 0)
+
+    def __len__(self) -> int:
+        return self._texts
+
+    def __getitem__(self, index: slice) -> NDArray[np.float64]:
+        """The rows of some texts in the order they came, shape (n, columns)."""
+        import numpy as np
+
+        self._flush()
+        start, stop, _ = index.indices(self._texts)
+        width = len(self._names)
+        self._file.seek(start * width * 8)
+        return np.frombuffer(self._file.read((stop - start) * width * 8)).reshape(-1, width)
+
+    def add(self, measures: Measures) -> None:
+        """Take in one text."""
+        row = _row(measures)
+        self._waiting.append([row[name] for name in self._names])
+        self._texts += 1
+        for name, value in measures.counts.items():
+            self.counts[name] += value
+        if len(self._waiting) == WAITING:
+            self._flush()
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def summary(self) -> Summary | None:
+        """The figures over all texts taken in, with seeded intervals; None where there was none."""
+        return _summary(self, _Sums(self._names)) if self._texts else None
+
+    def _flush(self) -> None:
+        import numpy as np
+
+        if self._waiting:
+            self._file.seek(0, 2)
+            self._file.write(np.array(self._waiting, dtype=np.float64).tobytes())
+            self._waiting = []
+
+
+def _columns(frame: tuple[str, ...]) -> list[str]:
+    names = [f"{weighting} {name}" for weighting in WEIGHTINGS for name in frame]
+    names += [f"entropy {weighting}" for weighting in WEIGHTINGS]
+    names += ["text", "referring", "outside", "headline", "excluded", "dominance", "rate"]
+    names += ["spread", "spreading", "toned"]
+    names += [f"tone {tone}" for tone in TONES] + [f"label {tone}" for tone in TONES]
+    for name in frame:
+        names += [f"stance {name}", *(f"stance {name} {tone}" for tone in TONES)]
+    return names
+
+
+def _row(measures: Measures) -> dict[str, float]:
+    """One text as numbers that can be added: a figure that it does not have is 0 here and not counted either."""
+    row = dict.fromkeys(_columns(measures.frame), 0.0)
+    counts: dict[str, Mapping[str, float]] = {
+        "reference": measures.counts,
+        "presence": diversity.by_presence(measures.counts),
+        "words": measures.counts_by_words,
+    }
+    for weighting, of in counts.items():
+        row |= {f"{weighting} {name}": float(value) for name, value in of.items()}
+        row[f"entropy {weighting}"] = diversity.entropy_percent(of) or 0.0
+    headline = len(pairs(measures.references, measures.cues))
+    row |= {
+        "text": 1.0, "referring": float(measures.n > 0), "headline": headline, "outside": headline - measures.n,
+        "excluded": measures.excluded, "dominance": measures.dominance or 0.0, "rate": measures.per_100_words,
+        "spread": measures.expected_perspectives or 0.0,
+        "spreading": float(measures.expected_perspectives is not None),
+    }  # fmt: skip
+    if measures.sentiment is not None:
+        tones = measures.sentiment.model_dump()
+        row["toned"] = 1.0
+        row |= {f"tone {tone}": tones[tone] for tone in TONES}
+        row[f"label {max(TONES, key=tones.__getitem__)}"] = 1.0
+    for name, stance in measures.stance.items():
+        row[f"stance {name}"] = 1.0
+        row |= {f"stance {name} {tone}": value for tone, value in stance.model_dump().items()}
+    return row
+
+
+class _Sums:
+    """Figures as functions of column sums, which is what `resampling.bootstrap` resamples."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._at = {name: place for place, name in enumerate(names)}
+
+    def ratio(self, top: str, bottom: str, most: float = 1.0) -> resampling.Figure:
+        """sum(top) / sum(bottom), within 0..most; undefined where the bottom is 0."""
+        above, below = self._at[top], self._at[bottom]
+        return resampling.Figure(lambda sums: _divided(sums[:, above], sums[:, below]).clip(0.0, most))
+
+    def share(self, weighting: str, name: str, frame: tuple[str, ...]) -> resampling.Figure:
+        """The pooled share of one perspective."""
+        places = [self._at[f"{weighting} {each}"] for each in frame]
+        own = frame.index(name)
+
+        def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+            counts = sums[:, places].clip(0.0)
+            return _divided(counts[:, own], counts.sum(axis=1))
+
+        return resampling.Figure(statistic)
+
+    def pooled(self, weighting: str, frame: tuple[str, ...]) -> resampling.Figure:
+        """The entropy of the pooled counts, in percent."""
+        places = [self._at[f"{weighting} {each}"] for each in frame]
+
+        def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+            import numpy as np
+
+            values, known = resampling.entropies(sums[:, places].clip(0.0))
+            return np.where(known, values, np.nan)
+
+        return resampling.Figure(statistic, biased=True)
+
+
+def _divided(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """top / bottom, and NaN, which `stats` reads as undefined, where the bottom is 0."""
+    import numpy as np
+
+    quotients: NDArray[np.float64] = np.full(len(top), np.nan)
+    np.divide(top, bottom, out=quotients, where=bottom > resampling.NONE_LEFT)
+    return quotients
+
+
+def _summary(tally: Tally, of: _Sums) -> Summary:
+    frame = tally.frame
+    figures: dict[str, resampling.Figure] = {
+        "referring": of.ratio("referring", "text"),
+        "spread": of.ratio("spread", "spreading", most=5.0),
+        "excluded": of.ratio("excluded", "text"),
+        "dominance": of.ratio("dominance", "referring"),
+        "outside": of.ratio("outside", "headline"),
+        "rate": of.ratio("rate", "text", most=100.0),
+    }
+    for weighting in WEIGHTINGS:
+        figures |= {f"{weighting} {name}": of.share(weighting, name, frame) for name in frame}
+        figures[f"{weighting} mean"] = of.ratio(f"entropy {weighting}", "referring", most=100.0)
+        figures[f"{weighting} mean0"] = of.ratio(f"entropy {weighting}", "text", most=100.0)
+        figures[f"{weighting} pooled"] = of.pooled(weighting, frame)
+    for tone in TONES:
+        figures[f"tone {tone}"] = of.ratio(f"tone {tone}", "toned")
+        figures[f"label {tone}"] = of.ratio(f"label {tone}", "toned")
+        figures |= {f"stance {name} {tone}": of.ratio(f"stance {name} {tone}", f"stance {name}") for name in frame}
+    estimates = resampling.bootstrap([tally], figures, resamples=RESAMPLES, seed=SEED)
+    found = {name: estimate(each) for name, each in estimates.items()}
+    toned = found["tone positive"].value is not None
+    return Summary(
+        texts=len(tally),
+        frame=frame,
+        cues=tally.cues,
+        references=sum(tally.counts.values()),
+        with_reference=found["referring"],
+        weightings={
+            weighting: weighting_of(weighting, frame, found, resampling.jackknife([tally], of.pooled(weighting, frame)))
+            for weighting in WEIGHTINGS
+        },
+        never=tuple(name for name, value in tally.counts.items() if not value),
+        expected_perspectives=diversity.expected_perspectives(tally.counts),
+        expected_perspectives_mean=found["spread"],
+        excluded=found["excluded"],
+        dominance=found["dominance"],
+        out_of_frame=found["outside"],
+        per_100_words=found["rate"],
+        sentiment={tone: found[f"tone {tone}"] for tone in TONES} if toned else None,
+        stance={
+            name: {tone: found[f"stance {name} {tone}"] for tone in TONES}
+            for name in frame
+            if found[f"stance {name} positive"].value is not None
+        },
+        labels={tone: found[f"label {tone}"] for tone in TONES} if toned else None,
+    )
+
+
+def weighting_of(
+    weighting: str, frame: tuple[str, ...], found: Mapping[str, Estimate], knife: resampling.Jackknife | None
+) -> Weighting:
+    """One way to count, from the figures `found` under "WEIGHTING NAME"; those that are absent do not exist."""
+    nothing = Estimate(value=None)
+    pooled = found.get(f"{weighting} pooled", nothing)
+
+    def effective(entropy: float | None) -> float | None:
+        return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(frame)))
+
+    return Weighting(
+        shares={name: found.get(f"{weighting} {name}", nothing) for name in frame},
+        mean=found.get(f"{weighting} mean", nothing),
+        mean0=found.get(f"{weighting} mean0", nothing),
+        pooled=pooled,
+        jackknife=(
+            Jackknife(bias=knife.bias, corrected=knife.corrected, standard_error=knife.standard_error)
+            if knife
+            else None
+        ),
+        effective=Estimate(value=effective(pooled.value), low=effective(pooled.low), high=effective(pooled.high)),
+    )
+
+
+def estimate(of: resampling.Estimate) -> Estimate:
+    """The figure with the ends of its interval side by side."""
+    around = of.interval
+    return Estimate(value=of.value, low=around.low if around else None, high=around.high if around else None)

@@ -1,0 +1,106 @@
+"""The HTML page of `multiplex score --html`: every text with its references coloured, written as it goes."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console
+
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import Entity
+from multiplex.evaluation.scorer import Scored
+from multiplex.evaluation.statistics.summary import Summary
+from multiplex.present.highlight import STYLE, legend, marked
+from multiplex.present.summary import as_line, notes, print_summary
+
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>multiplex score</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
+pre {{ overflow-x: auto; font-size: .85rem }}
+.notes {{ font-size: .85rem }}
+section {{ border-top: 1px solid #8888; margin-top: 1.5rem }}
+.figures {{ font-size: .85rem; overflow-wrap: anywhere }}
+{style}
+</style>
+</head>
+<body dir="auto">
+<h1>{title}</h1>
+{legend}
+"""
+
+
+class ScorePage:
+    """Writes texts to a draft as they come, so that memory does not grow, and the whole page at the end.
+
+    Raises:
+        UsageError: the page cannot be written there, said before anything is measured.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir() or not path.parent.is_dir():
+            raise UsageError(f"--html {path}: cannot be written there; does the folder exist?")
+        self._path = path
+        self._texts: TextIO = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
+
+    def __enter__(self) -> ScorePage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._texts.close()
+
+    def add(self, scored: Scored, entities: Mapping[str, Entity]) -> None:
+        """One text with its figures and its references."""
+        passage = scored.passage
+        asked = f"<p><strong>{escape(passage.question)}</strong></p>\n" if passage.question else ""
+        self._texts.write(
+            f'<section dir="auto">\n<p class="figures">{escape(as_line(scored))}</p>\n{asked}'
+            f'<div class="text">{marked(passage.text, scored.measures.references, passage.scaffold, entities)}</div>\n'
+            "</section>\n"
+        )
+
+    def finish(self, title: str, summaries: Mapping[str, Summary]) -> None:
+        """Write the page: the summaries, then the texts.
+
+        Raises:
+            MultiplexError: the disk refuses.
+        """
+        draft = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with draft.open("w", encoding="utf-8") as out:
+                out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend()))
+                for name, summary in summaries.items():
+                    out.write(f"<pre>{escape(_plain(name, summary))}</pre>\n")
+                if summaries:
+                    out.write(f'<p class="notes">{escape(notes(next(iter(summaries.values()))))}</p>\n')
+                self._texts.seek(0)
+                shutil.copyfileobj(self._texts, out)
+                out.write("</body>\n</html>\n")
+            draft.replace(self._path)
+        except OSError as error:
+            raise MultiplexError(f"--html {self._path}: {error.strerror or error}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _plain(name: str, summary: Summary) -> str:
+    """The summary as the terminal shows it, without colours."""
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    print_summary(console, summary, name)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
+    return text

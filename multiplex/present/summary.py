@@ -1,0 +1,153 @@
+"""What `multiplex score` prints: a line or a JSON object for each text, and the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from multiplex.evaluation.extraction.agreement import Agreement
+from multiplex.evaluation.extraction.references import Reference
+from multiplex.evaluation.measures import Measures
+from multiplex.evaluation.scorer import Scored
+from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
+from multiplex.present.result import READING
+
+_SHOWN = ("start", "end", "text", "entity", "perspective", "cue", "score", "echo", "sentence")
+
+
+def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
+    """One text as the object that `--json` prints."""
+    passage, of = scored.passage, scored.measures
+    made: dict[str, Any] = {"id": passage.id}
+    if grouped:
+        made["group"] = passage.group
+    made["references"] = [_reference(each) for each in of.references]
+    figures = of.model_dump(mode="json", exclude={"references", "frame", "cues"})
+    made |= figures
+    if not passage.prompt:
+        del made["entropy_unprompted"]
+    if of.sentiment is not None:
+        made["sentiment_label"] = max(figures["sentiment"], key=figures["sentiment"].__getitem__)
+    if scored.judged is not None:
+        made["judge"] = [_reference(each) for each in scored.judged]
+        made["differences"] = [
+            {"sentence": each.sentence, "perspective": each.perspective, "who": each.who} for each in scored.differences
+        ]
+    if scored.discarded is not None:
+        made["discarded"] = scored.discarded
+    return made
+
+
+def _reference(reference: Reference) -> dict[str, Any]:
+    return {name: getattr(reference, name) for name in _SHOWN} | {"score": round(reference.score, 4)}
+
+
+def as_line(scored: Scored) -> str:
+    """One text as a line: its id, references, entropy, shares from the largest on, tone."""
+    of = scored.measures
+    if of.n:
+        found = f"n={of.n}  entropy {of.entropy:.1f}%  " + ", ".join(
+            f"{name} {share:.0%}" for name, share in sorted(of.shares.items(), key=lambda item: -item[1]) if share
+        )
+    else:
+        found = "n=0  no reference"
+    return f"{scored.passage.id}  {found}{_tone(of)}"
+
+
+def _tone(of: Measures) -> str:
+    tone = of.sentiment
+    return f"  tone {tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}" if tone else ""
+
+
+def print_summary(console: Console, summary: Summary, title: str = "") -> None:
+    """The figures over all texts, each with its interval."""
+    unit = "texts" if summary.texts > 1 else "text"
+    head = Table(box=None, padding=(0, 1), title=title or None, title_justify="left")
+    head.add_column("")
+    head.add_column(f"{summary.texts:,} {unit}, {summary.references:,} references", justify="right")
+    for label, estimate, scale, unit in (
+        ("texts with a reference", summary.with_reference, 100, "%"),
+        ("perspectives in five references", summary.expected_perspectives_mean, 1, ""),
+        ("excluded perspectives", summary.excluded, 100, "%"),
+        ("dominance (largest share)", summary.dominance, 100, "%"),
+        ("out of frame", summary.out_of_frame, 100, "%"),
+        ("references per 100 words", summary.per_100_words, 1, ""),
+    ):
+        head.add_row(label, shown(estimate, scale, unit))
+    for tone, estimate in (summary.sentiment or {}).items():
+        head.add_row(f"tone: {tone}", shown(estimate, 1))
+    console.print(head, "")
+    console.print(_weightings(summary))
+    if summary.stance:
+        stance = Table(box=None, padding=(0, 1))
+        for name in ("stance", "positive", "neutral", "negative"):
+            stance.add_column(name, justify="left" if name == "stance" else "right")
+        for perspective, tones in summary.stance.items():
+            stance.add_row(perspective, *(shown(tones[tone], 1) for tone in ("positive", "neutral", "negative")))
+        console.print("")
+        console.print(stance)
+
+
+def _weightings(summary: Summary) -> Table:
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("in percent")
+    for weighting in WEIGHTINGS:
+        table.add_column(f"by {weighting}", justify="right", no_wrap=True)
+    each = [summary.weightings[weighting] for weighting in WEIGHTINGS]
+    table.add_row("entropy, mean", *(shown(of.mean, 1, form=".1f") for of in each))
+    table.add_row("entropy, mean0", *(shown(of.mean0, 1, form=".1f") for of in each))
+    table.add_row("entropy, pooled", *(shown(of.pooled, 1, form=".1f") for of in each))
+    table.add_row(
+        "… bias (jackknife)",
+        *(f"{of.jackknife.bias:+.1f} ± {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
+    )
+    table.add_row("effective number", *(shown(of.effective, 1) for of in each))
+    for name in summary.frame:
+        table.add_row(name, *(shown(of.shares[name], 100, form=".1f") for of in each))
+    return table
+
+
+def shown(estimate: Estimate, scale: float, unit: str = "", form: str = "") -> str:
+    """A figure with its interval in brackets; a dash where it does not exist."""
+    if estimate.value is None:
+        return "–"
+    form = form or (".1f" if unit else ".2f")
+    text = f"{estimate.value * scale:{form}}{unit}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{estimate.low * scale:{form}}, {estimate.high * scale:{form}}]"
+
+
+def print_agreement(console: Console, agreement: Agreement) -> None:
+    """Krippendorff's alpha per perspective, and how often only one extractor sees a reference."""
+    first, second = agreement.names
+    table = Table(box=None, padding=(0, 1))
+    for name in ("agreement by sentence", "alpha", "both", f"only {first}", f"only {second}", "neither"):
+        table.add_column(name, justify="left" if name == "agreement by sentence" else "right")
+    for name, of in (*agreement.perspectives.items(), ("all", agreement.overall)):
+        alpha = of.undefined if of.alpha is None else f"{of.alpha:.2f}"
+        counts = (of.counts.both, of.counts.first, of.counts.second, of.counts.neither)
+        table.add_row(name, alpha, *(f"{count:,}" for count in counts))
+    console.print(table)
+
+
+def notes(summary: Summary) -> str:
+    """How to read the figures, and over what they are taken."""
+    line = f"{READING} Frame: {', '.join(summary.frame)}; cues: {', '.join(summary.cues)}."
+    return line + (" Brackets: 95% bootstrap intervals over texts." if summary.texts > 1 else "")
+
+
+def as_summary(
+    summaries: Mapping[str, Summary], agreement: Agreement | None, rows: Mapping[str, int]
+) -> dict[str, Any]:
+    """The summaries as plain data: the one over all texts under `all`, those of groups under `groups`."""
+    groups = {name: summary.model_dump(mode="json") for name, summary in summaries.items() if name}
+    made: dict[str, Any] = {"all": summaries[""].model_dump(mode="json") if "" in summaries else None}
+    if groups:
+        made["groups"] = groups
+    if agreement is not None:
+        made["agreement"] = agreement.summary()
+    return made | {"rows": dict(rows)}

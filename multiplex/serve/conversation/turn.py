@@ -1,0 +1,199 @@
+"""One turn of a conversation: a question goes in, and the pieces of its answer come out as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
+
+from multiplex.council.answer import Answer
+from multiplex.council.events import Event
+from multiplex.council.strategies import answer_of, voice_notes
+from multiplex.errors import CallError
+from multiplex.llm.chat import Chat
+from multiplex.present.result import CONSTRUCTIONS
+from multiplex.serve.conversation.graph_cache import Graphs
+from multiplex.serve.conversation.memory import Memory
+from multiplex.serve.openai.served_models import Offer
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+    from multiplex.council.state import CouncilState
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What a chat app folds away: the voices, each under its tradition's name."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The whole answer, and the question as it was put to the voices. Nothing comes after it.
+
+    `notes` are what befell this turn beside its answer.
+    """
+
+    answer: Answer
+    question: str
+    notes: tuple[str, ...] = ()
+
+
+Piece = Thought | Said | Ended
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one request asks for.
+
+    Attributes:
+        messages: the conversation; its last human message is the question.
+        chat: the model, as this request wants it.
+        voice_chats: by perspective, models of its own.
+        thread: the name of a conversation that is kept, or None.
+        replaces: whether `messages` are the whole conversation, in place of what the thread holds.
+        streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
+        watched: whether the voices' pieces are counted as they come too, for one who watches them speak.
+    """
+
+    offer: Offer
+    messages: tuple[BaseMessage, ...]
+    chat: Chat
+    voice_chats: Mapping[str, Chat] = field(default_factory=dict)
+    seed: int = 0
+    thread: str | None = None
+    replaces: bool = False
+    streamed: bool = True
+    watched: bool = False
+
+
+async def happenings(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:
+    """Everything that happens on the way to an answer (`council/events.py`), and last of all `Ended`.
+
+    Raises:
+        MultiplexError: there is no answer.
+    """
+    started = perf_counter()
+    state: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    try:
+        async for kind, data in graphs.of(asked).astream(_input(asked), **_options(asked)):
+            if kind == "values":
+                state = data
+            else:
+                yield data
+    except Exception as error:
+        trouble = memory.trouble(error)
+        if trouble is None:
+            raise
+        if not _answered(state):
+            raise trouble from error
+        notes = (f"this turn is not remembered: {trouble}",)
+    answer = _answer(asked, state, perf_counter() - started)
+    yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
+
+
+async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:
+    """Everything that comes of a question, as it comes; the last piece is `Ended`.
+
+    Raises:
+        MultiplexError: there is no answer, or a model broke off in the middle of one.
+    """
+    council = asked.offer.council
+    if council is not None:
+        titles = ", ".join(persona.title for persona in council.personas)
+        yield Thought(f"{len(council.personas)} voices are asked: {titles}. {CONSTRUCTIONS}\n\n")
+    shown, broken = False, ""
+    async with aclosing(happenings(asked, memory, graphs)) as happening:
+        async for event in happening:
+            if isinstance(event, Ended):
+                for said in _closing(asked, event, broken):
+                    yield said
+                yield event
+            elif event["type"] in ("voice.finished", "voice.failed"):
+                yield Thought(_voice(event))
+            elif event["type"] in ("synthesis.drafted", "synthesis.checked"):
+                yield Thought(_progress(event))
+            elif event["type"] in ("synthesis.restarted", "answer.restarted") and shown:
+                broken = event["reason"]
+                if event.get("failed"):  # what was said cannot be taken back, and the voices have been shown
+                    raise CallError("server", f"the synthesis broke off: {broken}")
+            elif _is_delta(event) and asked.streamed and not broken and event["text"]:
+                shown = True
+                yield Said(event["text"])
+
+
+def _is_delta(event: Event) -> bool:
+    return event["type"] in ("synthesis.delta", "answer.delta")
+
+
+def _closing(asked: Asked, end: Ended, broken: str) -> Iterator[Said]:
+    """What is said once the answer is whole: the answer where its pieces were not, and what a reader should know."""
+    answer = end.answer
+    if not asked.streamed:
+        yield Said(answer.text)
+    elif broken:
+        yield Said(f"\n\n---\n\n*The model broke off here ({broken}). The whole answer, begun again:*\n\n{answer.text}")
+    if answer.cut:
+        return
+    of_voices = voice_notes(answer.rounds)
+    notes = [*(note for note in answer.notes if note not in of_voices), *end.notes]
+    if notes:
+        yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
+
+
+def _input(asked: Asked) -> dict[str, Any]:
+    from langchain_core.messages import RemoveMessage
+    from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+    anew = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if asked.replaces and asked.thread is not None else []
+    return {"messages": [*anew, *asked.messages], "seed": asked.seed}
+
+
+def _options(asked: Asked) -> dict[str, Any]:
+    modes = {"stream_mode": ["custom", "values"]}
+    if asked.thread is None:
+        return modes
+    # a turn is remembered once, when it is whole: one that fails leaves no trace of itself
+    return {**modes, "config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
+
+
+def _answer(asked: Asked, state: Mapping[str, Any], seconds: float) -> Answer:
+    council = asked.offer.council
+    if council is not None:
+        return answer_of(cast("CouncilState", state), council, asked.chat.spec, seconds)
+    answer: Answer = state["answer"]
+    return answer
+
+
+def _answered(state: Mapping[str, Any]) -> bool:
+    """Whether the answer to this turn is there; an earlier turn's stands before the question."""
+    messages = state.get("messages", ())
+    return bool(messages) and messages[-1].type == "ai"
+
+
+def _progress(event: Mapping[str, Any]) -> str:
+    """How far an essay is that is not shown before its check is over."""
+    if event["type"] == "synthesis.drafted":
+        return f"*An essay of {event['words']} words is drafted; it is read against the voices.*\n\n"
+    found = sum(finding["state"] == "open" for finding in event["findings"])
+    return f"*{found} findings; it is revised.*\n\n" if found else "*Nothing was found.*\n\n"
+
+
+def _voice(event: Mapping[str, Any]) -> str:
+    head = f"**{event['title']}** ({event['seconds']:.0f} s)"
+    if event["type"] == "voice.failed":
+        return f"{head}: lost. {event['error']}\n\n"
+    note = f"\n\n*{event['note']}*" if event["note"] else ""
+    return f"{head}\n\n{event['text']}{note}\n\n"

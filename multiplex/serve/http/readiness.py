@@ -1,0 +1,35 @@
+"""Whether a model is there, found out without a call that costs anything."""
+
+from __future__ import annotations
+
+from multiplex.errors import MultiplexError
+from multiplex.llm.error_mapping import explain
+from multiplex.llm.spec import ModelSpec, api_key
+
+PATIENCE = 3.0  # seconds
+
+
+async def unreachable(spec: ModelSpec) -> str | None:
+    """Why this model cannot be called, in one line; None where its endpoint answers, or its weights are here."""
+    if spec.local:
+        from multiplex.llm.local.weights import locate
+
+        there = spec.gguf is not None or locate() is not None
+        return None if there else "the embedded model is not here; `multiplex models pull` fetches it"
+    import openai
+
+    try:
+        key = api_key(spec)
+    except MultiplexError as error:
+        return str(error)
+    secret = key.get_secret_value() if key else ""
+    client = openai.AsyncOpenAI(base_url=spec.base_url, api_key=secret or "none", max_retries=0, timeout=PATIENCE)
+    try:
+        await client.get("/models", cast_to=object)
+    except openai.NotFoundError:
+        return None  # not every endpoint lists its models
+    except Exception as error:
+        return str(explain(error, spec.model_copy(update={"timeout": PATIENCE}), secret).error)
+    finally:
+        await client.close()
+    return None

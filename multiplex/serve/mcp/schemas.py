@@ -1,0 +1,198 @@
+"""What the MCP tools take and give back; their JSON schemas are what a client reads."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from multiplex.answering import Strategy
+from multiplex.content import storable
+from multiplex.council.answer import Finding
+from multiplex.council.planning import QUESTION_LIMIT
+from multiplex.evaluation import Tone
+from multiplex.llm.usage import Usage
+from multiplex.present.result import CONSTRUCTIONS, READING
+
+TEXT_LIMIT = 100_000  # characters of all texts of one call together
+TEXTS_LIMIT = 20
+SEEDS = 2**31
+
+Text = Annotated[str, AfterValidator(storable)]
+
+
+def _as_list(given: Any) -> Any:
+    """A list that came as its JSON text, as some clients send it, or a single value that stands for a list of one."""
+    if not isinstance(given, str):
+        return given
+    try:
+        read = json.loads(given)
+    except ValueError:
+        return [given]
+    return read if isinstance(read, list) else [given]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AnswerArguments(_Shape):
+    """What `multiplex_answer` takes."""
+
+    question: Annotated[
+        Text,
+        Field(
+            description="The question. It must stand alone: the council sees nothing else of the conversation.",
+            json_schema_extra={"minLength": 1, "maxLength": QUESTION_LIMIT},
+        ),
+    ]
+    strategies: Annotated[
+        list[Strategy],
+        BeforeValidator(_as_list),
+        Field(
+            min_length=1,
+            description="Ways to answer: multiplex (the council), contextual (one call told to consider many "
+            "traditions), uniplex (the same model simply asked, to compare with).",
+        ),
+    ] = ["multiplex"]
+    council: Annotated[
+        list[Text],
+        BeforeValidator(_as_list),
+        Field(description="Names of the personas that speak (see list_personas); empty: the server's whole council."),
+    ] = []
+    seed: Annotated[
+        int | None, Field(ge=0, lt=SEEDS, description="Fixes orders and the calls' seeds; left out, it is drawn.")
+    ] = None
+
+
+class ScoreArguments(_Shape):
+    """What `multiplex_score` takes."""
+
+    texts: Annotated[
+        list[Text],
+        BeforeValidator(_as_list),
+        Field(
+            min_length=1,
+            max_length=TEXTS_LIMIT,
+            description=f"The texts to measure, each by itself; together at most {TEXT_LIMIT:,} characters.",
+        ),
+    ]
+    question: Annotated[
+        Text, Field(description="What the texts answer: references that repeat its words are left out of the figures.")
+    ] = ""
+
+
+class NoArguments(_Shape):
+    """What `list_personas` takes."""
+
+
+class VoiceGiven(_Shape):
+    """What one persona said, or the error that kept it silent.
+
+    `positions` are ids of the sourcebook's positions that it quotes or rests on; `asks` is a small model's question.
+    """
+
+    persona: str
+    perspective: str
+    text: str
+    error: str | None = None
+    seconds: float
+    usage: Usage
+    positions: tuple[str, ...] = ()
+    asks: str | None = None
+
+
+class OwnWords(_Shape):
+    """The figures of what does not stand so in a sourcebook."""
+
+    references: int
+    entropy: float | None
+
+
+class MeasuresGiven(_Shape):
+    """The figures of one text; None where a figure does not exist. Shares 0..1, entropy 0..100."""
+
+    references: int
+    shares: dict[str, float]
+    entropy: float | None
+    effective: float | None
+    excluded: float
+    dominance: float | None
+    out_of_frame: float | None
+    sentiment: Tone | None
+    words: int
+    own_words: OwnWords | None = None
+
+
+class AnswerGiven(_Shape):
+    """One strategy's answer: `voices`, `lost` and `findings` (what the check of its essay found) are a council's."""
+
+    text: str
+    model: str
+    voices: tuple[VoiceGiven, ...]
+    lost: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    usage: Usage
+    seconds: float
+    measures: MeasuresGiven | None
+
+
+class Answered(_Shape):
+    """What `multiplex_answer` gives: answers by strategy, failures, and what a reader must know of them."""
+
+    question: str
+    seed: int
+    frame: tuple[str, ...]
+    answers: dict[str, AnswerGiven]
+    failed: dict[str, str] = {}
+    spoken: tuple[VoiceGiven, ...] = ()
+    notes: tuple[str, ...]
+    personas_are: str = CONSTRUCTIONS
+
+
+class ReferenceGiven(_Shape):
+    """A cue at characters `start` up to `end` of the text, and the perspective that it refers to."""
+
+    text: str
+    start: int
+    end: int
+    sentence: int
+    perspective: str
+    cue: str
+    echo: bool
+
+
+class Score(MeasuresGiven):
+    """The figures of one text, and every cue in it, of those too that the figures leave out."""
+
+    found: tuple[ReferenceGiven, ...]
+
+
+class Scored(_Shape):
+    """What `multiplex_score` gives, in the order of the texts."""
+
+    frame: tuple[str, ...]
+    cues: tuple[str, ...]
+    scores: tuple[Score, ...]
+    reading: str = READING
+
+
+class PersonaGiven(_Shape):
+    """Who a persona speaks for, and whether it sits in the server's council."""
+
+    name: str
+    perspective: str
+    title: str
+    speaks_for: tuple[str, ...]
+    does_not_speak_for: tuple[str, ...]
+    version: str
+    reviewed_by_members: bool
+    in_council: bool
+
+
+class Personas(_Shape):
+    """What `list_personas` gives."""
+
+    personas: tuple[PersonaGiven, ...]
+    personas_are: str = CONSTRUCTIONS

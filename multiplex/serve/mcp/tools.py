@@ -1,0 +1,242 @@
+"""The tools that an MCP client calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from multiplex.answering import Result, ask, measured
+from multiplex.content import storable
+from multiplex.council.events import Emit, Event
+from multiplex.council.personas import Council, Persona, built_in
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import Evaluator, Measures
+from multiplex.llm.chat import Chat
+from multiplex.present.result import CONSTRUCTIONS, READING, contract, reading_order, warnings
+from multiplex.serve.mcp.schemas import (
+    TEXT_LIMIT,
+    AnswerArguments,
+    Answered,
+    NoArguments,
+    PersonaGiven,
+    Personas,
+    ReferenceGiven,
+    Score,
+    ScoreArguments,
+    Scored,
+)
+
+COUNCILS, LOCAL_COUNCILS = 8, 2  # questions under way at once, the second for the embedded model; others wait
+
+Tell = Callable[[float, float, str], Awaitable[None]]
+"""Takes how far a call is, of how much, and what just happened."""
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a tool gives back: blocks of text for the model that called, and the same as data."""
+
+    blocks: tuple[str, ...]
+    data: BaseModel
+    error: bool = False
+
+
+class Tools:
+    """The three tools over one model, one council and one evaluator, for the life of a server."""
+
+    def __init__(self, chat: Chat, voice_chats: dict[str, Chat], council: Council) -> None:
+        """Takes the models, which stay open, and the council that speaks where a call names none.
+
+        Raises:
+            ContentError: a built-in persona's file is wrong.
+        """
+        self._chat, self._voice_chats, self._council = chat, voice_chats, council
+        self._personas: dict[str, Persona] = {each.name: each for each in (*built_in(), *council.personas)}
+        self._evaluator = Evaluator()
+        self._places = asyncio.Semaphore(LOCAL_COUNCILS if chat.spec.local else COUNCILS)
+        self._measuring = asyncio.Semaphore(1)  # the processor is one; threads that wait for it would hold up others
+        self._warming: asyncio.Task[None] | None = None
+
+    async def answer(self, asked: AnswerArguments, tell: Tell) -> Reply:
+        """Ask the council, and tell of each voice as it ends.
+
+        Raises:
+            MultiplexError: nothing could be answered, and no voice had spoken.
+        """
+        if not asked.question.strip():
+            raise UsageError("the question is empty")
+        council = self._seated(asked.council)
+        strategies = tuple(dict.fromkeys(asked.strategies))
+        lent = {p: chat.lent() for p, chat in self._voice_chats.items() if p in council.perspectives}
+        self._warm_up()
+        async with self._places, _telling(tell, council, strategies, self._checked(council)) as emit:
+            result, error = await _once_cancelled(
+                ask(
+                    asked.question,
+                    strategies=strategies,
+                    model=self._chat.lent(),
+                    voice_models=lent,
+                    council=council,
+                    seed=asked.seed,
+                    frame=self._evaluator.frame,
+                    emit=emit,
+                )
+            )
+        try:
+            async with self._measuring:
+                result = await asyncio.to_thread(measured, result, self._evaluator)
+        except MultiplexError as unmeasured:  # the answer was paid for
+            return _answered(result, error, (f"not measured: {unmeasured}",))
+        return _answered(result, error)
+
+    async def score(self, asked: ScoreArguments, tell: Tell) -> Reply:
+        """Measure texts, whoever wrote them.
+
+        Raises:
+            UsageError: the texts are too long together, or one holds no word.
+        """
+        length = sum(map(len, asked.texts))
+        if length > TEXT_LIMIT:
+            raise UsageError(f"the texts have {length:,} characters together; a call takes at most {TEXT_LIMIT:,}")
+        scores = []
+        for number, text in enumerate(asked.texts, 1):
+            try:
+                async with self._measuring:
+                    found = await asyncio.to_thread(self._evaluator.measure, text, question=asked.question)
+            except UsageError as error:
+                raise UsageError(f"text {number}: {error}") from error
+            scores.append(found)
+            await tell(number, len(asked.texts), f"text {number} is measured")
+        data = Scored(
+            frame=self._evaluator.frame, cues=self._evaluator.cues, scores=tuple(_score(each) for each in scores)
+        )
+        lines = [f"Text {number}: {_in_words(each)}" for number, each in enumerate(scores, 1)]
+        return Reply(("\n".join(lines), READING), data)
+
+    async def personas(self, _: NoArguments, __: Tell) -> Reply:
+        """Who can speak."""
+        seated = {persona.name for persona in self._council.personas}
+        listed = [
+            PersonaGiven(
+                **persona.model_dump(include=set(PersonaGiven.model_fields)), in_council=persona.name in seated
+            )
+            for persona in self._personas.values()
+        ]
+        lines = [f"{each.name}: {each.title}; speaks for {'; '.join(each.speaks_for)}" for each in listed]
+        return Reply(("\n".join(lines), CONSTRUCTIONS), Personas(personas=tuple(listed)))
+
+    def _warm_up(self) -> None:
+        """Load the evaluator while the first voices speak; the embedded model has better use for the processor."""
+
+        async def load() -> None:
+            async with self._measuring:
+                await asyncio.to_thread(self._evaluator.preload)
+
+        if self._warming is None and not self._chat.spec.local:
+            self._warming = asyncio.create_task(load())
+            self._warming.add_done_callback(lambda task: task.cancelled() or task.exception())  # measuring tells it
+
+    def _checked(self, council: Council) -> bool:
+        """Whether an essay is written and read against its voices."""
+        spec = self._chat.spec
+        return spec.synthesis == "written" and spec.check != "none" and len(council.personas) > 1
+
+    def _seated(self, names: Sequence[str]) -> Council:
+        """The council of these personas. A name is never a path: a client must not read this machine's files."""
+        if unknown := [name for name in names if name not in self._personas]:
+            raise UsageError(f"no persona {unknown[0][:80]!r}; there are {', '.join(self._personas)}")
+        return Council(tuple(self._personas[name] for name in names)) if names else self._council
+
+
+def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ...] = ()) -> Reply:
+    """The council's answer first, then the others, then what a reader must know."""
+    data = Answered(**contract(result), notes=(*warnings(result), *notes))
+    if error is not None and not result.answers:
+        spoken = tuple(f"The {voice['perspective']} voice said:\n\n{voice['text']}" for voice in result.spoken)
+        return Reply((str(error), *spoken, CONSTRUCTIONS), data, error=True)
+    texts: list[str] = []
+    for strategy in reading_order(result):
+        text = result.answers[strategy].answer.text
+        texts.append(f"The {strategy} answer of the same model:\n\n{text}" if texts else text)
+    lines = [f"{name}: {_in_words(each.measures)}" for name, each in result.answers.items() if each.measures]
+    about = "\n".join([*data.notes, *lines, f"Seed {result.seed}. {CONSTRUCTIONS}"])
+    return Reply((*texts, about), data)
+
+
+def _in_words(found: Measures) -> str:
+    """The figures of one text in a line."""
+    invoked = sum(map(bool, found.counts.values()))
+    parts = [f"references: {found.n}, to {invoked} of {len(found.frame)} perspectives"]
+    if found.n:
+        shares = sorted(found.shares.items(), key=lambda each: -each[1])
+        parts.append(", ".join(f"{name} {share:.0%}" for name, share in shares if share))
+    if found.entropy is not None:
+        parts.append(f"entropy {found.entropy:.1f}%")
+    if (tone := found.sentiment) is not None:
+        parts.append(f"positive / neutral / negative {tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}")
+    return "; ".join(parts) + "."
+
+
+def _score(found: Measures) -> Score:
+    references = tuple(
+        ReferenceGiven(**{name: getattr(each, name) for name in ReferenceGiven.model_fields})
+        for each in found.references
+    )
+    return Score(**found.summary(), found=references)
+
+
+@asynccontextmanager
+async def _telling(tell: Tell, council: Council, strategies: Sequence[str], checked: bool) -> AsyncIterator[Emit]:
+    """An `Emit` that tells of every voice, check and strategy that ends, in order; all is told when the block ends."""
+    titles = {persona.perspective: persona.title for persona in council.personas}
+    total = len(strategies) + (len(titles) if "multiplex" in strategies else 0)
+    total += 1 if checked and "multiplex" in strategies else 0
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def pass_on() -> None:
+        step = 0
+        while (line := await lines.get()) is not None:
+            step += 1
+            await tell(step, total, storable(line))
+
+    def emit(event: Event) -> None:
+        if event["type"] == "voice.finished":
+            lines.put_nowait(f"the {titles[event['perspective']]} voice spoke")
+        elif event["type"] == "voice.failed":
+            lines.put_nowait(f"the {titles[event['perspective']]} voice was lost: {event['error']}")
+        elif event["type"] == "synthesis.checked":
+            found = sum(finding["state"] == "open" for finding in event["findings"])
+            lines.put_nowait(f"the essay was read against the voices: {found} findings")
+        elif event["type"] == "done":
+            lines.put_nowait(f"the {event['strategy']} answer is there")
+
+    passing = asyncio.create_task(pass_on())
+    try:
+        yield emit
+        lines.put_nowait(None)
+        await passing
+    finally:
+        passing.cancel()
+
+
+async def _once_cancelled(work: Coroutine[Any, Any, Made]) -> Made:
+    """The outcome of `work`; where the caller is cancelled, so is the work, once, and it is waited for.
+
+    AnyIO cancels again at every await until a scope is left, which would break connections off while they close.
+    """
+    import anyio
+
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.gather(task, return_exceptions=True)
+        raise

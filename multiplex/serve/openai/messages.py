@@ -1,0 +1,73 @@
+"""From the messages of a request to the conversation that a council is asked about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from multiplex.errors import UsageError
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+_TEXT = ("text", "input_text")
+
+
+def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMessage, ...]:
+    """The messages that hold words, up to the newest of the user, which is the question.
+
+    What tools said is left out, since no council uses any.
+
+    Raises:
+        ApiError: 400 there is no question, or a message holds something that is no text; 413 it is too long.
+    """
+    for i, message in enumerate(asked.messages):
+        _check(message, i)
+    last = max((i for i, message in enumerate(asked.messages) if message.role == "user"), default=None)
+    if last is None:
+        raise ApiError(400, "there is no question: no message has the role 'user'", param="messages")
+    from multiplex.council.planning import checked_question
+
+    question, limit = asked.messages[last].text, most_characters(spec, most)
+    if len(question) > limit:
+        said = f"the question has {len(question):,} characters; this server takes at most {limit:,}"
+        raise ApiError(413, said, code="question_too_long", param=f"messages[{last}].content")
+    try:
+        checked_question(question)
+    except UsageError as error:
+        said = "the question is empty" if not question.strip() else str(error)
+        raise ApiError(400, said, param=f"messages[{last}].content") from error
+    return tuple(made for message in asked.messages[: last + 1] if (made := _made(message)) is not None)
+
+
+def most_characters(spec: ModelSpec, most: int) -> int:
+    """The longest question that a model takes on a server that takes `most` characters."""
+    from multiplex.council.planning import LOCAL_QUESTION_LIMIT
+
+    return min(most, LOCAL_QUESTION_LIMIT) if spec.local else most
+
+
+def _check(message: Message, place: int) -> None:
+    if message.content is None or isinstance(message.content, str):
+        return
+    for part in message.content:
+        if part.type not in _TEXT or part.text is None:
+            raise ApiError(
+                400,
+                f"a part of this message is {part.type!r}: a council reads text only",
+                code="unsupported_content",
+                param=f"messages[{place}].content",
+            )
+
+
+def _made(message: Message) -> BaseMessage | None:
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    if not message.text.strip():
+        return None
+    kinds: dict[str, type[BaseMessage]] = {
+        "user": HumanMessage, "assistant": AIMessage, "system": SystemMessage, "developer": SystemMessage,
+    }  # fmt: skip
+    kind = kinds.get(message.role)
+    return None if kind is None else kind(message.text)

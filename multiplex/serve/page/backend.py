@@ -1,0 +1,251 @@
+"""What the page needs beside the service: further models, prices, the questions under way and the answers kept."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from multiplex.answering import DEFAULT_STRATEGIES, Strategy
+from multiplex.content import storable
+from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.llm.prices import Prices
+from multiplex.llm.usage import Usage, total
+from multiplex.serve.conversation.turn import Asked
+from multiplex.serve.openai.messages import conversation
+from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
+from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
+from multiplex.serve.page.cost_estimate import Estimate, estimated
+from multiplex.serve.page.exchanges import Answers, Exchange, answers
+from multiplex.serve.page.job import Posed, Speaking
+from multiplex.serve.page.views import answer_view, voice_view
+from multiplex.serve.service import Caller, Service, opened_chat
+
+if TYPE_CHECKING:
+    from multiplex.council.answer import Answer
+    from multiplex.llm.chat import Chat
+    from multiplex.serve.options import Ui
+
+_TYPICAL = "How should a family decide who cares for a parent who grows old?"  # for an estimate before one is asked
+
+
+class Question(BaseModel):
+    """What the page sends: a question, whom to ask in which ways, and the exchange that it follows."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    question: str = ""
+    council: str = COUNCIL_STRATEGY
+    model: str | None = None
+    strategies: Annotated[list[Strategy], Field(min_length=1)] = list(DEFAULT_STRATEGIES)
+    after: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+
+class Page:
+    """Everything behind the page of one running server."""
+
+    def __init__(self, service: Service, ui: Ui, kept: Answers, chats: dict[str, Chat]) -> None:
+        self.service, self.ui, self.answers, self.chats = service, ui, kept, chats
+        self._speaking: dict[str, Speaking] = {}
+
+    # --- asking
+
+    async def ask(self, caller: Caller, question: Question) -> str:
+        """Ask; the id under which its voices can be followed and its answer is kept.
+
+        Raises:
+            ApiError: it cannot be asked, or it is too much now.
+        """
+        posed = await self._posed(caller, question)
+        with ExitStack() as taken:
+            offer = posed.council if COUNCIL_STRATEGY in posed.asked else next(iter(posed.asked.values())).offer
+            taken.enter_context(self.service.place(caller, offer, None))
+            place = taken.pop_all()
+        self._speaking[posed.id] = Speaking(
+            posed, self.service, self.answers, place, over=lambda: self._speaking.pop(posed.id)
+        )
+        return posed.id
+
+    async def estimate(self, caller: Caller, question: Question) -> Estimate:
+        """What this question would take; one that is not written yet counts as one of middling length.
+
+        Raises:
+            ApiError: it cannot be asked.
+        """
+        if not question.question.strip():
+            question = question.model_copy(update={"question": _TYPICAL})
+        posed = await self._posed(caller, question)
+        return await estimated(posed.asked.values(), self.ui.prices)
+
+    def speaking(self, name: str) -> Speaking:
+        """A question under way.
+
+        Raises:
+            ApiError: 404, it is over or was never asked.
+        """
+        if (found := self._speaking.get(name)) is None:
+            raise ApiError(404, "no such question is under way here", code="not_under_way")
+        return found
+
+    async def _posed(self, caller: Caller, question: Question) -> Posed:
+        service = self.service
+        council = service.offers.get(question.council)
+        if council is None or council.council is None:
+            there = ", ".join(name for name, offer in service.offers.items() if offer.council is not None)
+            said = f"no council {question.council!r} here; there are: {there}"
+            raise ApiError(404, said, code="council_not_found", param="council")
+        chat = self._chat(question.model)
+        earlier = await self._thread(caller, question.after)
+        seed = random.randrange(2**31) if question.seed is None else question.seed
+        asked: dict[Strategy, Asked] = {}
+        for strategy in dict.fromkeys(question.strategies):
+            messages = [*_turns(earlier, strategy), Message(role="user", content=question.question)]
+            body = ChatRequest(model=question.council, messages=messages)
+            asked[strategy] = Asked(
+                offer=council if strategy == COUNCIL_STRATEGY else service.offer(strategy),
+                messages=conversation(body, chat.spec, service.options.limits.question),
+                chat=chat,
+                voice_chats=service.voice_chats if strategy == COUNCIL_STRATEGY else {},
+                seed=seed,
+                watched=True,
+            )
+        return Posed(
+            id=secrets.token_urlsafe(12),
+            caller=caller,
+            question=storable(question.question).strip(),
+            council=council,
+            model=chat.spec.name,
+            thread=tuple(each.id for each in earlier),
+            seed=seed,
+            asked=asked,
+        )
+
+    def _chat(self, name: str | None) -> Chat:
+        if name is None:
+            return self.service.chat
+        if (chat := self.chats.get(name)) is None:
+            said = f"this page offers no such model; it has {', '.join(self.chats)}"
+            raise ApiError(404, said, code="model_not_found", param="model")
+        return chat
+
+    async def _thread(self, caller: Caller, after: str | None) -> list[Exchange]:
+        """The exchanges before a question, the first first; those that are gone are left out."""
+        if after is None:
+            return []
+        if after in self._speaking:
+            raise ApiError(409, "the answer before this question is not finished; ask when it is", code="thread_busy")
+        last = await self.exchange(after)
+        if last.owner != caller.space:
+            raise ApiError(403, "only those who began this conversation can go on with it", code="not_yours")
+        before = [await self.answers.get(name) for name in last.thread]
+        return [*(each for each in before if each is not None), last]
+
+    # --- what is kept
+
+    async def exchange(self, name: str) -> Exchange:
+        """An exchange.
+
+        Raises:
+            ApiError: 404, it is not here.
+            MemoryLostError: the memory cannot be reached.
+        """
+        if (found := await self.answers.get(name)) is None:
+            gone = "" if self.answers.lasting else " (this server keeps answers until it stops; --memory keeps them)"
+            raise ApiError(404, f"this answer is not here{gone}", code="answer_not_found")
+        return found
+
+    async def shown(self, name: str) -> dict[str, Any]:
+        """What the page shows of a question: that it is under way, or all that came of it.
+
+        Raises:
+            ApiError: 404, it is not here.
+            MemoryLostError: the memory cannot be reached.
+        """
+        if name in self._speaking:
+            posed = self._speaking[name].posed
+            return {"state": "speaking", **self._head(posed.id, posed.question, posed.council.name, posed.model),
+                    "strategies": list(posed.asked), "thread": await self._titles(posed.thread)}  # fmt: skip
+        exchange = await self.exchange(name)
+        return {"thread": await self._titles(exchange.thread), **await asyncio.to_thread(self._ended, exchange)}
+
+    def _ended(self, exchange: Exchange) -> dict[str, Any]:
+        result = exchange.result
+        entities = shipped_gazetteer().entities
+        council = self.service.offers.get(exchange.council)
+        personas = {each.digest: each for each in council.council.personas} if council and council.council else {}
+        views = {
+            strategy: {**answer_view(each, entities), "usd": cost(each.answer, self.ui.prices)}
+            for strategy, each in result.answers.items()
+        }
+        return {
+            "state": "ended",
+            **self._head(exchange.id, result.question, exchange.council, exchange.model),
+            "strategies": list(exchange.strategies),
+            "asked": exchange.asked,
+            "seed": result.seed,
+            "created": result.created,
+            "version": result.version,
+            "frame": list(result.frame),
+            "answers": views,
+            "failed": result.failed,
+            "voices": [voice_view(voice, personas.get(voice.digest)) for voice in exchange.voices],
+        }
+
+    def _head(self, name: str, question: str, council: str, model: str) -> dict[str, Any]:
+        return {"id": name, "question": question, "council": council, "model": model, "lasting": self.answers.lasting}
+
+    async def _titles(self, thread: Sequence[str]) -> list[dict[str, str]]:
+        found = [await self.answers.get(name) for name in thread]
+        return [{"id": each.id, "question": each.result.question} for each in found if each is not None]
+
+
+def cost(answer: Answer, prices: Prices) -> float | None:
+    """USD that an answer's calls took; None where a price or a count of tokens is not known."""
+    spent: dict[str, Usage] = {}
+    for voice in answer.rounds:
+        spent[voice.model] = spent.get(voice.model, Usage()) + voice.usage
+    voices = total(voice.usage for voice in answer.rounds)
+    if answer.usage.input_tokens is None or answer.usage.output_tokens is None:
+        return None
+    rest = Usage(
+        calls=answer.usage.calls - voices.calls,
+        input_tokens=answer.usage.input_tokens - (voices.input_tokens or 0),
+        output_tokens=answer.usage.output_tokens - (voices.output_tokens or 0),
+    )
+    spent[answer.model] = spent.get(answer.model, Usage()) + rest
+    return prices.total(spent)
+
+
+def _turns(earlier: Sequence[Exchange], strategy: Strategy) -> list[Message]:
+    """The conversation so far as this strategy saw it; where it was not asked, as another answered.
+
+    A question that nobody answered is left out: some endpoints refuse two of a user in a row.
+    """
+    turns = []
+    for exchange in earlier:
+        answers = exchange.result.answers
+        if (answer := answers.get(strategy) or next(iter(answers.values()), None)) is not None:
+            turns.append(Message(role="user", content=exchange.result.question))
+            turns.append(Message(role="assistant", content=answer.answer.text))
+    return turns
+
+
+@asynccontextmanager
+async def opened_page(service: Service, ui: Ui) -> AsyncIterator[Page]:
+    """The page of an open service.
+
+    Raises:
+        MemoryLostError: the conversation memory cannot be reached.
+    """
+    chats = {service.chat.spec.name: service.chat}
+    others = {spec.name: opened_chat(spec, service.turns) for spec in ui.models if spec.name not in chats}
+    try:
+        async with answers(service.memory) as kept:
+            yield Page(service, ui, kept, {**chats, **others})
+    finally:
+        await asyncio.gather(*(chat.aclose() for chat in others.values()))

@@ -1,0 +1,81 @@
+"""What a question will take, told before it is asked: it is asked of stand-ins, so that calls and prompts are real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from multiplex.llm.dry_run import StandIn
+from multiplex.llm.prices import Prices
+from multiplex.llm.usage import Usage, total
+from multiplex.serve.conversation.graph_cache import Graphs
+from multiplex.serve.conversation.memory import Memory
+from multiplex.serve.conversation.turn import Asked, happenings
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Calls, and tokens where a model is not this machine's own; `usd` None where a price is not known.
+
+    Attributes:
+        paid: whether any call leaves this machine's own model, and so may cost money.
+        revisions: further calls at most, one for each essay that is revised after its check.
+    """
+
+    calls: int
+    paid: bool
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    usd: float | None = None
+    revisions: int = 0
+
+
+async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
+    """What these will take in all; retries are not counted. Nothing is sent, and no key is needed.
+
+    Raises:
+        UsageError: a question cannot be asked.
+    """
+    ways = list(asked)
+    if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_chats.values())):
+        return Estimate(sum(_calls(each) for each in ways), paid=False)
+    spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways)))
+    whole = total(spent.values())
+    return Estimate(
+        calls=whole.calls,
+        paid=True,
+        input_tokens=whole.input_tokens,
+        output_tokens=whole.output_tokens,
+        usd=prices.total(spent),
+        revisions=sum(map(_may_be_revised, ways)),
+    )
+
+
+def _may_be_revised(asked: Asked) -> bool:
+    """Whether an essay is written and read against its voices."""
+    spec, council = asked.chat.spec, asked.offer.council
+    return council is not None and len(council.personas) > 1 and spec.synthesis == "written" and spec.check != "none"
+
+
+def _calls(asked: Asked) -> int:
+    """Of the embedded model: it plans without a call, and one call connects two voices or more."""
+    voices = len(asked.offer.council.personas) if asked.offer.council else 0
+    return voices + (voices != 1)
+
+
+async def _rehearsed(ways: Iterable[Asked]) -> dict[str, Usage]:
+    """By model, what stand-ins heard and said."""
+    spent: dict[str, Usage] = {}
+    nothing = Memory()
+    for asked in ways:
+        voices = {name: StandIn(chat.spec) for name, chat in asked.voice_chats.items()}
+        main = StandIn(asked.chat.spec)
+        rehearsal = replace(asked, chat=main, voice_chats=voices)
+        async with aclosing(happenings(rehearsal, nothing, Graphs(nothing))) as happening:
+            async for _ in happening:
+                pass
+        for chat in (main, *voices.values()):
+            spent[chat.spec.name] = spent.get(chat.spec.name, Usage()) + total(chat.spent)
+    return spent

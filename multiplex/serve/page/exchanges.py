@@ -1,0 +1,107 @@
+"""What is kept of a question that was answered: its exchange, for its permalink and for what is asked next."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from multiplex.answering import Result, Strategy
+from multiplex.council.answer import Voice
+from multiplex.errors import MemoryLostError
+
+if TYPE_CHECKING:
+    from multiplex.serve.conversation.checkpointers import Shelf
+    from multiplex.serve.conversation.memory import Memory
+
+KIND = "exchanges"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what `secrets.token_urlsafe` makes; no other name reaches a database
+HELD = 200  # exchanges that a server without memory holds
+
+
+class Exchange(BaseModel):
+    """One question and all that came of it.
+
+    Attributes:
+        owner: the space of the caller who asked (`Keys.space`); only they continue it.
+        council: the name of the offer whose council was asked.
+        model: the name of the model.
+        thread: the ids of the exchanges before it, the first first.
+        asked: the question as it was put to the voices, which stands alone.
+        voices: in the order in which they came, lost ones too.
+        result: the answers with their measures, and what failed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    owner: str
+    council: str
+    model: str
+    strategies: tuple[Strategy, ...]
+    thread: tuple[str, ...] = ()
+    asked: str
+    voices: tuple[Voice, ...] = ()
+    result: Result
+
+
+class Answers:
+    """The exchanges of a server: on a shelf where it has a memory, else the last HELD of this process."""
+
+    def __init__(self, shelf: Shelf | None) -> None:
+        self._shelf = shelf
+        self._here: OrderedDict[str, Exchange] = OrderedDict()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether they outlive the server."""
+        return self._shelf is not None
+
+    async def keep(self, exchange: Exchange) -> None:
+        """Keep an exchange; it can be read here even where the memory refuses it.
+
+        Raises:
+            MemoryLostError: the memory cannot be reached.
+        """
+        self._here[exchange.id] = exchange
+        while len(self._here) > HELD:
+            self._here.popitem(last=False)
+        if self._shelf is not None:
+            # as one text: a database may put the fields of an object in another order
+            await self._shelf.put(KIND, exchange.id, {"exchange": exchange.model_dump_json()})
+
+    async def get(self, name: str) -> Exchange | None:
+        """The exchange of this id; None where there is none.
+
+        Raises:
+            MemoryLostError: the memory cannot be reached, or what it holds is damaged or of another version.
+        """
+        if (found := self._here.get(name)) is not None or not _ID.fullmatch(name):
+            return found
+        kept = await self._shelf.get(KIND, name) if self._shelf is not None else None
+        if kept is None:
+            return None
+        try:
+            return Exchange.model_validate_json(kept["exchange"])
+        except (KeyError, ValidationError) as error:
+            said = "this answer is damaged or was kept by another version; ask its question again"
+            raise MemoryLostError(said) from error
+
+
+@asynccontextmanager
+async def answers(memory: Memory) -> AsyncIterator[Answers]:
+    """The exchanges beside an open memory.
+
+    Raises:
+        MemoryLostError: the database refuses.
+    """
+    if memory.checkpointer is None:
+        yield Answers(None)
+        return
+    from multiplex.serve.conversation.checkpointers import shelf_beside
+
+    async with shelf_beside(memory.checkpointer) as shelf:
+        yield Answers(shelf)
