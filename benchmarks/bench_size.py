@@ -47,8 +47,8 @@ def write(folder: Path, units: int) -> None:
     from multiplex.council.answer import Answer, Voice
     from multiplex.council.personas import Council
     from multiplex.evaluation import FRAME, Evaluator, Measures, Tone
-    from multiplex.llm.chat import Reply
     from multiplex.llm.spec import parse_spec
+    from multiplex.llm.types import Reply
     from multiplex.llm.usage import Usage
 
     rng, council, usage = random.Random(7), Council.load(), Usage(calls=1, input_tokens=600, output_tokens=150)

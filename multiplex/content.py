@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, MultiplexError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -189,3 +191,22 @@ def as_data(text: str) -> str:
 def sha256(text: str) -> str:
     """Hex SHA-256 of a text's UTF-8 bytes: how records name the content they were made with."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@contextmanager
+def open_draft(path: Path) -> Iterator[TextIO]:
+    """A text file that takes its name only once it is whole.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        # A lone surrogate, which a reply in JSON may hold, has no UTF-8 form.
+        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            yield out
+        draft.replace(path)
+    except OSError as error:
+        raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)

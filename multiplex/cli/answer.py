@@ -139,6 +139,7 @@ def _prepared(order: Order, progress: Console, *, silent: bool) -> Order:
 
 def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -> str | None:
     """Why a model file cannot be had; None where it is loaded."""
+    from multiplex.llm.local.fetch_progress import ensure_weights
     from multiplex.llm.local.server import embedded_server
 
     try:
@@ -153,32 +154,6 @@ def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -
             progress.print(Text(f"{error}\nThe sourcebooks answer without the model.", "yellow"), soft_wrap=True)
         return str(error)
     return None
-
-
-def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:
-    """The model file, fetched with a progress bar on standard error if it is not there.
-
-    Raises:
-        WeightsError: it cannot be had.
-    """
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    from multiplex.llm.local.download import ensure
-    from multiplex.llm.local.weights import locate
-    from multiplex.llm.local.weights import plan as plan_weights
-
-    console = Console(stderr=True, quiet=silent)
-    if gguf is not None or locate() is not None:
-        return ensure(gguf)
-    console.print(Text(str(plan_weights())), soft_wrap=True)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal or silent) as bar:
-        task = bar.add_task("model")
-        return ensure(
-            None,
-            lambda here, all_: bar.update(task, completed=here, total=all_),
-            lambda line: console.print(Text(line), soft_wrap=True),
-        )
 
 
 def _print(order: Order, result: Result, out: Console, progress: Console, *, streamed: bool) -> None:

@@ -164,7 +164,7 @@ def score(
 def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
     """Write report.html, report.md, results.csv and results.jsonl into the run's folder."""
     from multiplex.bench.analysis.analysis import analyse
-    from multiplex.bench.ratings.folder import read_ratings
+    from multiplex.bench.analysis.ratings import read_ratings
     from multiplex.bench.report.page import write_report
     from multiplex.bench.store.store import Store
 
@@ -222,7 +222,7 @@ def ratings(
     runs: DirFlag = RUNS,
 ) -> None:
     """Read ratings back: means with intervals, differences to multiplex, agreement, who rated; kept for the report."""
-    from multiplex.bench.ratings.command import RatingsOrder, carry_out
+    from multiplex.cli.ratings import RatingsOrder, carry_out
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings

@@ -318,7 +318,7 @@ def models(
 @models_app.command("pull")
 def models_pull() -> None:
     """Fetch the embedded model (1.1 GB, once) and verify it."""
-    from multiplex.cli.answer import ensure_weights
+    from multiplex.llm.local.fetch_progress import ensure_weights
 
     typer.echo(f"{ensure_weights(None)} is there and whole")
 

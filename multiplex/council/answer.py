@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from multiplex.council.harms import Touched
+from multiplex.council.touched_harms import Touched
 from multiplex.llm.usage import Usage
 from multiplex.settings import Check
 

@@ -32,7 +32,8 @@ from multiplex.council.names import (
 )
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
+from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.events import Emit
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
+from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
 from multiplex.errors import CallError, UsageError
-from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import SYNTHESIS_SLOT
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from multiplex.council.positions import FOLDER, Position
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Turn
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:

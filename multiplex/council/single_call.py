@@ -12,8 +12,9 @@ from multiplex.council.answer import Answer
 from multiplex.council.events import writer
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Kept, plain
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import PLAIN_SLOT
+from multiplex.llm.types import Call
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver

@@ -16,8 +16,9 @@ from multiplex.council.quoting import seems_english
 from multiplex.council.seeds import call_seed
 from multiplex.council.voice import whole_sentences
 from multiplex.errors import UsageError
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import PLAIN_SLOT
+from multiplex.llm.types import Call
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from multiplex.council.checking import Judge, check_essay
 from multiplex.council.composed import Draft, compose
 from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit
-from multiplex.council.harms import Touched, find_harms
 from multiplex.council.personas import Persona
+from multiplex.council.touched_harms import Touched, find_harms
 from multiplex.errors import MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.usage import Usage

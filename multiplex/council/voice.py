@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from multiplex.content import as_data, prompt
 from multiplex.council.answer import Cited, Voice
 from multiplex.council.events import Emit
-from multiplex.council.harms import describe_harms, find_harms
 from multiplex.council.personas import Persona
 from multiplex.council.positions import Position
 from multiplex.council.quoting import cite, quote
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Turn
+from multiplex.council.touched_harms import describe_harms, find_harms
 from multiplex.errors import CallError, MultiplexError
-from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.types import Call, Reply
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -19,43 +18,13 @@ from multiplex.llm.pacing import Turns
 from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.spec import ModelSpec, resolve_model
 from multiplex.llm.transport import OnDelta, Said, Wire, observed, streamed, whole
-from multiplex.llm.types import Ledger
+from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage
 from multiplex.settings import Check, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from tenacity import RetryCallState
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries."""
-
-    text: str
-    usage: Usage
-    seconds: float
-    cut: bool = False
-    attempts: int = 1
-
-
-@dataclass(frozen=True)
-class Call:
-    """How one call differs from another to the same model.
-
-    `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
-    is GBNF. Both go to the embedded server only. `response_format` is OpenAI's (a JSON schema); where the endpoint
-    refuses it the call goes on without, so the prompt must ask for the form too. `temperature` replaces the spec's.
-    `tags` mark the call in LangChain's and LangGraph's streams.
-    """
-
-    max_tokens: int | None = None
-    seed: int | None = None
-    slot: int | None = None
-    grammar: str | None = None
-    response_format: Mapping[str, Any] | None = None
-    temperature: float | None = None
-    tags: tuple[str, ...] = ()
 
 
 class _AttemptError(Exception):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from multiplex.errors import CallError
-from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:

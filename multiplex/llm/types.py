@@ -1,12 +1,45 @@
-"""Where replies are written down before they are used, so that no call is ever paid for twice."""
+"""The types of one call: what differs from call to call, what comes back, and where replies are kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
     from multiplex.errors import CallError
-    from multiplex.llm.chat import Reply
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries."""
+
+    text: str
+    usage: Usage
+    seconds: float
+    cut: bool = False
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """How one call differs from another to the same model.
+
+    `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
+    is GBNF. Both go to the embedded server only. `response_format` is OpenAI's (a JSON schema); where the endpoint
+    refuses it the call goes on without, so the prompt must ask for the form too. `temperature` replaces the spec's.
+    `tags` mark the call in LangChain's and LangGraph's streams.
+    """
+
+    max_tokens: int | None = None
+    seed: int | None = None
+    slot: int | None = None
+    grammar: str | None = None
+    response_format: Mapping[str, Any] | None = None
+    temperature: float | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Ledger(Protocol):

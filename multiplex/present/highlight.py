@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
 from multiplex.evaluation import KNOWN, Entity, Reference
 from multiplex.evaluation.extraction.references import Span
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # Paul Tol's "light" and "muted" schemes, told apart by colour-blind readers; the letters tell them apart in print.
 COLOURS: Mapping[str, tuple[str, str]] = {
@@ -90,3 +93,8 @@ def legend() -> str:
         f'<p class="legend">{marks}<br>Filled: named or concept, which the headline counts. Framed: a mere place. '
         "Dotted: implied. Point at one to see why it counts.</p>"
     )
+
+
+def clean(text: str) -> str:
+    """The text without characters that a page cannot hold."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

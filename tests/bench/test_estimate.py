@@ -6,8 +6,8 @@ import io
 import pytest
 from rich.console import Console
 
+from multiplex.bench.execute.estimate import FEW, estimate, print_estimate
 from multiplex.bench.execute.unit import Work, execute
-from multiplex.bench.plan.estimate import FEW, estimate, print_estimate
 from multiplex.bench.plan.questions import Question
 from multiplex.bench.plan.units import LENGTH_MATCHED, STRATEGIES, Unit, matrix
 from multiplex.bench.store.records import Failure, Record

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from multiplex.bench.analysis.ratings import read_ratings
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.ratings.blind_folder import hand_out, read_keys
-from multiplex.bench.ratings.folder import accept_files, read_ratings
+from multiplex.bench.ratings.folder import accept_files
 from multiplex.bench.ratings.rubric import POINTS
 from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice

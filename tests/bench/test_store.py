@@ -20,8 +20,9 @@ from multiplex.bench.store.records import Failure, Score
 from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.errors import CallError, MultiplexError, UsageError
-from multiplex.llm.chat import Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
+from multiplex.llm.types import Reply
 from multiplex.llm.usage import Usage
 from tests.backend import Backend, Say
 

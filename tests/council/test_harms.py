@@ -6,9 +6,10 @@ import pytest
 
 from multiplex.content import read_yaml
 from multiplex.council.answer import Voice
-from multiplex.council.harms import find_harms, load_harms
+from multiplex.council.harms import load_harms
 from multiplex.council.personas import Council, built_in
 from multiplex.council.synthesis import finish, synthesize
+from multiplex.council.touched_harms import find_harms
 from multiplex.errors import ContentError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.council.harms import find_harms, load_harms
+from multiplex.council.harms import load_harms
 from multiplex.council.personas import DEFAULT_COUNCIL, Council, agents, built_in, read_persona
+from multiplex.council.touched_harms import find_harms
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation import FRAME
 

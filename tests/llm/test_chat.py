@@ -9,10 +9,11 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError, UsageError
-from multiplex.llm.chat import Call, Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.pacing import Turns
 from multiplex.llm.spec import ModelSpec, parse_spec
 from multiplex.llm.transport import Wire
+from multiplex.llm.types import Call, Reply
 from tests.backend import Backend, Body, Say
 
 KEY = "sk-veryverysecret1234567890"

@@ -11,11 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from multiplex.bench.execute.estimate import estimate, print_estimate
 from multiplex.bench.execute.progress import Progress
 from multiplex.bench.execute.runner import Outcome, Runner
 from multiplex.bench.plan import manifest, questions
 from multiplex.bench.plan.budget import Budget
-from multiplex.bench.plan.estimate import estimate, print_estimate
 from multiplex.bench.plan.units import Unit, checked, matrix
 from multiplex.bench.store.store import Store
 from multiplex.council.personas import Council

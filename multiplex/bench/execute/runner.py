@@ -18,8 +18,9 @@ from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError, VoicesLostError
-from multiplex.llm.chat import Chat, Reply
+from multiplex.llm.chat import Chat
 from multiplex.llm.error_mapping import safe
+from multiplex.llm.types import Reply
 
 if TYPE_CHECKING:
     from multiplex.bench.execute.progress import Progress

@@ -9,9 +9,8 @@ from pathlib import Path
 from multiplex.bench.ratings import blind
 from multiplex.bench.ratings.blind import Form, Key
 from multiplex.bench.ratings.rubric import Rubric, as_markdown
-from multiplex.bench.report.export import drafted
 from multiplex.bench.store.store import Store
-from multiplex.content import storable
+from multiplex.content import open_draft, storable
 from multiplex.errors import ContentError, MultiplexError, UsageError
 
 BLIND = "blind"
@@ -70,7 +69,7 @@ def hand_out(
         (folder / RUBRIC, as_markdown(rubric)),
         (folder / PAGE, page(sheet, rubric)),
     ):
-        with drafted(file) as out:
+        with open_draft(file) as out:
             out.write(text)
     return HandedOut(folder, key, path, len({each.question.id for each in candidates}) - len(usable))
 

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from multiplex.bench.ratings.blind import Key
 from multiplex.bench.ratings.blind_folder import BLIND, read_file, read_keys
-from multiplex.bench.ratings.figures import Ratings, measure_ratings
 from multiplex.bench.ratings.files import Accepted, check_whole, explain, find_key, identify, read_object, read_rating
-from multiplex.bench.report.export import drafted
+from multiplex.content import open_draft
 from multiplex.errors import ContentError, MultiplexError, UsageError
 
 RATINGS = "ratings"
@@ -96,17 +95,6 @@ def find_kept(run: Path, keys: Mapping[str, Key], name: str, rater: str, place: 
     return kept
 
 
-def read_ratings(run: Path) -> Ratings | None:
-    """What the kept ratings of a run come to; None where there are none.
-
-    Raises:
-        ContentError: a kept file or a key is damaged.
-    """
-    keys = read_keys(run)
-    accepted = read_accepted(run, keys) if keys else []
-    return measure_ratings(accepted, keys) if accepted else None
-
-
 def keep(run: Path, accepted: Accepted) -> None:
     """Write a rating down, whole or not at all, in place of an older one of the same rater and set.
 
@@ -118,7 +106,7 @@ def keep(run: Path, accepted: Accepted) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MultiplexError(f"{path.parent}: cannot be made: {error.strerror or error}") from error
-    with drafted(path) as out:
+    with open_draft(path) as out:
         out.write(accepted.model_dump_json(indent=1) + "\n")
 
 

@@ -15,7 +15,8 @@ from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS, Rubric, as_markd
 from multiplex.content import as_data, prompt
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
-from multiplex.llm.chat import Call, Chat
+from multiplex.llm.chat import Chat
+from multiplex.llm.types import Call
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

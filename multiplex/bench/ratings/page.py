@@ -12,7 +12,7 @@ from pathlib import Path
 
 from multiplex.bench.ratings.blind import Sheet, ShownAnswer, ShownQuestion
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS, PointText, Rubric, as_markdown
-from multiplex.bench.report.answers import clean
+from multiplex.present.highlight import clean
 
 LONGEST_NAME, LONGEST_CLAIMS = 100, 5000
 """Characters of a rater's name or tradition, and of the claims noted for one answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +15,8 @@ from multiplex.bench.report.tables import number, plain
 from multiplex.bench.store.records import Record
 from multiplex.council.answer import Answer, Voice
 from multiplex.evaluation import Entity, Measures
-from multiplex.present.highlight import marked
+from multiplex.present.highlight import clean, marked
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """What HTML does not allow in a text."""
 
 
@@ -185,8 +183,3 @@ def _voice(voice: Voice, counts: Mapping[str, int] | None) -> str:
     told = "" if counts is None else f'<p class="about">refers to: {refers or "none"}</p>\n'
     note = f'<p class="warning" dir="auto">{escape(voice.note)}</p>\n' if voice.note else ""
     return f'{head}{told}{note}<div class="text" dir="auto">{escape(voice.text)}</div>\n'
-
-
-def clean(text: str) -> str:
-    """The text without characters that a page cannot hold."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
 from multiplex.bench.store.records import Record
-from multiplex.errors import MultiplexError
+from multiplex.content import open_draft
 from multiplex.evaluation import FRAME, Measures
 
 Kind = Literal["csv", "jsonl"]
@@ -36,7 +35,7 @@ def export(store: Records, path: Path, kind: Kind, scoring: str | None = None) -
         MultiplexError: the disk refuses.
     """
     written = 0
-    with drafted(path) as out:
+    with open_draft(path) as out:
         table = Table(out, _frame(store, scoring)) if kind == "csv" else None
         for written, record in enumerate(store.records(scoring), start=1):  # noqa: B007  # the last is returned
             if table is not None:
@@ -44,25 +43,6 @@ def export(store: Records, path: Path, kind: Kind, scoring: str | None = None) -
             else:
                 out.write(as_line(record))
     return written
-
-
-@contextmanager
-def drafted(path: Path) -> Iterator[TextIO]:
-    """A text file that takes its name only once it is whole.
-
-    Raises:
-        MultiplexError: the disk refuses.
-    """
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        # A lone surrogate, which a reply in JSON may hold, has no UTF-8 form.
-        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            yield out
-        draft.replace(path)
-    except OSError as error:
-        raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def as_line(record: Record) -> str:

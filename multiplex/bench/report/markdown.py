@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Claim
 from multiplex.bench.analysis.published import Paper
+from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.plan.units import CONTROLS
-from multiplex.bench.ratings import tables as rating_tables
-from multiplex.bench.ratings.figures import Ratings
 from multiplex.bench.report import contrast_tables as evidence
+from multiplex.bench.report import rating_tables as rating_tables
 from multiplex.bench.report import tables
 from multiplex.bench.report.tables import Table
 from multiplex.present.result import CONSTRUCTIONS

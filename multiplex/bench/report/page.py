@@ -11,17 +11,18 @@ from typing import Protocol
 from multiplex.bench.analysis import published
 from multiplex.bench.analysis.model import Analysis, Arm, Claim
 from multiplex.bench.analysis.published import Paper
+from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest
-from multiplex.bench.ratings.figures import Ratings
 from multiplex.bench.report import export, markdown
-from multiplex.bench.report.answers import Units, clean
+from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
 from multiplex.bench.report.tables import Table, plain
 from multiplex.bench.store.records import Record
+from multiplex.content import open_draft
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present import svg
-from multiplex.present.highlight import STYLE, legend
+from multiplex.present.highlight import STYLE, clean, legend
 
 MOST = 8  # lines of a list; a longer one is folded
 POINTS = 500  # of one strategy in a scatter plot; more hide one another
@@ -60,7 +61,7 @@ def write_report(
     parts = markdown.sections(analysis, papers, store.manifest, described, ratings)
     paths = [folder / name for name in ("report.html", "report.md", "results.csv", "results.jsonl")]
     with ExitStack() as files:
-        page, text, csv, lines = (files.enter_context(export.drafted(path)) for path in paths)
+        page, text, csv, lines = (files.enter_context(open_draft(path)) for path in paths)
         units = files.enter_context(Units(shipped_gazetteer().entities))
         table, cloud = export.Table(csv, analysis.frame), Cloud()
         for record in store.records(analysis.scoring if described else None):

@@ -10,7 +10,7 @@ from multiplex.bench.store.reader import Reader
 from multiplex.bench.store.stored import sound
 from multiplex.bench.store.writer import Writer
 from multiplex.errors import CallError, MultiplexError
-from multiplex.llm.chat import Reply
+from multiplex.llm.types import Reply
 from multiplex.llm.usage import Usage
 
 

@@ -19,7 +19,8 @@ from multiplex.content import as_data, prompt
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
-from multiplex.llm.chat import Call, Model, as_chat
+from multiplex.llm.chat import Model, as_chat
+from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, total
 from multiplex.text.quotations import locate
 from multiplex.text.sentences import Sentence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from multiplex.serve.conversation.memory import Memory
-    from multiplex.serve.conversation.turn import Asked
+    from multiplex.serve.conversation.request import Asked
 
 KEPT = 64
 

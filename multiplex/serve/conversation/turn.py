@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,15 +12,12 @@ from multiplex.council.answer import Answer
 from multiplex.council.events import Event
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError
-from multiplex.llm.chat import Chat
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
-from multiplex.serve.openai.served_models import Offer
+from multiplex.serve.conversation.request import Asked
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
     from multiplex.council.state import CouncilState
 
 
@@ -51,31 +48,6 @@ class Ended:
 
 
 Piece = Thought | Said | Ended
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What one request asks for.
-
-    Attributes:
-        messages: the conversation; its last human message is the question.
-        chat: the model, as this request wants it.
-        voice_chats: by perspective, models of its own.
-        thread: the name of a conversation that is kept, or None.
-        replaces: whether `messages` are the whole conversation, in place of what the thread holds.
-        streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
-        watched: whether the voices' pieces are counted as they come too, for one who watches them speak.
-    """
-
-    offer: Offer
-    messages: tuple[BaseMessage, ...]
-    chat: Chat
-    voice_chats: Mapping[str, Chat] = field(default_factory=dict)
-    seed: int = 0
-    thread: str | None = None
-    replaces: bool = False
-    streamed: bool = True
-    watched: bool = False
 
 
 async def happenings(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:

@@ -43,7 +43,7 @@ def prepare(spec: ModelSpec) -> None:
     if not spec.local:
         api_key(spec)
         return
-    from multiplex.cli.answer import ensure_weights
+    from multiplex.llm.local.fetch_progress import ensure_weights
     from multiplex.llm.local.server import embedded_server
 
     path = ensure_weights(spec.gguf)

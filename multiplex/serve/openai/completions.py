@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from multiplex.errors import MultiplexError
-from multiplex.serve.conversation.turn import Asked, Ended, Piece, Said, Thought, pieces
+from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.turn import Ended, Piece, Said, Thought, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
 from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, DONE, Form, failure
 from multiplex.serve.openai.messages import conversation

@@ -16,7 +16,7 @@ from multiplex.content import storable
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
-from multiplex.serve.conversation.turn import Asked
+from multiplex.serve.conversation.request import Asked
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY

@@ -12,7 +12,8 @@ from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
-from multiplex.serve.conversation.turn import Asked, happenings
+from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.turn import happenings
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from multiplex.errors import MultiplexError
 from multiplex.evaluation import FRAME
 from multiplex.llm.usage import Usage
 from multiplex.serve.conversation.in_flight import STOPPING
-from multiplex.serve.conversation.turn import Asked, Ended, happenings
+from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.turn import Ended, happenings
 from multiplex.serve.openai import chunks
 from multiplex.serve.openai.schema import a_bug, as_api_error
 from multiplex.serve.page.exchanges import Exchange

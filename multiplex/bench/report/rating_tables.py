@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from multiplex.bench.ratings.figures import COLUMNS, MEAN, Figures, Group, Ratings
+from multiplex.bench.analysis.ratings import COLUMNS, MEAN, Figures, Group, Ratings
 from multiplex.bench.report.tables import NONE, Table, estimate, number
 from multiplex.evaluation.statistics.summary import Estimate
 

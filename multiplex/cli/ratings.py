@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table as Printed
 from rich.text import Text
 
+from multiplex.bench.analysis.ratings import Ratings, read_ratings
 from multiplex.bench.ratings import judge
 from multiplex.bench.ratings.blind import Form, Key, make_sheet
 from multiplex.bench.ratings.blind_folder import shown_text
-from multiplex.bench.ratings.figures import Ratings
-from multiplex.bench.ratings.folder import accept_files, find_kept, keep, known_keys, read_ratings
+from multiplex.bench.ratings.folder import accept_files, find_kept, keep, known_keys
 from multiplex.bench.ratings.rubric import Rubric
-from multiplex.bench.ratings.tables import false_claims, make_tables
+from multiplex.bench.report.rating_tables import false_claims, make_tables
 from multiplex.bench.report.tables import Table
 from multiplex.bench.store.store import Store
 from multiplex.errors import UsageError

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.bench.analysis.conditions import ratio
 from multiplex.bench.ratings.blind import FORMS, Form, Key
+from multiplex.bench.ratings.blind_folder import read_keys
 from multiplex.bench.ratings.files import Accepted, Kind
+from multiplex.bench.ratings.folder import read_accepted
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS
 from multiplex.evaluation.statistics import resampling
 from multiplex.evaluation.statistics.summary import Estimate, estimate
@@ -322,3 +325,14 @@ def _false_claims(rows: Sequence[_Row]) -> Iterable[FalseClaim]:
             model=row.model, form=row.form, question_id=row.question_id, question=row.question, rater=row.called,
             text=row.false_claims,
         )  # fmt: skip
+
+
+def read_ratings(run: Path) -> Ratings | None:
+    """What the kept ratings of a run come to; None where there are none.
+
+    Raises:
+        ContentError: a kept file or a key is damaged.
+    """
+    keys = read_keys(run)
+    accepted = read_accepted(run, keys) if keys else []
+    return measure_ratings(accepted, keys) if accepted else None
