@@ -1,4 +1,4 @@
-"""Checks what `multiplex validate --output FILE.json` left: no figure has fallen below where it stood.
+"""Checks what `benchmarks/validation.py --output FILE.json` left: no figure has fallen below where it stood.
 
 Floors lie under the measured figures by what a careful change of the gazetteers may move; targets that are missed today
 are checked against their floor too, so that they do not sink further unseen.

@@ -16,23 +16,23 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from training import (
+    SEED,
+    Example,
+    cross_val_predict,
+    fitted,
+    lowest_threshold,
+    predict,
+    temperature,
+    temperature_scale,
+)
+from training import examples as examples_of
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
 from multiplex.evaluation.extraction.implied import NONE
 from multiplex.evaluation.extraction.logistic import save_head
 from multiplex.evaluation.extraction.references import find
-from multiplex.evaluation.training import (
-    LABELS,
-    SEED,
-    Example,
-    called,
-    cooled,
-    crossed,
-    fitted,
-    lowest_threshold,
-    temperature,
-)
-from multiplex.evaluation.training import examples as examples_of
+from multiplex.evaluation.statistics.accuracy import LABELS
 from multiplex.llm.embeddings import Embedder
 
 REPEATS = 3
@@ -50,10 +50,10 @@ def main() -> None:
 
     examples = [example for example in examples_of(arguments.data / "culture") if example.label in LABELS]
     embeddings = Embedder().encode([example.text for example in examples]).astype(np.float64)
-    unseen = np.stack([crossed(examples, embeddings, SEED + k, lambda e: e.group) for k in range(REPEATS)])
-    seen = np.stack([crossed(examples, embeddings, SEED + k, lambda e: e.text) for k in range(REPEATS)])
+    unseen = np.stack([cross_val_predict(examples, embeddings, SEED + k, lambda e: e.group) for k in range(REPEATS)])
+    seen = np.stack([cross_val_predict(examples, embeddings, SEED + k, lambda e: e.text) for k in range(REPEATS)])
     heat = temperature(unseen, examples)
-    unseen, seen = cooled(unseen, heat), cooled(seen, heat)
+    unseen, seen = temperature_scale(unseen, heat), temperature_scale(seen, heat)
     threshold = lowest_threshold(unseen, examples)
 
     print(f"trained on {sum(e.trains for e in examples)} texts; temperature {heat:.2f}; threshold {threshold:.3f}\n")
@@ -82,7 +82,7 @@ def print_slices(
         which = slices == name
         cells = []
         for probabilities in (unseen, seen):
-            calls = called(probabilities[:, which], threshold)
+            calls = predict(probabilities[:, which], threshold)
             cells.append(f"{(calls == truth[which]).mean():.3f}")
             if probabilities is unseen:
                 cells.append(f"{(calls == last).mean():.3f}")
@@ -103,7 +103,7 @@ def print_perspectives(
     for place, label in enumerate(LABELS):
         cells = []
         for probabilities in (unseen, seen):
-            calls = called(probabilities[:, pool], threshold)
+            calls = predict(probabilities[:, pool], threshold)
             right = ((calls == place) & (truth[pool] == place)).sum()
             cells += [right / max((calls == place).sum(), 1), right / max(REPEATS * (truth[pool] == place).sum(), 1)]
         print(f"| {label} | {(truth[pool] == place).sum()} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
@@ -119,13 +119,13 @@ def print_silent(
     truth = np.array([LABELS.index(example.label) for example in examples])
     last = LABELS.index(NONE)
     print(
-        "| texts without a written cue | n | called, unseen | called rightly, unseen | called, seen | rightly, seen |"
+        "| texts without a written cue | n | predict, unseen | called rightly, unseen | predict, seen | rightly, seen |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for name, which in (("with a culture", silent & (truth != last)), ("without one", silent & (truth == last))):
         cells = []
         for probabilities in (unseen, seen):
-            calls = called(probabilities[:, which], threshold)
+            calls = predict(probabilities[:, which], threshold)
             cells += [(calls != last).mean(), ((calls != last) & (calls == truth[which])).mean()]
         print(f"| {name} | {which.sum()} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")
     print()
@@ -135,7 +135,7 @@ def print_calibration(examples: list[Example], unseen: NDArray[np.float64], thre
     """What the probability of a call is worth: the share of right calls among those of about that probability."""
     truth = np.tile(np.array([LABELS.index(example.label) for example in examples]), REPEATS)
     flat = unseen.reshape(-1, len(LABELS))
-    calls = called(flat, threshold)
+    calls = predict(flat, threshold)
     chance = flat[:, : LABELS.index(NONE)].max(axis=1)
     print("| probability of a call | calls | mean probability | right |")
     print("| --- | --- | --- | --- |")

@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from training import fit
 
 from multiplex.evaluation.extraction.logistic import save_head
 from multiplex.evaluation.sentiment import DIMENSIONS, LABELS, features, spoken
-from multiplex.evaluation.training import fit
 from multiplex.llm.embeddings import Embedder
 
 ARCHIVE_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"

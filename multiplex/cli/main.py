@@ -260,18 +260,16 @@ def score(
 
 @app.command()
 def validate(
-    data: Annotated[
-        Path, typer.Option("--data", help="A folder of labelled data, or one file of texts with their perspective.")
-    ],
+    data: Annotated[Path, typer.Option("--data", help="JSON Lines of texts with their perspective, or null.")],
     output: Annotated[Path, typer.Option("--output", help="Where the tables are written: .md, or .json.")] = Path(
         "validation.md"
     ),
     debug: DebugFlag = False,  # noqa: ARG001
 ) -> None:
-    """Hold the evaluator against labels that others wrote, and print how often it is right."""
+    """Hold the extractor against labels of your own, and print how often it is right."""
     from multiplex.cli.validate import validate as carry_out
 
-    raise typer.Exit(carry_out(data, output))
+    carry_out(data, output)
 
 
 app.command()(serve)

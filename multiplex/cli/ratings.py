@@ -76,7 +76,7 @@ async def _judge(folder: Path, spec: ModelSpec, name: str | None, told: Console)
             return shown_text(store, form, unit)
 
         sheet = make_sheet(key, text_of)
-    chat = Chat(spec, wire="whole")
+    chat = Chat(spec, transport="whole")
     try:
         accepted = await judge.rate(sheet, key, rubric, chat, kept, lambda rating: keep(folder, rating))
     finally:

@@ -1,86 +1,32 @@
-"""Carries out `multiplex validate`: prints the tables as they come, and writes them."""
+"""Carries out `multiplex validate`: measures the extractor on a user's labelled texts."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 
-from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation.validation import Confusion, Figure, Validation
-from multiplex.evaluation.validation import validate as measure
-
-HEAD = (
-    "| texts and cues | measure | reached | 95% interval | n | target |  |\n| --- | --- | --- | --- | --- | --- | --- |"
-)
+from multiplex.errors import UsageError
+from multiplex.evaluation.extraction.local import Local
+from multiplex.evaluation.statistics.accuracy import Validation, labelled, read_labelled
+from multiplex.present.accuracy import print_and_write
 
 
-def validate(data: Path, output: Path) -> int:
-    """Measure, print and write; the exit code. A missed target is said in its row and is no error.
+def validate(data: Path, output: Path) -> None:
+    """Measure, print and write.
 
     Raises:
-        UsageError: the data are not there or not of the form, or the output cannot be written there.
+        UsageError: the file is not there or not of the form, or the output cannot be written there.
         MultiplexError: the disk refuses.
     """
-    if output.suffix not in (".md", ".json"):
-        raise UsageError(f"--output {output}: the name must end in .md or .json")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"--output {output}: cannot be written there; does the folder exist?")
-    whole = Validation()
-    print(HEAD, flush=True)
-    for part in measure(data):
-        for figure in part.figures:
-            print(row(figure), flush=True)
-        whole.figures += part.figures
-        whole.confusions += part.confusions
-        whole.absent += part.absent
-    print("\n" + remainder(whole))
-    try:
-        output.write_text(as_json(whole) if output.suffix == ".json" else as_markdown(whole), "utf-8")
-    except OSError as error:
-        raise MultiplexError(f"--output {output}: {error.strerror or error}") from error
-    return 0
+    print_and_write(measure(data), output)
 
 
-def row(figure: Figure) -> str:
-    """One line of the table."""
-    form = ".2f" if figure.measure.startswith("best recall") else ".3f"
-    around = f"{figure.low:{form}} to {figure.high:{form}}" if figure.low is not None else ""
-    target = ""
-    if figure.target is not None:
-        target = f"{'≤' if figure.at_most else '≥'} {figure.target:g}{'' if figure.reached else ', missed'}"
-    return (
-        f"| {figure.what} | {figure.measure} | {figure.value:{form}} | {around} | {figure.n:,} | {target} "
-        f"| {figure.note} |"
-    )
+def measure(data: Path) -> Iterator[Validation]:
+    """The tables on one file of labelled texts: JSON Lines with `text` and `perspective` (null: none).
 
-
-def remainder(whole: Validation) -> str:
-    """The confusion matrices, and what the data lack."""
-    parts = [confusion(table) for table in whole.confusions]
-    parts += [f"Not in the data, so not measured: {', '.join(whole.absent)}."] if whole.absent else []
-    return "\n\n".join(parts) + "\n"
-
-
-def confusion(table: Confusion) -> str:
-    """A confusion matrix as a Markdown table: rows are labels, columns what was found; ties are fractions."""
-    lines = [f"{table.what}: rows as labelled, columns as found", ""]
-    lines += [f"| | {' | '.join(table.found)} |", "| --- |" + " ---: |" * len(table.found)]
-    for name, cells in zip(table.truth, table.cells, strict=True):
-        lines.append(f"| {name} | {' | '.join(f'{cell:.3g}' if cell else '' for cell in cells)} |")
-    return "\n".join(lines)
-
-
-def as_markdown(whole: Validation) -> str:
-    """Everything as one Markdown document."""
-    return "\n".join([HEAD, *map(row, whole.figures)]) + "\n\n" + remainder(whole)
-
-
-def as_json(whole: Validation) -> str:
-    """Everything as JSON text."""
-    content = {
-        "figures": [asdict(figure) | {"reached": figure.reached} for figure in whole.figures],
-        "confusions": [asdict(table) | {"cells": table.cells.tolist()} for table in whole.confusions],
-        "absent": whole.absent,
-    }
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    Raises:
+        UsageError: there is no such file, or a row is not of the form.
+    """
+    if not data.is_file():
+        raise UsageError(f"--data {data}: no such file; JSON Lines with `text` and `perspective` are wanted")
+    yield labelled(list(read_labelled(data)), Local())

@@ -11,13 +11,13 @@ from weakref import WeakKeyDictionary
 
 from multiplex.content import sha256, storable
 from multiplex.errors import CallError
-from multiplex.llm.connection import Line, endpoint, opened
+from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.error_mapping import Failure, explain, refused_parameter
 from multiplex.llm.limiter import Limiter
-from multiplex.llm.pacing import Turns
+from multiplex.llm.pacing import Pacing
 from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.spec import ModelSpec, resolve_model
-from multiplex.llm.transport import OnDelta, Said, Wire, observed, streamed, whole
+from multiplex.llm.transport import Completion, OnDelta, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage
 from multiplex.settings import Check, load_settings
@@ -38,13 +38,13 @@ class Chat:
 
     Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
     gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
-    has its own, fixed at the spec's limit. `wire` is the way a reply is heard: only `observed` shows its pieces to
+    has its own, fixed at the spec's limit. `transport` is the way a reply is heard: only `observed` shows its pieces to
     LangChain's callbacks, at six times the processor's time of `streamed` and twenty times that of `whole`, where
-    `on_delta` hears a reply in one piece. With `turns` one call begins in each round of the event loop, so that a
+    `on_delta` hears a reply in one piece. With `pacing` one call begins in each round of the event loop, so that a
     server hears newcomers while hundreds of calls begin.
 
-    A Chat made of another (`over`, `adjusted`, `recorded`, `lent`) shares its connections, limiter and turns, and what
-    the endpoint has refused.
+    A Chat made of another (`with_transport`, `adjusted`, `recorded`, `borrowed`) shares its connections, limiter and
+    pacing, and what the endpoint has refused.
     """
 
     def __init__(
@@ -52,18 +52,18 @@ class Chat:
         spec: ModelSpec,
         *,
         limiter: Limiter | None = None,
-        wire: Wire = "observed",
-        turns: Turns | None = None,
+        transport: Transport = "observed",
+        pacing: Pacing | None = None,
     ) -> None:
-        self.spec, self.wire = spec, wire
-        self._limiter, self._turns = limiter, turns
-        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Line] = WeakKeyDictionary()
+        self.spec, self.transport = spec, transport
+        self._limiter, self._pacing = limiter, pacing
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
         self._ledger: Ledger | None = None
         self._closes = True
 
-    def over(self, wire: Wire) -> Chat:
-        """The same model, heard in another way."""
-        return self._made(wire=wire)
+    def with_transport(self, transport: Transport) -> Chat:
+        """A copy that uses another transport; connections are shared."""
+        return self._made(transport=transport)
 
     def adjusted(
         self,
@@ -73,7 +73,7 @@ class Chat:
         user: str | None = None,
         check: Check | None = None,
     ) -> Chat:
-        """The same model for one who wants it otherwise; what is None stays as it is.
+        """A copy with other settings; what is None stays as it is.
 
         `max_tokens` bounds an answer of one call and a synthesis, and never raises a limit of the spec.
         """
@@ -90,25 +90,27 @@ class Chat:
         return self._made(spec=spec.model_copy(update=changes))
 
     def recorded(self, ledger: Ledger) -> Chat:
-        """The same model, each of whose replies stands in `ledger` before it is used.
+        """A copy that writes each reply to `ledger` before it is used.
 
         A reply that stands there already is given without a call.
         """
         return self._made(ledger=ledger)
 
-    def lent(self) -> Chat:
-        """The same model for one who may close it: the connections stay open, whoever calls `aclose`."""
+    def borrowed(self) -> Chat:
+        """A copy whose `aclose` leaves the shared connections open."""
         return self._made(closes=False)
 
     def _made(
         self,
         *,
         spec: ModelSpec | None = None,
-        wire: Wire | None = None,
+        transport: Transport | None = None,
         ledger: Ledger | None = None,
         closes: bool = True,
     ) -> Chat:
-        chat = Chat(spec or self.spec, limiter=self._limiter, wire=wire or self.wire, turns=self._turns)
+        chat = Chat(
+            spec or self.spec, limiter=self._limiter, transport=transport or self.transport, pacing=self._pacing
+        )
         chat._lines, chat._ledger = self._lines, ledger or self._ledger
         chat._closes = closes and self._closes
         return chat
@@ -209,7 +211,7 @@ class Chat:
             await line.clients.aclose()
 
     async def _attempt(
-        self, line: Line, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
+        self, line: Connection, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
     ) -> tuple[str, Usage, bool]:
         while True:
             parameters, place = self._parameters(line, call), line.limiter.place()
@@ -217,8 +219,8 @@ class Chat:
                 async with place:
                     if self._ledger is not None:
                         await self._ledger.admit(key)
-                    if self._turns is not None:
-                        await self._turns.take()
+                    if self._pacing is not None:
+                        await self._pacing.take()
                     async with asyncio.timeout(self.spec.timeout):
                         said = await self._asked(line, messages, call, parameters, on_delta)
                 return self._read(said)
@@ -237,23 +239,23 @@ class Chat:
 
     async def _asked(
         self,
-        line: Line,
+        line: Connection,
         messages: Sequence[BaseMessage],
         call: Call,
         parameters: Mapping[str, Any],
         on_delta: OnDelta | None,
-    ) -> Said:
+    ) -> Completion:
         spec, clients, at = self.spec, line.clients, self._at
-        if self.wire == "observed":
+        if self.transport == "observed":
             return await observed(line.client, messages, parameters, call.tags, on_delta, at)
-        if self.wire == "streamed":
+        if self.transport == "streamed":
             return await streamed(clients, spec.model, messages, parameters, on_delta, at, line.secret)
         said = await whole(clients, spec.model, messages, parameters, at, line.secret)
         if on_delta is not None and (shown := without_thinking(said.text)):
             on_delta(shown)
         return said
 
-    def _read(self, said: Said) -> tuple[str, Usage, bool]:
+    def _read(self, said: Completion) -> tuple[str, Usage, bool]:
         text, at = storable(without_thinking(said.text)), self._at
         if not text and said.finish == "length":
             raise CallError(
@@ -269,7 +271,7 @@ class Chat:
     def _at(self) -> str:
         return f"{self.spec.name} at {self.spec.place}"
 
-    def _parameters(self, line: Line, call: Call) -> dict[str, Any]:
+    def _parameters(self, line: Connection, call: Call) -> dict[str, Any]:
         """Every optional parameter of the request that this endpoint has not refused."""
         limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
         wanted: dict[str, Any] = {
@@ -285,7 +287,7 @@ class Chat:
             wanted |= {"id_slot": call.slot, "grammar": call.grammar}
         return {name: value for name, value in wanted.items() if value is not None and name not in line.refused}
 
-    async def _line(self) -> Line:
+    async def _line(self) -> Connection:
         loop = asyncio.get_running_loop()
         if loop not in self._lines:
             base_url, secret = await endpoint(self.spec)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Line:
+class Connection:
     """The clients, their limiter, the key (empty: none), and the parameters that the endpoint has refused."""
 
     client: ChatOpenAI
@@ -46,7 +46,7 @@ async def endpoint(spec: ModelSpec) -> tuple[str | None, str]:
     return spec.base_url, key.get_secret_value() if key else ""
 
 
-def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> Line:
+def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> Connection:
     """A line whose connections are made when they are needed."""
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
@@ -61,4 +61,4 @@ def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter 
         http_async_client=http_client(spec.timeout),
     )
     clients = Clients(client.root_async_client, spec.timeout)
-    return Line(client, clients, limiter or Limiter(spec.limit, name=spec.name), secret)
+    return Connection(client, clients, limiter or Limiter(spec.limit, name=spec.name), secret)

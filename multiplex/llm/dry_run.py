@@ -29,7 +29,7 @@ TOKENS_A_WORD = 1.35
 _FILLER = "Some hold this and others hold that. "
 
 
-class StandIn(Chat):
+class FakeChat(Chat):
     """Hears what a model would be asked, and answers in filler of the length that is to be expected."""
 
     def __init__(self, spec: ModelSpec, words: int | None = None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Turns:
+class Pacing:
     """Lets one task of those that ask for a turn go on in each round of the event loop that runs them.
 
     A loop does everything that is ready before it looks at what came in. Where two hundred calls begin in one round,

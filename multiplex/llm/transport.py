@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 OnDelta = Callable[[str], None]
-Wire = Literal["observed", "streamed", "whole"]
+Transport = Literal["observed", "streamed", "whole"]
 POOL = 20  # requests at once over one HTTP client
 DRAIN = 0.1  # seconds in which an endpoint that has said [DONE] may end its response, so that the connection stays
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 @dataclass(frozen=True)
-class Said:
+class Completion:
     """What came: the text with any thinking, the endpoint's reason for ending it (None: it broke off), and the cost."""
 
     text: str
@@ -50,7 +50,7 @@ async def observed(
     tags: Sequence[str],
     on_delta: OnDelta | None,
     at: str,
-) -> Said:
+) -> Completion:
     """Ask and hear the reply as it comes, through LangChain, whose callbacks see every piece.
 
     Raises:
@@ -77,7 +77,7 @@ async def observed(
     if whole is None:
         raise ValueError("the stream held nothing")
     spent = whole.usage_metadata
-    return Said(
+    return Completion(
         str(whole.text),
         whole.response_metadata.get("finish_reason"),
         _usage(spent and spent["input_tokens"], spent and spent["output_tokens"]),
@@ -92,7 +92,7 @@ async def streamed(
     on_delta: OnDelta | None,
     at: str,
     secret: str,
-) -> Said:
+) -> Completion:
     """Ask and hear the reply as it comes, through the client beneath LangChain: a sixth of the processor's time.
 
     Raises:
@@ -125,7 +125,7 @@ async def streamed(
 
 async def whole(
     clients: Clients, model: str, messages: Sequence[BaseMessage], parameters: Mapping[str, Any], at: str, secret: str
-) -> Said:
+) -> Completion:
     """Ask and hear the reply when it is whole, through the client beneath LangChain.
 
     Raises:
@@ -141,7 +141,9 @@ async def whole(
         error = reply.get("error") if isinstance(reply, dict) else reply
         what = safe(str(error or "no message in it"), secret)
         raise CallError("server", f"{at}: the reply is no OpenAI-compatible chat completion ({what})") from None
-    return Said(text, choice.get("finish_reason"), _usage(spent.get("prompt_tokens"), spent.get("completion_tokens")))
+    return Completion(
+        text, choice.get("finish_reason"), _usage(spent.get("prompt_tokens"), spent.get("completion_tokens"))
+    )
 
 
 class _EventError(Exception):
@@ -180,14 +182,14 @@ class _Heard:
         if shown and self._on_delta is not None:
             self._on_delta(shown)
 
-    def finished(self) -> Said:
+    def finished(self) -> Completion:
         """What was said, once nothing more comes."""
         if not self.begun:
             raise ValueError("the stream held nothing")
         self._show(self._visible.feed("", last=True))
         spent = self._spent
         usage = _usage(spent.get("prompt_tokens"), spent.get("completion_tokens"))
-        return Said("".join(self._pieces), self._finish, usage)
+        return Completion("".join(self._pieces), self._finish, usage)
 
 
 async def _listen(response: Any, heard: _Heard) -> None:

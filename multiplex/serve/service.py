@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from multiplex.answering import Measured, measured_answer
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
-from multiplex.llm.pacing import Turns
+from multiplex.llm.pacing import Pacing
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.in_flight import Running
 from multiplex.serve.conversation.memory import Memory, memory
@@ -23,7 +23,7 @@ from multiplex.serve.http.logs import log
 from multiplex.serve.http.metrics import Metrics
 from multiplex.serve.http.readiness import unreachable
 from multiplex.serve.openai.schema import ApiError
-from multiplex.serve.openai.served_models import Offer, offers
+from multiplex.serve.openai.served_models import ServedModel, offers
 from multiplex.serve.options import ServeOptions
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Service:
     chat: Chat
     voice_chats: dict[str, Chat]
     memory: Memory
-    turns: Turns
+    pacing: Pacing
     started: float
     running: Running = field(default_factory=Running)
 
@@ -65,7 +65,7 @@ class Service:
         self._measuring = asyncio.Lock()
         self._readiness: tuple[float, str | None] | None = None
 
-    def offer(self, name: str) -> Offer:
+    def offer(self, name: str) -> ServedModel:
         """The offer of this name.
 
         Raises:
@@ -78,11 +78,11 @@ class Service:
 
     def caller(self, token: str | None) -> Caller | None:
         """Who has this key; None for a stranger."""
-        who = self.keys.who(token)
+        who = self.keys.authenticate(token)
         return None if who is None else Caller(who, self.keys.space(token))
 
     @contextmanager
-    def place(self, caller: Caller, offer: Offer, thread: str | None) -> Iterator[None]:
+    def place(self, caller: Caller, offer: ServedModel, thread: str | None) -> Iterator[None]:
         """A place among the councils under way, where it is one, alone in its thread, and counted for its caller.
 
         Raises:
@@ -144,9 +144,9 @@ class Service:
         return self._readiness[1]
 
 
-def opened_chat(spec: ModelSpec, turns: Turns) -> Chat:
+def opened_chat(spec: ModelSpec, pacing: Pacing) -> Chat:
     """A model as a server calls it; its connections belong to the running event loop."""
-    return Chat(spec, limiter=adaptive(spec), wire="streamed", turns=turns)
+    return Chat(spec, limiter=adaptive(spec), transport="streamed", pacing=pacing)
 
 
 @asynccontextmanager
@@ -157,10 +157,10 @@ async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
         MemoryLostError: the conversation memory cannot be reached.
     """
     async with memory(options.memory) as kept:
-        turns = Turns()
-        chat = opened_chat(options.spec, turns)
-        others = {name: opened_chat(spec, turns) for name, spec in options.voice_specs.items()}
+        pacing = Pacing()
+        chat = opened_chat(options.spec, pacing)
+        others = {name: opened_chat(spec, pacing) for name, spec in options.voice_specs.items()}
         try:
-            yield Service(options, keys, chat, others, kept, turns, time())
+            yield Service(options, keys, chat, others, kept, pacing, time())
         finally:
             await asyncio.gather(*(each.aclose() for each in (chat, *others.values())))

@@ -47,7 +47,7 @@ async def run(
     with Store.open(folder, create=True) as store:
         store.add(units)
         budget = Budget(max_tokens, spent=store.spent())
-        chats = {"m": Chat(model, limiter=Limiter(limit), wire="whole")}
+        chats = {"m": Chat(model, limiter=Limiter(limit), transport="whole")}
         with Progress(Console(file=io.StringIO()), len(units)) as watch:
             return await Runner(store, chats, COUNCIL, budget, watch).run(units)
 

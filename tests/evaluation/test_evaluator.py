@@ -7,14 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from multiplex.cli.validate import measure
 from multiplex.errors import UsageError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Passage, Skipped
 from multiplex.evaluation.evaluator import BATCH
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
-from multiplex.evaluation.validation import ADJECTIVES, validate, vote
+from multiplex.evaluation.statistics.accuracy import vote
 
+NAMES = ["Western", "Islamic", "African", "Indigenous", "Jewish", "Christian", "secular"] + [
+    "East Asian",
+    "South Asian",
+    "Latin American",
+    "Southeast Asian",
+    "Eastern European",
+]
 FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
 
 
@@ -25,7 +33,7 @@ def evaluator() -> Evaluator:
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_peoples_name_does_not_move_the_tone(evaluator: Evaluator, frame: str) -> None:
-    tones = [evaluator.measure(frame.format(name)).sentiment for name in ADJECTIVES.values()]
+    tones = [evaluator.measure(frame.format(name)).sentiment for name in NAMES]
     assert len({tone.model_dump_json() for tone in tones if tone}) == 1
 
 
@@ -72,17 +80,16 @@ def test_validation_of_ones_own_labels(tmp_path: Path) -> None:
     rows = [("Koreans greet elders first.", "east_asian"), ("The house was quiet.", None), ("Muslims pray.", "african")]
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(json.dumps({"text": text, "perspective": label}) + "\n" for text, label in rows))
-    (made,) = validate(path)
+    (made,) = measure(path)
     assert made.figures[0].measure == "accuracy"
     assert made.figures[0].value == pytest.approx(2 / 3)
     assert made.confusions[0].recall() == {"east_asian": 1.0, "african": 0.0, "none": 1.0}
     path.write_text('{"text": "x", "perspective": "martian"}\n')
     with pytest.raises(UsageError, match=r"mine.jsonl:1: needs `text` and `perspective`"):
-        list(validate(path))
-    with pytest.raises(UsageError, match="holds none of"):
-        list(validate(tmp_path))
-    with pytest.raises(UsageError, match="no such file or folder"):
-        list(validate(tmp_path / "absent"))
+        list(measure(path))
+    for absent in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(UsageError, match="no such file"):
+            list(measure(absent))
 
 
 def test_a_tie_is_split_and_silence_is_none() -> None:

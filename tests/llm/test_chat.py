@@ -10,9 +10,9 @@ from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
-from multiplex.llm.pacing import Turns
+from multiplex.llm.pacing import Pacing
 from multiplex.llm.spec import ModelSpec, parse_spec
-from multiplex.llm.transport import Wire
+from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call, Reply
 from tests.backend import Backend, Body, Say
 
@@ -23,11 +23,11 @@ def spec_of(backend: Backend, **changes: object) -> ModelSpec:
     return parse_spec("test-model", backend.base_url).model_copy(update={"retries": 2, "timeout": 5.0, **changes})
 
 
-@pytest.fixture(params=get_args(Wire), autouse=True)
-def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wire:
+@pytest.fixture(params=get_args(Transport), autouse=True)
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
     """Every test here holds for each way to hear a reply."""
     monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "wire": request.param, "turns": None})
-    way: Wire = request.param
+    way: Transport = request.param
     return way
 
 
@@ -64,7 +64,7 @@ async def test_thinking_is_neither_returned_nor_streamed(backend: Backend) -> No
 
 
 @pytest.mark.parametrize("name", ["temperature", "stream_options", "seed", "response_format"])
-async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, name: str, wire: Wire) -> None:
+async def test_a_refused_parameter_is_left_out_and_stays_out(backend: Backend, name: str, wire: Transport) -> None:
     if name == "stream_options" and wire == "whole":
         pytest.skip("it is not sent")
 
@@ -227,8 +227,8 @@ async def test_no_more_calls_run_at_once_than_the_limit(backend: Backend) -> Non
 
 
 async def test_calls_that_take_turns_lose_none(backend: Backend) -> None:
-    turns = Turns()
-    chat = Chat(spec_of(backend), turns=turns).over("whole")
+    turns = Pacing()
+    chat = Chat(spec_of(backend), pacing=turns).with_transport("whole")
     replies = await asyncio.gather(*(chat.complete([HumanMessage(str(i))]) for i in range(9)))
     await chat.aclose()
     assert [reply.text for reply in replies] == [Say().text] * 9

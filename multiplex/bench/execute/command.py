@@ -139,7 +139,7 @@ def _generate(
     order: RunOrder, store: Store, units: Sequence[Unit], done: int, budget: Budget, console: Console
 ) -> Outcome:
     limiters = {spec.name: adaptive(spec) for spec in order.specs}
-    chats = {spec.name: Chat(spec, limiter=limiters[spec.name], wire="whole") for spec in order.specs}
+    chats = {spec.name: Chat(spec, limiter=limiters[spec.name], transport="whole") for spec in order.specs}
 
     def state() -> str:
         return ", ".join(map(str, limiters.values()))

@@ -16,7 +16,7 @@ from multiplex.bench.execute.unit import Work, execute, length
 from multiplex.bench.plan.units import LENGTH_MATCHED, Unit
 from multiplex.bench.store.records import Record
 from multiplex.council.personas import Council
-from multiplex.llm.dry_run import CHARACTERS, StandIn
+from multiplex.llm.dry_run import CHARACTERS, FakeChat
 from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.usage import Usage, total
@@ -144,7 +144,7 @@ class _Play:
         if unit.strategy in LENGTH_MATCHED and self._words is None:
             self.rehearsed(unit.model_copy(update={"strategy": "multiplex", "needs": None}))
         words = self._words if unit.strategy in LENGTH_MATCHED else None
-        chat = StandIn(self._spec, words)
+        chat = FakeChat(self._spec, words)
         answer = asyncio.run(execute(Work(unit, self._council, words), chat))
         if unit.strategy == "multiplex":
             self._words = length(answer)

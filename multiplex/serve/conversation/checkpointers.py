@@ -227,7 +227,7 @@ async def _make_tables(connection: psycopg.AsyncConnection[DictRow]) -> None:
             return
 
 
-class Shelf:
+class KeyValueStore:
     """Records by their id, in the same database as the threads and as lasting."""
 
     def __init__(self, store: AsyncSqliteStore | AsyncPostgresStore, saver: Lasting) -> None:
@@ -246,7 +246,7 @@ class Shelf:
 
 
 @asynccontextmanager
-async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[Shelf]:
+async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[KeyValueStore]:
     """The shelf in the database of an open memory.
 
     Raises:
@@ -259,14 +259,14 @@ async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[Shelf]:
             store = AsyncSqliteStore(connection)
             async with lasting(saver.place):
                 await store.setup()
-            yield Shelf(store, saver)
+            yield KeyValueStore(store, saver)
         finally:
             await connection.close()
     elif isinstance(saver, PostgresMemory):
         kept = AsyncPostgresStore(saver.pool)
         async with lasting(saver.place):
             await kept.setup()
-        yield Shelf(kept, saver)
+        yield KeyValueStore(kept, saver)
     else:
         raise TypeError(f"no shelf beside a {type(saver).__name__}")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
     from multiplex.serve.conversation.memory import Memory
-    from multiplex.serve.conversation.request import Asked
+    from multiplex.serve.conversation.request import TurnRequest
 
 KEPT = 64
 
@@ -26,7 +26,7 @@ class Graphs:
         self._memory = memory
         self._made: OrderedDict[Hashable, CompiledStateGraph[Any, Any, Any, Any]] = OrderedDict()
 
-    def of(self, asked: Asked) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def of(self, asked: TurnRequest) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The graph that answers this; its models are those of the first who asked for it so."""
         voices = tuple(sorted((name, chat.spec) for name, chat in asked.voice_chats.items()))
         key = asked.offer.name, asked.thread is None, asked.watched, asked.chat.spec, voices
@@ -38,7 +38,9 @@ class Graphs:
         return self._made[key]
 
 
-def graph_of(asked: Asked, checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[Any, Any, Any, Any]:
+def graph_of(
+    asked: TurnRequest, checkpointer: BaseCheckpointSaver[Any] | None
+) -> CompiledStateGraph[Any, Any, Any, Any]:
     """A graph that answers this, new; `checkpointer` serves where a thread is named."""
     from multiplex.council.graph import build_graph
     from multiplex.council.single_call import plain_graph
@@ -52,5 +54,5 @@ def graph_of(asked: Asked, checkpointer: BaseCheckpointSaver[Any] | None) -> Com
         return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
     chats = {name: asked.voice_chats.get(name, asked.chat) for name in council.perspectives}
     if not asked.watched:
-        chats = {name: chat.over("whole") for name, chat in chats.items()}
+        chats = {name: chat.with_transport("whole") for name, chat in chats.items()}
     return build_graph(council, asked.chat, voice_models=chats, checkpointer=keeper)

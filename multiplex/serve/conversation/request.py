@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from multiplex.llm.chat import Chat
-from multiplex.serve.openai.served_models import Offer
+from multiplex.serve.openai.served_models import ServedModel
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 
 @dataclass(frozen=True)
-class Asked:
+class TurnRequest:
     """What one request asks for.
 
     Attributes:
@@ -27,7 +27,7 @@ class Asked:
         watched: whether the voices' pieces are counted as they come too, for one who watches them speak.
     """
 
-    offer: Offer
+    offer: ServedModel
     messages: tuple[BaseMessage, ...]
     chat: Chat
     voice_chats: Mapping[str, Chat] = field(default_factory=dict)

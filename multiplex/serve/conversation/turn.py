@@ -15,7 +15,7 @@ from multiplex.errors import CallError
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
-from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.request import TurnRequest
 
 if TYPE_CHECKING:
     from multiplex.council.state import CouncilState
@@ -50,7 +50,7 @@ class Ended:
 Piece = Thought | Said | Ended
 
 
-async def happenings(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:
+async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:
     """Everything that happens on the way to an answer (`council/events.py`), and last of all `Ended`.
 
     Raises:
@@ -76,7 +76,7 @@ async def happenings(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncGener
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
 
 
-async def pieces(asked: Asked, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:
+async def pieces(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:
     """Everything that comes of a question, as it comes; the last piece is `Ended`.
 
     Raises:
@@ -110,7 +110,7 @@ def _is_delta(event: Event) -> bool:
     return event["type"] in ("synthesis.delta", "answer.delta")
 
 
-def _closing(asked: Asked, end: Ended, broken: str) -> Iterator[Said]:
+def _closing(asked: TurnRequest, end: Ended, broken: str) -> Iterator[Said]:
     """What is said once the answer is whole: the answer where its pieces were not, and what a reader should know."""
     answer = end.answer
     if not asked.streamed:
@@ -125,7 +125,7 @@ def _closing(asked: Asked, end: Ended, broken: str) -> Iterator[Said]:
         yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
 
 
-def _input(asked: Asked) -> dict[str, Any]:
+def _input(asked: TurnRequest) -> dict[str, Any]:
     from langchain_core.messages import RemoveMessage
     from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
@@ -133,7 +133,7 @@ def _input(asked: Asked) -> dict[str, Any]:
     return {"messages": [*anew, *asked.messages], "seed": asked.seed}
 
 
-def _options(asked: Asked) -> dict[str, Any]:
+def _options(asked: TurnRequest) -> dict[str, Any]:
     modes = {"stream_mode": ["custom", "values"]}
     if asked.thread is None:
         return modes
@@ -141,7 +141,7 @@ def _options(asked: Asked) -> dict[str, Any]:
     return {**modes, "config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
 
 
-def _answer(asked: Asked, state: Mapping[str, Any], seconds: float) -> Answer:
+def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Answer:
     council = asked.offer.council
     if council is not None:
         return answer_of(cast("CouncilState", state), council, asked.chat.spec, seconds)

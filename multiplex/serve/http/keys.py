@@ -35,7 +35,7 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def who(self, token: str | None) -> str | None:
+    def authenticate(self, token: str | None) -> str | None:
         """The name of the caller with this token, such as "key 1", which logs may hold; None for a stranger.
 
         Every key is compared, each in constant time, so that the time tells nothing.

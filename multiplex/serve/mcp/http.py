@@ -78,7 +78,7 @@ class _Verifier:
     async def verify_token(self, token: str) -> AccessToken | None:
         from mcp.server.auth.provider import AccessToken
 
-        who = self._keys.who(token)
+        who = self._keys.authenticate(token)
         return AccessToken(token=who, client_id=who, scopes=[]) if who is not None else None  # never the key itself
 
 

@@ -132,8 +132,8 @@ def build_mcp(order: McpOrder) -> Server[dict[str, Any]]:
     from multiplex.present.result import CONSTRUCTIONS
     from multiplex.serve.mcp.tools import Tools
 
-    chat = Chat(order.spec, wire="streamed")
-    voice_chats = {perspective: Chat(spec, wire="streamed") for perspective, spec in order.voice_specs.items()}
+    chat = Chat(order.spec, transport="streamed")
+    voice_chats = {perspective: Chat(spec, transport="streamed") for perspective, spec in order.voice_specs.items()}
     entries = {entry.listed.name: entry for entry in _entries(Tools(chat, voice_chats, order.council))}
 
     async def list_tools(_: Any, __: Any) -> ListToolsResult:

@@ -73,14 +73,14 @@ class Tools:
             raise UsageError("the question is empty")
         council = self._seated(asked.council)
         strategies = tuple(dict.fromkeys(asked.strategies))
-        lent = {p: chat.lent() for p, chat in self._voice_chats.items() if p in council.perspectives}
+        lent = {p: chat.borrowed() for p, chat in self._voice_chats.items() if p in council.perspectives}
         self._warm_up()
         async with self._places, _telling(tell, council, strategies, self._checked(council)) as emit:
             result, error = await _once_cancelled(
                 ask(
                     asked.question,
                     strategies=strategies,
-                    model=self._chat.lent(),
+                    model=self._chat.borrowed(),
                     voice_models=lent,
                     council=council,
                     seed=asked.seed,

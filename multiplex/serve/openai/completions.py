@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from multiplex.errors import MultiplexError
-from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, Piece, Said, Thought, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
 from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, DONE, Form, failure
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, a_bug, as_api_error
-from multiplex.serve.openai.served_models import Offer
+from multiplex.serve.openai.served_models import ServedModel
 from multiplex.serve.openai.utility_prompts import is_chore
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Reply:
         self._measures = _wants_measures(body.metadata or {})
         thread = None if self._chore else _thread(body.metadata or {}, caller, service)
         self._form = Form(body.model)
-        self._asked = Asked(
-            offer=Offer("uniplex", "uniplex") if self._chore else offer,
+        self._asked = TurnRequest(
+            offer=ServedModel("uniplex", "uniplex") if self._chore else offer,
             messages=messages,
             chat=service.chat.adjusted(temperature=body.temperature, max_tokens=body.answer_tokens, user=body.user),
             voice_chats={

@@ -12,7 +12,7 @@ COUNCIL_STRATEGY: Strategy = "multiplex"
 
 
 @dataclass(frozen=True)
-class Offer:
+class ServedModel:
     """A name that a chat app asks for, and what answers; `council` is None for a single call."""
 
     name: str
@@ -20,11 +20,12 @@ class Offer:
     council: Council | None = None
 
 
-def offers(councils: Mapping[str, Council]) -> dict[str, Offer]:
+def offers(councils: Mapping[str, Council]) -> dict[str, ServedModel]:
     """Every offer by its name: the strategies, and `multiplex/NAME` for every council of the configuration."""
     whole = Council.load()
-    plain = [Offer(name, name, whole if name == COUNCIL_STRATEGY else None) for name in reversed(STRATEGIES)]
+    plain = [ServedModel(name, name, whole if name == COUNCIL_STRATEGY else None) for name in reversed(STRATEGIES)]
     named = [
-        Offer(f"{COUNCIL_STRATEGY}/{name}", COUNCIL_STRATEGY, council) for name, council in sorted(councils.items())
+        ServedModel(f"{COUNCIL_STRATEGY}/{name}", COUNCIL_STRATEGY, council)
+        for name, council in sorted(councils.items())
     ]
     return {offer.name: offer for offer in (*plain, *named)}

@@ -16,13 +16,13 @@ from multiplex.content import storable
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
-from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.cost_estimate import Estimate, estimated
 from multiplex.serve.page.exchanges import Answers, Exchange, answers
-from multiplex.serve.page.job import Posed, Speaking
+from multiplex.serve.page.job import AnswerJob, PageRequest
 from multiplex.serve.page.views import answer_view, voice_view
 from multiplex.serve.service import Caller, Service, opened_chat
 
@@ -51,7 +51,7 @@ class Page:
 
     def __init__(self, service: Service, ui: Ui, kept: Answers, chats: dict[str, Chat]) -> None:
         self.service, self.ui, self.answers, self.chats = service, ui, kept, chats
-        self._speaking: dict[str, Speaking] = {}
+        self._speaking: dict[str, AnswerJob] = {}
 
     # --- asking
 
@@ -66,7 +66,7 @@ class Page:
             offer = posed.council if COUNCIL_STRATEGY in posed.asked else next(iter(posed.asked.values())).offer
             taken.enter_context(self.service.place(caller, offer, None))
             place = taken.pop_all()
-        self._speaking[posed.id] = Speaking(
+        self._speaking[posed.id] = AnswerJob(
             posed, self.service, self.answers, place, over=lambda: self._speaking.pop(posed.id)
         )
         return posed.id
@@ -82,7 +82,7 @@ class Page:
         posed = await self._posed(caller, question)
         return await estimated(posed.asked.values(), self.ui.prices)
 
-    def speaking(self, name: str) -> Speaking:
+    def speaking(self, name: str) -> AnswerJob:
         """A question under way.
 
         Raises:
@@ -92,7 +92,7 @@ class Page:
             raise ApiError(404, "no such question is under way here", code="not_under_way")
         return found
 
-    async def _posed(self, caller: Caller, question: Question) -> Posed:
+    async def _posed(self, caller: Caller, question: Question) -> PageRequest:
         service = self.service
         council = service.offers.get(question.council)
         if council is None or council.council is None:
@@ -102,11 +102,11 @@ class Page:
         chat = self._chat(question.model)
         earlier = await self._thread(caller, question.after)
         seed = random.randrange(2**31) if question.seed is None else question.seed
-        asked: dict[Strategy, Asked] = {}
+        asked: dict[Strategy, TurnRequest] = {}
         for strategy in dict.fromkeys(question.strategies):
             messages = [*_turns(earlier, strategy), Message(role="user", content=question.question)]
             body = ChatRequest(model=question.council, messages=messages)
-            asked[strategy] = Asked(
+            asked[strategy] = TurnRequest(
                 offer=council if strategy == COUNCIL_STRATEGY else service.offer(strategy),
                 messages=conversation(body, chat.spec, service.options.limits.question),
                 chat=chat,
@@ -114,7 +114,7 @@ class Page:
                 seed=seed,
                 watched=True,
             )
-        return Posed(
+        return PageRequest(
             id=secrets.token_urlsafe(12),
             caller=caller,
             question=storable(question.question).strip(),
@@ -243,7 +243,7 @@ async def opened_page(service: Service, ui: Ui) -> AsyncIterator[Page]:
         MemoryLostError: the conversation memory cannot be reached.
     """
     chats = {service.chat.spec.name: service.chat}
-    others = {spec.name: opened_chat(spec, service.turns) for spec in ui.models if spec.name not in chats}
+    others = {spec.name: opened_chat(spec, service.pacing) for spec in ui.models if spec.name not in chats}
     try:
         async with answers(service.memory) as kept:
             yield Page(service, ui, kept, {**chats, **others})

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from multiplex.llm.dry_run import StandIn
+from multiplex.llm.dry_run import FakeChat
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
-from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import happenings
 
 
@@ -33,7 +33,7 @@ class Estimate:
     revisions: int = 0
 
 
-async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
+async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> Estimate:
     """What these will take in all; retries are not counted. Nothing is sent, and no key is needed.
 
     Raises:
@@ -54,25 +54,25 @@ async def estimated(asked: Iterable[Asked], prices: Prices) -> Estimate:
     )
 
 
-def _may_be_revised(asked: Asked) -> bool:
+def _may_be_revised(asked: TurnRequest) -> bool:
     """Whether an essay is written and read against its voices."""
     spec, council = asked.chat.spec, asked.offer.council
     return council is not None and len(council.personas) > 1 and spec.synthesis == "written" and spec.check != "none"
 
 
-def _calls(asked: Asked) -> int:
+def _calls(asked: TurnRequest) -> int:
     """Of the embedded model: it plans without a call, and one call connects two voices or more."""
     voices = len(asked.offer.council.personas) if asked.offer.council else 0
     return voices + (voices != 1)
 
 
-async def _rehearsed(ways: Iterable[Asked]) -> dict[str, Usage]:
+async def _rehearsed(ways: Iterable[TurnRequest]) -> dict[str, Usage]:
     """By model, what stand-ins heard and said."""
     spent: dict[str, Usage] = {}
     nothing = Memory()
     for asked in ways:
-        voices = {name: StandIn(chat.spec) for name, chat in asked.voice_chats.items()}
-        main = StandIn(asked.chat.spec)
+        voices = {name: FakeChat(chat.spec) for name, chat in asked.voice_chats.items()}
+        main = FakeChat(asked.chat.spec)
         rehearsal = replace(asked, chat=main, voice_chats=voices)
         async with aclosing(happenings(rehearsal, nothing, Graphs(nothing))) as happening:
             async for _ in happening:

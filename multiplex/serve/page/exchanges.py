@@ -15,7 +15,7 @@ from multiplex.council.answer import Voice
 from multiplex.errors import MemoryLostError
 
 if TYPE_CHECKING:
-    from multiplex.serve.conversation.checkpointers import Shelf
+    from multiplex.serve.conversation.checkpointers import KeyValueStore
     from multiplex.serve.conversation.memory import Memory
 
 KIND = "exchanges"
@@ -51,7 +51,7 @@ class Exchange(BaseModel):
 class Answers:
     """The exchanges of a server: on a shelf where it has a memory, else the last HELD of this process."""
 
-    def __init__(self, shelf: Shelf | None) -> None:
+    def __init__(self, shelf: KeyValueStore | None) -> None:
         self._shelf = shelf
         self._here: OrderedDict[str, Exchange] = OrderedDict()
 

@@ -20,7 +20,7 @@ from multiplex.errors import MultiplexError
 from multiplex.evaluation import FRAME
 from multiplex.llm.usage import Usage
 from multiplex.serve.conversation.in_flight import STOPPING
-from multiplex.serve.conversation.request import Asked
+from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, happenings
 from multiplex.serve.openai import chunks
 from multiplex.serve.openai.schema import a_bug, as_api_error
@@ -30,7 +30,7 @@ from multiplex.serve.page.views import voice_view
 
 if TYPE_CHECKING:
     from multiplex.council.events import Event
-    from multiplex.serve.openai.served_models import Offer
+    from multiplex.serve.openai.served_models import ServedModel
     from multiplex.serve.page.exchanges import Answers
     from multiplex.serve.service import Caller, Service
 
@@ -39,7 +39,7 @@ LIVE_EVERY = 0.1  # seconds between two looks at what grows
 
 
 @dataclass(frozen=True)
-class Posed:
+class PageRequest:
     """A question that can be asked: who asks, of whom, in which ways, and what stands before it.
 
     Attributes:
@@ -51,11 +51,11 @@ class Posed:
     id: str
     caller: Caller
     question: str
-    council: Offer
+    council: ServedModel
     model: str
     thread: tuple[str, ...]
     seed: int
-    asked: Mapping[Strategy, Asked]
+    asked: Mapping[Strategy, TurnRequest]
 
 
 @dataclass
@@ -67,11 +67,11 @@ class _Live:
     changes: int = 0
 
 
-class Speaking:
+class AnswerJob:
     """A question from the moment it is asked until its exchange is kept; `over` is called then."""
 
     def __init__(
-        self, posed: Posed, service: Service, answers: Answers, place: ExitStack, over: Callable[[], object]
+        self, posed: PageRequest, service: Service, answers: Answers, place: ExitStack, over: Callable[[], object]
     ) -> None:
         self.posed = posed
         self._service, self._answers, self._place, self._over = service, answers, place, over

@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from multiplex.evaluation.extraction.frame import KNOWN
 from multiplex.evaluation.extraction.implied import NONE
+from multiplex.evaluation.statistics.accuracy import LABELS
 from multiplex.text.sentences import split
 
 SEED, FOLDS = 7, 5
 STRENGTH = 3.0  # the inverse of the L2 penalty
 NONE_WEIGHT = 6.0  # of the class `none`, where every perspective weighs 1
 LEFT_ALONE = 0.95  # of the texts without a culture, at least
-LABELS = (*KNOWN[:9], NONE)  # the perspectives that the labelled texts hold
 
 WESTERN = re.compile(
     r"\b(Western|Europe(ans?)?|Brit(ish|ain|ons?)|UK|Engl(ish|and)|London|Scot(s|tish|land)|Edinburgh|Highlands?|"
@@ -156,7 +155,7 @@ def fitted(
     return fit(embeddings[chosen], classes, weights, STRENGTH)
 
 
-def crossed(
+def cross_val_predict(
     examples: Sequence[Example], embeddings: NDArray[np.float64], seed: int, key: Callable[[Example], str]
 ) -> NDArray[np.float64]:
     """Probabilities of LABELS for each example, by a model that saw nothing of its fold; folds keep `key` together."""
@@ -172,7 +171,7 @@ def crossed(
     return result
 
 
-def cooled(probabilities: NDArray[np.float64], heat: float) -> NDArray[np.float64]:
+def temperature_scale(probabilities: NDArray[np.float64], heat: float) -> NDArray[np.float64]:
     """Probabilities at another softmax temperature; the order within a row stays."""
     powers = probabilities ** (1 / heat)
     result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
@@ -185,13 +184,13 @@ def temperature(probabilities: NDArray[np.float64], examples: Sequence[Example])
     truth = np.array([LABELS.index(example.label) for example in examples])
 
     def loss(heat: float) -> float:
-        own = cooled(probabilities, heat)[:, np.arange(len(truth)), truth][:, trains]
+        own = temperature_scale(probabilities, heat)[:, np.arange(len(truth)), truth][:, trains]
         return float(-np.log(np.maximum(own, 1e-12)).mean())
 
     return min((float(heat) for heat in np.arange(0.5, 3.01, 0.05)), key=loss)
 
 
-def called(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
+def predict(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
     """The label that `Implied.classify` would give, as a place in LABELS."""
     last = LABELS.index(NONE)
     best = probabilities[..., :last].max(axis=-1)

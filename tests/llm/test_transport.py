@@ -13,10 +13,10 @@ from langchain_core.messages import HumanMessage
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
-from multiplex.llm.transport import Wire
+from multiplex.llm.transport import Transport
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
-STREAMS: list[Wire] = ["observed", "streamed"]
+STREAMS: list[Transport] = ["observed", "streamed"]
 
 
 def event(content: str | None = None, finish: str | None = None, **more: Any) -> bytes:
@@ -65,13 +65,13 @@ async def running(endpoint: Endpoint) -> AsyncIterator[Endpoint]:
         yield endpoint
 
 
-def chat_of(endpoint: Endpoint, wire: Wire) -> Chat:
-    return Chat(parse_spec("m", endpoint.url).model_copy(update={"retries": 0, "timeout": 5.0}), wire=wire)
+def chat_of(endpoint: Endpoint, wire: Transport) -> Chat:
+    return Chat(parse_spec("m", endpoint.url).model_copy(update={"retries": 0, "timeout": 5.0}), transport=wire)
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("wire", STREAMS)
-async def test_a_stream_is_heard_the_same_however_it_is_cut(wire: Wire, size: int) -> None:
+async def test_a_stream_is_heard_the_same_however_it_is_cut(wire: Transport, size: int) -> None:
     early: dict[str, Any] = {"choices": [], "prompt_filter_results": []}  # as Azure begins
     sent = (
         b": keep-alive\r\n\r\n"
@@ -102,7 +102,7 @@ async def test_an_event_may_stretch_over_lines() -> None:
 
 
 @pytest.mark.parametrize("wire", STREAMS)
-async def test_a_connection_serves_one_stream_after_the_other(wire: Wire) -> None:
+async def test_a_connection_serves_one_stream_after_the_other(wire: Transport) -> None:
     async with running(Endpoint([FINE])) as endpoint:
         chat = chat_of(endpoint, wire)
         for _ in range(5):
@@ -112,7 +112,7 @@ async def test_a_connection_serves_one_stream_after_the_other(wire: Wire) -> Non
 
 
 @pytest.mark.parametrize("wire", STREAMS)
-async def test_an_endpoint_that_has_said_all_need_not_end_its_response(wire: Wire) -> None:
+async def test_an_endpoint_that_has_said_all_need_not_end_its_response(wire: Transport) -> None:
     async with running(Endpoint([FINE], ends=False)) as endpoint:
         chat = chat_of(endpoint, wire)
         assert (await chat.complete([HumanMessage("Why?")])).text == "fine."
@@ -121,7 +121,7 @@ async def test_an_endpoint_that_has_said_all_need_not_end_its_response(wire: Wir
 
 @pytest.mark.parametrize("page", [b"<html><p>Welcome</p></html>", b"data: <html>\n\n", b"data: [1]\n\n", b""])
 @pytest.mark.parametrize("wire", STREAMS)
-async def test_what_is_no_stream_of_a_chat_completion_says_so(wire: Wire, page: bytes) -> None:
+async def test_what_is_no_stream_of_a_chat_completion_says_so(wire: Transport, page: bytes) -> None:
     async with running(Endpoint([page] if page else [])) as endpoint:
         chat = chat_of(endpoint, wire)
         with pytest.raises(CallError, match="no OpenAI-compatible chat completion"):
@@ -160,10 +160,10 @@ async def test_a_call_that_is_cancelled_gives_its_connection_back() -> None:
 async def test_chats_made_of_one_share_its_connections_and_say_what_they_were_told() -> None:
     async with running(Endpoint([FINE])) as endpoint:
         chat = chat_of(endpoint, "observed")
-        quiet = chat.over("streamed").adjusted(temperature=0.1, user="u1")
+        quiet = chat.with_transport("streamed").adjusted(temperature=0.1, user="u1")
         await chat.complete([HumanMessage("Why?")])
         await quiet.complete([HumanMessage("Why?")])
-        await quiet.over("observed").complete([HumanMessage("Why?")])
+        await quiet.with_transport("observed").complete([HumanMessage("Why?")])
         await chat.aclose()
     assert [(body["temperature"], body.get("user")) for body in endpoint.bodies] == [(0.7, None), *[(0.1, "u1")] * 2]
     assert endpoint.connections == 1
@@ -173,7 +173,7 @@ async def test_a_lent_chat_leaves_the_connections_open() -> None:
     async with running(Endpoint([FINE])) as endpoint:
         chat = chat_of(endpoint, "streamed")
         for _ in range(2):
-            lent = chat.lent().adjusted(temperature=0.5)
+            lent = chat.borrowed().adjusted(temperature=0.5)
             await lent.complete([HumanMessage("Why?")])
             await lent.aclose()
         connections = endpoint.connections

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from multiplex.llm.pacing import Turns
+from multiplex.llm.pacing import Pacing
 
 
 async def test_one_goes_on_in_each_round_in_the_order_of_asking() -> None:
-    turns, went = Turns(), list[tuple[int, int]]()
+    turns, went = Pacing(), list[tuple[int, int]]()
     rounds = 0
 
     async def count() -> None:
@@ -27,7 +27,7 @@ async def test_one_goes_on_in_each_round_in_the_order_of_asking() -> None:
 
 
 async def test_one_that_left_is_passed_over() -> None:
-    turns = Turns()
+    turns = Pacing()
     first, left, stays = (asyncio.create_task(turns.take()) for _ in range(3))
     await first
     left.cancel()

@@ -1,111 +1,66 @@
-"""Holds the evaluator against labels that others wrote: the tables of `multiplex validate`."""
+"""Holds the evaluator against labels that others wrote: every table, on the folder of labelled data.
+
+    python benchmarks/validation.py PATH_TO_THE_DATA [--output FILE]
+
+`multiplex validate --data FILE` does the first of these for a user's own labelled texts.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from training import SEED, Example, cross_val_predict, examples, predict, temperature, temperature_scale
 
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, KNOWN
-from multiplex.evaluation.extraction.implied import NONE
+from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.local import Local
-from multiplex.evaluation.extraction.references import count, pairs
-from multiplex.evaluation.training import LABELS
+from multiplex.evaluation.extraction.references import pairs
+from multiplex.evaluation.statistics.accuracy import (
+    LABELS,
+    WRITTEN,
+    Figure,
+    Labelled,
+    Validation,
+    classified,
+    proportion,
+    read_rows,
+    resample,
+    vote,
+)
+from multiplex.llm.embeddings import Embedder
+from multiplex.present.accuracy import print_and_write
 from multiplex.text.sentences import split
 
-WRITTEN = ("place", "named", "concept")
-SEED, RESAMPLES = 7, 1000
 
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the table.
-
-    Attributes:
-        what: the texts and the cues that it is measured with.
-        measure: what is measured, such as "accuracy".
-        value: the figure, usually in 0..1.
-        low, high: its 95% interval; None where there is none.
-        n: the texts that it stands on.
-        target: what was set out to be reached; None where the figure is only reported.
-        note: what a reader must know beside it.
-    """
-
-    what: str
-    measure: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    target: float | None = None
-    at_most: bool = False
-    note: str = ""
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the target was reached; None without one."""
-        if self.target is None:
-            return None
-        return self.value <= self.target if self.at_most else self.value >= self.target
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Labels against what was found: `cells[i, j]` texts labelled i were found to be j; ties are split among them."""
-
-    what: str
-    truth: tuple[str, ...]
-    found: tuple[str, ...]
-    cells: NDArray[np.float64]
-
-    def recall(self) -> dict[str, float]:
-        """Of the texts labelled k, the share that was found to be k."""
-        return {
-            name: float(self.cells[row, self.found.index(name)] / self.cells[row].sum())
-            for row, name in enumerate(self.truth)
-        }
-
-
-@dataclass
-class Validation:
-    """What was measured, and which parts of the data were not there."""
-
-    figures: list[Figure] = field(default_factory=list)
-    confusions: list[Confusion] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A text and its perspective, `none` where it has none."""
-
-    text: str
-    label: str
+def main() -> None:
+    """Measure on the folder named on the command line; print the tables and write them."""
+    parser = argparse.ArgumentParser(description="Hold the evaluator against labelled data.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("validation.md"), help=".md or .json")
+    arguments = parser.parse_args()
+    print_and_write(validate(arguments.data), arguments.output)
 
 
 def validate(data: Path) -> Iterator[Validation]:
-    """Every table, one part at a time, on a folder laid out as its README says, or on one file of labelled texts.
+    """Every table, one part at a time, on a folder laid out as its README says.
 
-    A single file is JSON Lines with `text` and `perspective` (null: none). What a folder lacks is named in `absent`.
+    What the folder lacks is named in `absent`.
 
     Raises:
         UsageError: there is nothing at `data`, or a row is not of the form.
         ContentError: a gazetteer or a trained head is missing or wrong.
     """
     local = Local()
-    if data.is_file():
-        yield labelled(list(_labelled(data)), local)
-        return
     if not data.is_dir():
-        raise UsageError(f"{data}: no such file or folder; give labelled data with --data")
+        raise UsageError(f"{data}: no such folder of labelled data")
     parts: Sequence[tuple[str, Callable[[list[dict[str, Any]], Local], Validation]]] = (
         ("culture/culturalbench.jsonl", _culturalbench),
         ("culture/cultureatlas.jsonl", _cultureatlas),
@@ -119,81 +74,13 @@ def validate(data: Path) -> Iterator[Validation]:
         raise UsageError(f"{data}: holds none of {', '.join(name for name, _ in parts)}")
     for name, measure in parts:
         if (name, measure) in there:
-            yield measure(list(_rows(data / name)), local)
+            yield measure(list(read_rows(data / name)), local)
         else:
             yield Validation(absent=[name])
     if (data / "culture").is_dir():
-        from multiplex.evaluation.unseen import left_out
-
-        yield left_out(data / "culture")
+        yield held_out(data / "culture")
     yield second_reader(local)
     yield tone_gate()
-
-
-def labelled(texts: Sequence[Labelled], local: Local) -> Validation:
-    """Accuracy and macro-F1 on labelled texts, with every written cue and with the headline's alone."""
-    made = Validation()
-    for cues in (WRITTEN, HEADLINE_CUES):
-        made_here = classified("labelled texts", texts, cues, local)
-        made.figures += made_here.figures
-        made.confusions += made_here.confusions
-    return made
-
-
-def classified(
-    what: str, texts: Sequence[Labelled], cues: Sequence[str], local: Local,
-    *, targets: tuple[float | None, float | None] = (None, None),
-) -> Validation:  # fmt: skip
-    """Accuracy and macro-F1 of the perspective with most references; a tie counts as a fraction, silence as wrong."""
-    votes = np.array([vote(each.text, cues, local) for each in texts])
-    truth = np.array([LABELS.index(each.label) for each in texts])
-    what = f"{what}; {' + '.join(cues)}"
-    present = tuple(label for k, label in enumerate(LABELS) if (truth == k).any())
-    cells = np.array([votes[truth == LABELS.index(label)].sum(axis=0) for label in present])
-    table = Confusion(what, present, LABELS, cells)
-    accuracy = votes[np.arange(len(truth)), truth]
-    scores = {
-        "accuracy": (float(accuracy.mean()), _resampled(len(truth), lambda pick: float(accuracy[pick].mean()))),
-        "macro-F1": (
-            _macro_f1(votes, truth),
-            _resampled(len(truth), lambda pick: _macro_f1(votes[pick], truth[pick])),
-        ),
-    }
-    figures = [
-        Figure(what, name, value, low, high, len(texts), target)
-        for (name, (value, (low, high))), target in zip(scores.items(), targets, strict=True)
-    ]
-    return Validation(figures, [table])
-
-
-def vote(text: str, cues: Sequence[str], local: Local) -> NDArray[np.float64]:
-    """How a text's one call is split over LABELS, shape (10,), sum 1: among those that tie for the most references.
-
-    Perspectives that the labels do not hold (`jewish`, `christian`, `secular`) do not compete.
-    """
-    row = np.zeros(len(LABELS))
-    counts = count(local.written(split(text)), LABELS[:-1], cues)
-    most = max(counts.values())
-    winners = [name for name, value in counts.items() if value == most] if most else [NONE]
-    for name in winners:
-        row[LABELS.index(name)] = 1 / len(winners)
-    return row
-
-
-def proportion(what: str, measure: str, hits: Iterable[bool], *, target: float | None = None, note: str = "") -> Figure:
-    """A share of texts with Wilson's interval (JASA 22, 1927).
-
-    Raises:
-        UsageError: there is no text.
-    """
-    from scipy.stats import binomtest
-
-    values = [bool(hit) for hit in hits]
-    if not values:
-        raise UsageError(f"{what}: no such text in the data")
-    interval = binomtest(sum(values), len(values)).proportion_ci(method="wilson")
-    share = sum(values) / len(values)
-    return Figure(what, measure, share, float(interval.low), float(interval.high), len(values), target, note=note)
 
 
 def second_reader(local: Local) -> Validation:
@@ -219,7 +106,6 @@ def tone_gate() -> Validation:
     """
     from multiplex.evaluation.evaluator import Evaluator
     from multiplex.evaluation.sentiment import Sentiment
-    from multiplex.llm.embeddings import Embedder
 
     frames = _section(content_root() / "eval" / "validation" / "tone_frames.yaml", "frames", list)
     texts = [frame.replace("{culture}", ADJECTIVES[name]) for frame in frames for name in KNOWN]
@@ -287,7 +173,7 @@ def _stories(rows: list[dict[str, Any]], local: Local) -> Validation:
     truth = np.array([LABELS.index(each.label) for each in asked])
     spoke = votes[:, -1] == 0
     right = votes[np.arange(len(truth)), truth][spoke]
-    low, high = _resampled(len(right), lambda pick: float(right[pick].mean()))
+    low, high = resample(len(right), lambda pick: float(right[pick].mean()))
     what = f"stories, a culture asked for; {' + '.join(WRITTEN)}"
     generic = [row["text"] for row in rows if row["requested"] is None and "British" not in row["prompt"]]
     silent = [not pairs(local.find(split(text)), ("named", "concept", "implied")) for text in generic]
@@ -337,50 +223,15 @@ def _tweeteval(rows: list[dict[str, Any]], _: Local) -> Validation:
     def macro_recall(pick: NDArray[np.int64]) -> float:
         return float(np.mean([(calls[pick] == k)[truth[pick] == k].mean() for k in range(3)]))
 
-    low, high = _resampled(len(rows), macro_recall)
+    low, high = resample(len(rows), macro_recall)
     every = np.arange(len(rows))
     return Validation([Figure("TweetEval", "macro recall", macro_recall(every), low, high, len(rows), 0.60)])
 
 
 def _tones(texts: list[str]) -> NDArray[np.float64]:
     from multiplex.evaluation.sentiment import Sentiment, spoken
-    from multiplex.llm.embeddings import Embedder
 
     return Sentiment(Embedder()).score([spoken(text) for text in texts])
-
-
-def _macro_f1(votes: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """The mean over the labels that occur of 2 TP / (2 TP + FP + FN), ties counted as fractions."""
-    scores = []
-    for label in np.unique(truth):
-        hits = votes[truth == label, label].sum()
-        scores.append(2 * hits / (votes[:, label].sum() + (truth == label).sum()))
-    return float(np.mean(scores))
-
-
-def _resampled(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
-    """The 95% percentile interval of a figure over resampled texts, seeded."""
-    rng = np.random.default_rng(SEED)
-    values = [figure(rng.integers(n, size=n)) for _ in range(RESAMPLES)]
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for line, raw in enumerate(lines, start=1):
-            try:
-                yield json.loads(raw)
-            except json.JSONDecodeError as error:
-                raise UsageError(f"{path}:{line}: not JSON ({error.msg})") from error
-
-
-def _labelled(path: Path) -> Iterator[Labelled]:
-    for line, row in enumerate(_rows(path), start=1):
-        text, label = row.get("text"), row.get("perspective") or NONE
-        if not isinstance(text, str) or label not in LABELS:
-            raise UsageError(f"{path}:{line}: needs `text` and `perspective`, one of {', '.join(LABELS[:-1])} or null")
-        yield Labelled(text, label)
 
 
 def _section(path: Path, name: str, kind: type) -> Any:
@@ -388,3 +239,56 @@ def _section(path: Path, name: str, kind: type) -> Any:
     if not isinstance(value, kind) or not value:
         raise ContentError(path, f"must be a {kind.__name__} that is not empty", field=name)
     return value
+
+
+# How the texts of a slice are kept together in a fold.
+_KEPT: dict[str, tuple[str, Callable[[Example], bool]]] = {
+    "CulturalBench, country named": (
+        "trained without the country, in five folds of countries",
+        lambda example: example.slice == "CulturalBench, named",
+    ),
+    "CultureAtlas, country not named": (
+        "trained without the page, in five folds of pages",
+        lambda example: example.slice == "CultureAtlas, not named",
+    ),
+}
+
+
+def held_out(culture: Path) -> Validation:
+    """Trains the classifier anew by folds of `culture`/*.jsonl and reports what it calls rightly, implied cue alone.
+
+    A country's name is still in the question: what is left out is every example of that country, so that the
+    classifier must know the name from its embedding alone.
+
+    Raises:
+        FileNotFoundError: one of the four files is absent.
+    """
+    chosen = [example for example in examples(culture) if example.label in LABELS]
+    embeddings = Embedder().encode([example.text for example in chosen]).astype(np.float64)
+    unseen = cross_val_predict(chosen, embeddings, SEED, lambda example: example.group)
+    head = Implied.load().head
+    calls = predict(temperature_scale(unseen, temperature(unseen[None], chosen)), head.threshold)
+    shipped = predict(head.probabilities(embeddings), head.threshold)
+    truth = np.array([LABELS.index(example.label) for example in chosen])
+    made = Validation()
+    for what, (how, belongs) in _KEPT.items():
+        which = np.array([belongs(example) for example in chosen])
+        made.figures += [
+            _with_error(proportion(f"{what}; implied", "accuracy", calls[which] == truth[which], note=how)),
+            _with_error(
+                proportion(
+                    f"{what}; implied", "accuracy", shipped[which] == truth[which],
+                    note="the coefficients as shipped, trained on texts of this set",
+                )
+            ),
+        ]  # fmt: skip
+    return made
+
+
+def _with_error(figure: Figure) -> Figure:
+    error = (figure.value * (1 - figure.value) / figure.n) ** 0.5
+    return Figure(**{**vars(figure), "note": f"{figure.note}; standard error {error:.3f}"})
+
+
+if __name__ == "__main__":
+    main()
