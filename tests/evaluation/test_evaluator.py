@@ -16,13 +16,7 @@ from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
 from multiplex.evaluation.statistics.accuracy import vote
 
-NAMES = ["Western", "Islamic", "African", "Indigenous", "Jewish", "Christian", "secular"] + [
-    "East Asian",
-    "South Asian",
-    "Latin American",
-    "Southeast Asian",
-    "Eastern European",
-]
+NAMES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
 FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
 
 
