@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from multiplex.evaluation.statistics import resampling
+from multiplex.evaluation.statistics import permutation, resampling, row_sums
 
 DOMAINS, QUESTIONS, MOST = 7, 25, 20
 LABELS = tuple(str(domain) for domain in range(DOMAINS) for _ in range(QUESTIONS))
@@ -30,10 +30,10 @@ SHARES = {
     "narrow": (30, 1, 0.5, 0.3, 0.2, 0.2, 0.1),
 }
 FIGURES = {
-    "mean": resampling.MEAN,
-    "mean0": resampling.MEAN0,
-    "pooled": resampling.POOLED,
-    "share": resampling.share(0),
+    "mean": row_sums.MEAN,
+    "mean0": row_sums.MEAN0,
+    "pooled": row_sums.POOLED,
+    "share": row_sums.share(0),
 }
 RESAMPLES, PERMUTATIONS = 1000, 399
 Array = NDArray[np.float64]
@@ -69,7 +69,7 @@ class World:
     def answers(self, rng: np.random.Generator, asked: tuple[Array, Array] | None = None) -> Array:
         """The rows of one answer to every question: of the questions `asked`, or of new ones."""
         shares, part = asked or self.questions(rng)
-        return resampling.answer_rows(rng.multinomial(rng.binomial(MOST, part), shares).astype(np.float64))
+        return row_sums.answer_rows(rng.multinomial(rng.binomial(MOST, part), shares).astype(np.float64))
 
     def truth(self, figure: str) -> float:
         """The figure of the whole population: in closed form, or for the means from 175,000 answers."""
@@ -93,18 +93,18 @@ def holds(estimate: resampling.Estimate, truth: float) -> bool:
     return around is not None and around.low <= truth <= around.high
 
 
-def covered(world: World, figures: dict[str, resampling.Figure], simulations: int, resamples: int, seed: int) -> Array:
+def covered(world: World, figures: dict[str, row_sums.Figure], simulations: int, resamples: int, seed: int) -> Array:
     """How often the interval of every figure holds the truth, 0..1."""
     rng, hits = np.random.default_rng(seed), []
     for number in range(simulations):
-        strata = resampling.by_stratum(world.answers(rng), LABELS)
+        strata = row_sums.by_stratum(world.answers(rng), LABELS)
         found = resampling.bootstrap(strata, figures, resamples=resamples, seed=number)
         hits.append([holds(found[name], world.truth(name)) for name in figures])
     return np.mean(hits, axis=0)
 
 
 def difference_covered(
-    a: World, b: World, figures: dict[str, resampling.Figure], simulations: int, resamples: int, seed: int
+    a: World, b: World, figures: dict[str, row_sums.Figure], simulations: int, resamples: int, seed: int
 ) -> Array:
     """The same for the paired difference of two arms, whose answers to a question are long or short together.
 
@@ -119,11 +119,11 @@ def difference_covered(
     return np.mean(hits, axis=0)
 
 
-def rejected(a: World, b: World, figures: dict[str, resampling.Figure], simulations: int, seed: int) -> Array:
+def rejected(a: World, b: World, figures: dict[str, row_sums.Figure], simulations: int, seed: int) -> Array:
     """How often the permutation test calls a difference at 5%, 0..1."""
     rng, hits = np.random.default_rng(seed), []
     for number in range(simulations):
-        p = resampling.permutation(*_arms(rng, a, b), figures, permutations=PERMUTATIONS, seed=number)
+        p = permutation.permutation(*_arms(rng, a, b), figures, permutations=PERMUTATIONS, seed=number)
         hits.append([(p[name] or 1.0) <= 0.05 for name in figures])
     return np.mean(hits, axis=0)
 

@@ -6,7 +6,8 @@ import re
 
 from multiplex.answering import Measured, Result
 from multiplex.council.answer import Answer, Finding, Voice
-from multiplex.present.result import as_html, as_markdown, contract
+from multiplex.present.document import as_html, as_markdown
+from multiplex.present.result import contract
 
 ALIVE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1))"
 

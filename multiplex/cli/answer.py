@@ -20,7 +20,8 @@ from multiplex.council.planning import checked_question
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
 from multiplex.evaluation import Evaluator
 from multiplex.llm.spec import ModelSpec
-from multiplex.present.result import as_json, reading_order, write_output
+from multiplex.present.output import write_output
+from multiplex.present.result import as_json, reading_order
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment

@@ -17,12 +17,11 @@ from rich.text import Text
 from multiplex.answering import Result
 from multiplex.council.personas import Council
 from multiplex.evaluation import Kept
+from multiplex.present.document import CONTESTED, harm_lines
 from multiplex.present.result import (
     CONSTRUCTIONS,
-    CONTESTED,
     READING,
     comparison,
-    harm_lines,
     kept_notes,
     kept_rows,
     reading_order,

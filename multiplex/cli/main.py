@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from multiplex.cli.bench import bench
+from multiplex.cli.models import explain_model, models_app
 from multiplex.cli.options import (
     BaseUrlFlag,
     CheckFlag,
@@ -25,7 +26,7 @@ from multiplex.cli.options import (
 from multiplex.cli.serve import mcp, serve
 
 if TYPE_CHECKING:
-    from multiplex.llm.spec import ModelSpec
+    pass
 
 INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
 
@@ -37,9 +38,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A question answered by a council of culture personas, and measured next to the same model simply asked.",
-)
-models_app = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, help="The models: which would be used, and the embedded one."
 )
 app.add_typer(models_app, name="models")
 app.add_typer(bench, name="bench")
@@ -155,7 +153,7 @@ def answer(
     """Answer a question through the council, next to the same model simply asked, and measure both."""
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
-    from multiplex.present.result import check_output
+    from multiplex.present.output import check_output
     from multiplex.settings import load_settings
 
     asked = _question(question)
@@ -192,7 +190,7 @@ def answer(
         output=output,
         quiet=quiet,
     )
-    code = carry_out(order, _why(spec, model) if not (quiet or as_json) else [])
+    code = carry_out(order, explain_model(spec, model) if not (quiet or as_json) else [])
     raise typer.Exit(code)
 
 
@@ -294,56 +292,6 @@ def personas(name: Annotated[str | None, typer.Argument(help="Show this one whol
     typer.echo(CONSTRUCTIONS)
 
 
-@models_app.callback()
-def models(
-    ctx: typer.Context, model: ModelFlag = None, base_url: BaseUrlFlag = None, api_key_env: KeyFlag = None
-) -> None:
-    """Say which model would be used and why, and where the embedded one is."""
-    if ctx.invoked_subcommand is not None:
-        return
-    from multiplex.llm.local.weights import locate
-    from multiplex.llm.local.weights import plan as plan_weights
-    from multiplex.llm.spec import resolve_model
-    from multiplex.settings import load_settings
-
-    spec = resolve_model(load_settings(model=model, base_url=base_url, api_key_env=api_key_env))
-    for line in _why(spec, model):
-        typer.echo(line)
-    here = locate()
-    typer.echo(f"embedded model: {here}" if here else f"embedded model: not here; {plan_weights()}")
-
-
-@models_app.command("pull")
-def models_pull() -> None:
-    """Fetch the embedded model (1.1 GB, once) and verify it."""
-    from multiplex.llm.local.fetch_progress import ensure_weights
-
-    typer.echo(f"{ensure_weights(None)} is there and whole")
-
-
-@models_app.command("verify")
-def models_verify() -> None:
-    """Check the embedded model's size and SHA-256."""
-    from multiplex.errors import WeightsError
-    from multiplex.llm.local.weights import EMBEDDED, locate
-    from multiplex.llm.local.weights import verify as verify_weights
-
-    path = locate()
-    if path is None:
-        raise WeightsError("the embedded model is not here; `multiplex models pull` fetches it")
-    verify_weights(path, EMBEDDED)
-    typer.echo(f"{path} is {EMBEDDED.name}, whole (SHA-256 {EMBEDDED.sha256})")
-
-
-@models_app.command("remove")
-def models_remove() -> None:
-    """Delete the embedded model and give its disk space back."""
-    from multiplex.llm.local.weights import in_words
-    from multiplex.llm.local.weights import remove as remove_weights
-
-    typer.echo(f"{in_words(remove_weights())} given back")
-
-
 def main() -> NoReturn:
     """Run the command line; errors become one line and an exit code."""
     from multiplex.errors import MultiplexError
@@ -415,11 +363,3 @@ def _question(given: str | None) -> str:
 
 def _names(given: str | None) -> list[str]:
     return [name.strip() for name in given.split(",")] if given else []
-
-
-def _why(spec: ModelSpec, flag: str | None) -> list[str]:
-    from multiplex.llm.spec import model_source, unused_endpoints
-
-    source = model_source(flag)
-    lines = [f"model: {spec.name}, at {spec.place} ({source})"]
-    return lines + (unused_endpoints() if source == "no other model is named" else [])

@@ -18,7 +18,7 @@ from multiplex.evaluation import FRAME, Kept
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.retention.attribution import Attribution
 from multiplex.evaluation.retention.coverage import Coverage
-from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics import diversity, resampling, row_sums
 from tests.bench.simulated import NARROW, WIDE, answered, failed, measured, simulated, units
 
 ALL_EVEN = (1, 1, 1, 1, 1, 1, 1)
@@ -227,11 +227,11 @@ def test_figures_of_an_arm_are_those_of_the_evaluation() -> None:
     drawn = {f"q{i}": [int(n) for n in rng.poisson((3, 1, 1, 0.5, 0.5, 0.2, 0))] for i in range(20)}
     asked = units(("multiplex",), questions=20)
     arm = arm_of(run(made_of(asked, lambda unit: drawn[unit.question_id])), "multiplex")
-    rows = resampling.answer_rows(np.array(list(drawn.values()), dtype=float))
+    rows = row_sums.answer_rows(np.array(list(drawn.values()), dtype=float))
     labels = [unit.domain for unit in asked]
-    expected = resampling.bootstrap(
-        resampling.by_stratum(rows, labels), {"H": resampling.MEAN0}, resamples=200, seed=7
-    )["H"]
+    expected = resampling.bootstrap(row_sums.by_stratum(rows, labels), {"H": row_sums.MEAN0}, resamples=200, seed=7)[
+        "H"
+    ]
     assert arm.primary.value == pytest.approx(expected.value)
     assert expected.interval is not None
     assert (arm.primary.low, arm.primary.high) == pytest.approx((expected.interval.low, expected.interval.high))

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate_stats import FIGURES, World, covered, difference_covered, rejected
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics import diversity, permutation, resampling, row_sums
 
 Array = NDArray[np.float64]
 NAMES = "abcdefg"
-MEAN_OF_FIRST = resampling.Figure(lambda sums: sums[:, 0] / sums[:, -1])
+MEAN_OF_FIRST = row_sums.Figure(lambda sums: sums[:, 0] / sums[:, -1])
 
 
 def counts_of(seed: int, answers: int = 60) -> Array:
@@ -38,14 +38,14 @@ def ordinary(seed: int, questions: int) -> Array:
 
 def test_entropies_are_those_of_pds_row_by_row() -> None:
     counts = counts_of(1)
-    values, defined = resampling.entropies(counts)
+    values, defined = row_sums.entropies(counts)
     expected = [diversity.entropy_percent(named(row)) for row in counts]
     assert [value if known else None for value, known in zip(values, defined, strict=True)] == pytest.approx(expected)
     assert None in expected
 
 
 def test_entropy_in_closed_form() -> None:
-    values, defined = resampling.entropies(
+    values, defined = row_sums.entropies(
         np.array([[3, 3, 3, 3], [1, 1, 0, 0], [5, 0, 0, 0], [0, 0, 0, 0]], dtype=float)
     )
     assert values.tolist() == pytest.approx([100.0, 50.0, 0.0, 0.0])
@@ -55,13 +55,13 @@ def test_entropy_in_closed_form() -> None:
 @pytest.mark.parametrize("counts", [[1.0, 2.0], [[1.0], [2.0]], [[1.0, -1.0]], [[1.0, math.nan]], [[math.inf, 0.0]]])
 def test_what_are_no_distributions_is_refused(counts: list[object]) -> None:
     with pytest.raises(UsageError):
-        resampling.entropies(np.array(counts))
+        row_sums.entropies(np.array(counts))
 
 
 def test_figures_of_the_sums_are_those_of_pds() -> None:
     counts = counts_of(2)
     found = resampling.bootstrap(
-        [resampling.answer_rows(counts)], FIGURES | {"referring": resampling.REFERRING}, resamples=50
+        [row_sums.answer_rows(counts)], FIGURES | {"referring": row_sums.REFERRING}, resamples=50
     )
     known = [h for row in counts if (h := diversity.entropy_percent(named(row))) is not None]
     pooled = named(counts.sum(axis=0))
@@ -73,7 +73,7 @@ def test_figures_of_the_sums_are_those_of_pds() -> None:
 
 
 def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
-    found = resampling.bootstrap([resampling.answer_rows(np.zeros((5, 7)))], FIGURES, resamples=50)
+    found = resampling.bootstrap([row_sums.answer_rows(np.zeros((5, 7)))], FIGURES, resamples=50)
     assert {name: estimate.value for name, estimate in found.items()} == {
         "mean": None,
         "mean0": 0.0,
@@ -81,27 +81,27 @@ def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
         "share": None,
     }
     assert found["pooled"].interval is found["mean"].interval is None
-    nothing = resampling.bootstrap([resampling.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
+    nothing = resampling.bootstrap([row_sums.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
     assert all(estimate == resampling.Estimate(None, None) for estimate in nothing.values())
 
 
 def test_epochs_are_averaged_inside_a_question_first() -> None:
     counts = np.array([[4, 0], [2, 2], [0, 0], [0, 0], [1, 1], [1, 1]], dtype=float)
-    questions, rows = resampling.average_epochs(["q1", "q1", "q1", "q2", "q3", "q3"], resampling.answer_rows(counts))
+    questions, rows = row_sums.average_epochs(["q1", "q1", "q1", "q2", "q3", "q3"], row_sums.answer_rows(counts))
     assert questions == ("q1", "q2", "q3")
     # The counts, H over the epochs that have one, whether any has, H with 0 for the rest, 1.
     assert rows.tolist() == pytest.approx(
         np.array([[2, 2 / 3, 50, 1, 100 / 3, 1], [0, 0, 0, 0, 0, 1], [1, 1, 100, 1, 100, 1]])
     )
     with pytest.raises(UsageError, match="2 questions for 6 rows"):
-        resampling.average_epochs(["q1", "q2"], rows.repeat(2, axis=0))
+        row_sums.average_epochs(["q1", "q2"], rows.repeat(2, axis=0))
 
 
 # Resampling
 
 
 def test_the_seed_alone_decides() -> None:
-    rows = resampling.answer_rows(counts_of(3))
+    rows = row_sums.answer_rows(counts_of(3))
     assert np.array_equal(resampling.resampled_sums([rows], 50, 7), resampling.resampled_sums([rows], 50, 7))
     assert not np.array_equal(resampling.resampled_sums([rows], 50, 7), resampling.resampled_sums([rows], 50, 8))
 
@@ -132,7 +132,7 @@ def test_the_variance_of_a_bootstrapped_mean_is_unbiased(chunk: int, monkeypatch
 
 
 def test_rows_that_are_read_as_needed_give_the_same_and_are_never_read_whole() -> None:
-    rows = resampling.answer_rows(counts_of(6, answers=2000))
+    rows = row_sums.answer_rows(counts_of(6, answers=2000))
     longest = 0
 
     class View:
@@ -152,8 +152,8 @@ def test_rows_that_are_read_as_needed_give_the_same_and_are_never_read_whole() -
 
 def test_a_difference_between_domains_alone_gives_an_interval_without_width() -> None:
     counts = np.repeat([[4.0, 0, 0], [2, 2, 0], [0, 3, 3]], 5, axis=0)
-    rows = resampling.answer_rows(counts)
-    within = resampling.bootstrap(resampling.by_stratum(rows, list("xxxxxyyyyyzzzzz")), FIGURES, resamples=200)
+    rows = row_sums.answer_rows(counts)
+    within = resampling.bootstrap(row_sums.by_stratum(rows, list("xxxxxyyyyyzzzzz")), FIGURES, resamples=200)
     across = resampling.bootstrap([rows], FIGURES, resamples=200)
     for name in FIGURES:
         value, narrow, wide = within[name].value, within[name].interval, across[name].interval
@@ -165,7 +165,7 @@ def test_a_difference_between_domains_alone_gives_an_interval_without_width() ->
 
 
 def test_a_single_question_has_no_interval() -> None:
-    rows = resampling.answer_rows(np.array([[3.0, 1.0], [1.0, 1.0]]))
+    rows = row_sums.answer_rows(np.array([[3.0, 1.0], [1.0, 1.0]]))
     alone = resampling.bootstrap([rows[:1]], FIGURES, resamples=50)
     assert alone["pooled"].value == pytest.approx(81.128, abs=1e-3)
     assert all(estimate.interval is None for estimate in alone.values())
@@ -176,10 +176,10 @@ def test_a_single_question_has_no_interval() -> None:
 def test_where_one_answer_alone_carries_the_figure_there_is_no_interval() -> None:
     counts = np.zeros((25, 3))
     counts[4] = [2, 1, 0]
-    found = resampling.bootstrap([resampling.answer_rows(counts)], FIGURES, resamples=200)
+    found = resampling.bootstrap([row_sums.answer_rows(counts)], FIGURES, resamples=200)
     assert found["pooled"].interval is found["mean"].interval is found["share"].interval is None
     assert found["mean0"].interval is not None
-    single, silent = resampling.answer_rows(counts[4:5]), resampling.answer_rows(np.zeros((25, 3)))
+    single, silent = row_sums.answer_rows(counts[4:5]), row_sums.answer_rows(np.zeros((25, 3)))
     assert resampling.bootstrap([single, silent], FIGURES, resamples=200)["pooled"].interval is None
 
 
@@ -217,9 +217,7 @@ def test_an_interval_holds_its_estimate_on_normal_data() -> None:
 
 
 def test_an_interval_of_pooled_entropy_stays_within_the_scale() -> None:
-    found = resampling.bootstrap([resampling.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)[
-        "pooled"
-    ]
+    found = resampling.bootstrap([row_sums.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)["pooled"]
     assert found.value == pytest.approx(100.0)
     assert found.interval is not None
     assert found.interval.high == 100.0
@@ -251,7 +249,7 @@ def test_the_jackknife_of_a_mean_is_its_textbook_error_without_bias() -> None:
 def test_the_jackknife_turns_the_biased_variance_into_the_unbiased_one() -> None:
     x = ordinary(10, 12)[:, 0]
     rows = np.column_stack([x, x**2, np.ones(12)])
-    figure = resampling.Figure(lambda sums: sums[:, 1] / sums[:, 2] - (sums[:, 0] / sums[:, 2]) ** 2)
+    figure = row_sums.Figure(lambda sums: sums[:, 1] / sums[:, 2] - (sums[:, 0] / sums[:, 2]) ** 2)
     found = resampling.jackknife([rows], figure)
     assert found is not None
     assert (found.value, found.corrected) == pytest.approx((x.var(), x.var(ddof=1)))
@@ -266,7 +264,7 @@ def test_the_jackknife_of_pooled_entropy_leaves_out_every_answer_once(
     n, total = len(counts), counts.sum(axis=0)
     without = np.array([diversity.entropy_percent(named(total - row)) for row in counts], dtype=float)
     value = diversity.entropy_percent(named(total))
-    found = resampling.jackknife([resampling.answer_rows(counts)])
+    found = resampling.jackknife([row_sums.answer_rows(counts)])
     assert found is not None
     assert found.value == pytest.approx(value)
     assert found.corrected == pytest.approx(n * found.value - (n - 1) * without.mean())
@@ -287,8 +285,8 @@ def test_within_strata_the_jackknife_counts_no_difference_between_them() -> None
 
 
 def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them() -> None:
-    a = resampling.answer_rows(np.array([[1.0, 1], [1, 1], [4, 0], [0, 0]]))
-    b = resampling.answer_rows(np.array([[4.0, 0], [0, 0], [2, 0], [3, 3]]))
+    a = row_sums.answer_rows(np.array([[1.0, 1], [1, 1], [4, 0], [0, 0]]))
+    b = row_sums.answer_rows(np.array([[4.0, 0], [0, 0], [2, 0], [3, 3]]))
     found = resampling.paired_bootstrap(a, b, FIGURES, resamples=50)
     assert (found.questions, found.dropped) == (4, 2)
     values = {name: estimate.value for name, estimate in found.differences.items()}
@@ -300,7 +298,7 @@ def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them
 
 
 def test_both_arms_are_resampled_by_the_same_questions() -> None:
-    a = resampling.answer_rows(counts_of(14))
+    a = row_sums.answer_rows(counts_of(14))
     labels = ["x"] * 20 + ["y"] * 40
     found = resampling.paired_bootstrap(a, a, FIGURES, labels, resamples=100)
     assert all(
@@ -309,15 +307,15 @@ def test_both_arms_are_resampled_by_the_same_questions() -> None:
 
 
 def test_arms_that_do_not_fit_each_other_are_refused() -> None:
-    rows = resampling.answer_rows(counts_of(15))
+    rows = row_sums.answer_rows(counts_of(15))
     with pytest.raises(UsageError, match="same questions"):
         resampling.paired_bootstrap(rows, rows[1:], FIGURES)
     with pytest.raises(UsageError, match="same questions"):
-        resampling.permutation(rows, rows[1:], FIGURES)
+        permutation.permutation(rows, rows[1:], FIGURES)
     with pytest.raises(UsageError, match="2 labels for 60 rows"):
         resampling.paired_bootstrap(rows, rows, FIGURES, ["x", "y"])
     with pytest.raises(UsageError, match="at least one"):
-        resampling.permutation(rows, rows, FIGURES, permutations=0)
+        permutation.permutation(rows, rows, FIGURES, permutations=0)
 
 
 def test_a_permutation_p_is_that_of_all_swaps() -> None:
@@ -330,40 +328,40 @@ def test_a_permutation_p_is_that_of_all_swaps() -> None:
     swaps = (np.array(swap)[:, None] for swap in itertools.product([False, True], repeat=8))
     all_swaps = [difference(np.where(swap, b, a), np.where(swap, a, b)) for swap in swaps]
     exact = np.mean([abs(value) >= abs(difference(a, b)) - 1e-9 for value in all_swaps])
-    found = resampling.permutation(
-        resampling.answer_rows(a), resampling.answer_rows(b), {"h": resampling.POOLED}, permutations=40_000
+    found = permutation.permutation(
+        row_sums.answer_rows(a), row_sums.answer_rows(b), {"h": row_sums.POOLED}, permutations=40_000
     )
     assert 0.05 < exact < 0.95
     assert found["h"] == pytest.approx(exact, abs=0.01)
 
 
 def test_a_permutation_p_counts_the_observed_and_is_never_zero() -> None:
-    a, b = (resampling.answer_rows(np.tile(row, (40, 1))) for row in ([1.0, 1.0], [1.0, 0.0]))
-    assert resampling.permutation(a, b, {"h": resampling.MEAN}, permutations=99)["h"] == pytest.approx(1 / 100)
-    assert resampling.permutation(a, a, {"h": resampling.MEAN}, permutations=99)["h"] == 1.0
-    assert resampling.permutation(a[:1], b[:1], {"h": resampling.MEAN}, permutations=99)["h"] == 1.0
+    a, b = (row_sums.answer_rows(np.tile(row, (40, 1))) for row in ([1.0, 1.0], [1.0, 0.0]))
+    assert permutation.permutation(a, b, {"h": row_sums.MEAN}, permutations=99)["h"] == pytest.approx(1 / 100)
+    assert permutation.permutation(a, a, {"h": row_sums.MEAN}, permutations=99)["h"] == 1.0
+    assert permutation.permutation(a[:1], b[:1], {"h": row_sums.MEAN}, permutations=99)["h"] == 1.0
 
 
 def test_a_permutation_that_leaves_the_figure_undefined_counts_against_the_difference() -> None:
-    a = resampling.answer_rows(np.array([[1.0, 1], [0, 0]]))
-    b = resampling.answer_rows(np.array([[0.0, 0], [1, 0]]))
-    found = resampling.permutation(a, b, {"mean": resampling.MEAN, "pooled": resampling.POOLED}, permutations=99)
+    a = row_sums.answer_rows(np.array([[1.0, 1], [0, 0]]))
+    b = row_sums.answer_rows(np.array([[0.0, 0], [1, 0]]))
+    found = permutation.permutation(a, b, {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}, permutations=99)
     assert found == {"mean": None, "pooled": 1.0}
 
 
 def test_holm_adjusts_the_smallest_most_and_keeps_the_order() -> None:
     p_values = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}
-    adjusted = resampling.holm(p_values)
+    adjusted = permutation.holm(p_values)
     assert adjusted == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     assert list(adjusted) == list(p_values)
-    assert resampling.holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
-    assert resampling.holm({}) == {}
+    assert permutation.holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
+    assert permutation.holm({}) == {}
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
 def test_holm_refuses_what_is_no_p_value(p: float) -> None:
     with pytest.raises(UsageError):
-        resampling.holm({"a": p})
+        permutation.holm({"a": p})
 
 
 # Known truth: 7 domains of 25 questions. Half of the simulated benchmarks have domain effects, half have none.
@@ -373,18 +371,18 @@ WORLDS = (World(effects=False), World(effects=True))
 
 
 def test_the_interval_of_pooled_entropy_holds_the_truth_as_often_as_it_says() -> None:
-    pooled = {"pooled": resampling.POOLED}
+    pooled = {"pooled": row_sums.POOLED}
     cover = np.mean([covered(world, pooled, 600, resamples=400, seed=1) for world in WORLDS])
     assert 0.93 <= cover <= 0.97
 
 
 def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:
-    both = {"mean": resampling.MEAN, "pooled": resampling.POOLED}
+    both = {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}
     cover = np.mean([difference_covered(world, world, both, 600, resamples=400, seed=2) for world in WORLDS], axis=0)
     assert np.all((cover >= 0.93) & (cover <= 0.97)), cover
 
 
 def test_the_permutation_test_has_its_size_where_the_arms_are_alike() -> None:
-    both = {"mean": resampling.MEAN, "pooled": resampling.POOLED}
+    both = {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}
     size = np.mean([rejected(world, world, both, 2000, seed=3) for world in WORLDS], axis=0)
     assert np.all((size >= 0.04) & (size <= 0.06)), size

@@ -17,7 +17,7 @@ from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.store.records import Record
 from multiplex.content import sha256
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics import resampling
+from multiplex.evaluation.statistics import permutation, resampling, row_sums
 from multiplex.evaluation.statistics.summary import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _changes(before: Table, after: Table, draws: Draws) -> dict[FigureName, Chan
     rows = before.rows["reference"], after.rows["reference"]
     made |= _change(*rows, {name: READINGS[name] for name in ("mean0", "mean", "pooled")}, before.domains, draws)
     unprompted = before.rows["unprompted"], after.rows["unprompted"]
-    made |= _change(*unprompted, {"unprompted mean0": resampling.MEAN0}, before.domains, draws)
+    made |= _change(*unprompted, {"unprompted mean0": row_sums.MEAN0}, before.domains, draws)
     for name in _OTHERS:
         one, other = _column(before, name), _column(after, name)
         made |= _change(one, other, {name: ratio(0, 1, -_NEVER, _NEVER)}, before.domains, draws)
@@ -191,11 +191,11 @@ def _changes(before: Table, after: Table, draws: Draws) -> dict[FigureName, Chan
 
 
 def _change(
-    before: Array, after: Array, figures: dict[FigureName, resampling.Figure], domains: tuple[str, ...], draws: Draws
+    before: Array, after: Array, figures: dict[FigureName, row_sums.Figure], domains: tuple[str, ...], draws: Draws
 ) -> dict[FigureName, Change]:
-    named: dict[str, resampling.Figure] = dict(figures.items())
+    named: dict[str, row_sums.Figure] = dict(figures.items())
     found = resampling.paired_bootstrap(after, before, named, domains, resamples=draws.resamples, seed=draws.seed)
-    p = resampling.permutation(after, before, named, permutations=_PERMUTATIONS, seed=draws.seed)
+    p = permutation.permutation(after, before, named, permutations=_PERMUTATIONS, seed=draws.seed)
     changes = {
         name: Change(
             before=_value(figure, before),
@@ -218,7 +218,7 @@ def _column(table: Table, name: FigureName) -> Array:
     return np.column_stack([values, has, values, np.ones(len(values))])
 
 
-def _value(figure: resampling.Figure, rows: Array) -> float | None:
+def _value(figure: row_sums.Figure, rows: Array) -> float | None:
     value = float(figure.statistic(rows.sum(axis=0)[None])[0])
     return None if math.isnan(value) else value
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from multiplex.bench.analysis.extractor_errors import Confusions
 from multiplex.bench.analysis.model import Arm, CouncilFigures, Group
 from multiplex.bench.analysis.observations import COST, COUNCIL, Sheet, Table, figure_names
-from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics import diversity, resampling, row_sums
 from multiplex.evaluation.statistics.summary import TONES, WEIGHTINGS, Estimate, Weighting, estimate, weighting_of
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-READINGS: Mapping[str, resampling.Figure] = {
-    "mean": resampling.MEAN,
-    "mean0": resampling.MEAN0,
-    "pooled": resampling.POOLED,
+READINGS: Mapping[str, row_sums.Figure] = {
+    "mean": row_sums.MEAN,
+    "mean0": row_sums.MEAN0,
+    "pooled": row_sums.POOLED,
 }
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "unprompted": (0.0, 100.0), "per_100_words": (0.0, 100.0), "spread": (0.0, 5.0), "outside": (0.0, math.inf),
@@ -106,13 +106,13 @@ def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
     columns = [*table.rows.values(), table.figures]
     starts = np.cumsum([0, *(part.shape[1] for part in columns)]).tolist()
     place = {name: slice(starts[k], starts[k + 1]) for k, name in enumerate(table.rows)}
-    figures = {"referring": _within(place["reference"], resampling.REFERRING)}
+    figures = {"referring": _within(place["reference"], row_sums.REFERRING)}
     for reading in ("mean", "mean0"):
         figures[f"unprompted {reading}"] = _within(place["unprompted"], READINGS[reading])
     for weighting in WEIGHTINGS:
         figures |= {f"{weighting} {reading}": _within(place[weighting], of) for reading, of in READINGS.items()}
         for k, name in enumerate(table.frame):
-            figures[f"{weighting} {name}"] = _within(place[weighting], resampling.share(k))
+            figures[f"{weighting} {name}"] = _within(place[weighting], row_sums.share(k))
     names = figure_names(table.frame)
     at = {name: starts[-2] + k for k, name in enumerate(names)}
     for name in names:
@@ -124,9 +124,9 @@ def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
 
 
 def _weighting(name: str, frame: tuple[str, ...], table: Table | None, found: Mapping[str, Estimate]) -> Weighting:
-    strata = resampling.by_stratum(table.rows[name], table.domains) if table is not None else None
+    strata = row_sums.by_stratum(table.rows[name], table.domains) if table is not None else None
     return weighting_of(
-        name, frame, found, resampling.jackknife(strata, resampling.POOLED) if strata is not None else None
+        name, frame, found, resampling.jackknife(strata, row_sums.POOLED) if strata is not None else None
     )
 
 
@@ -171,31 +171,31 @@ def _wording(cued: bool | None) -> str:
 
 
 def _bootstrapped(
-    rows: Array, domains: Sequence[str], figures: Mapping[str, resampling.Figure], draws: Draws
+    rows: Array, domains: Sequence[str], figures: Mapping[str, row_sums.Figure], draws: Draws
 ) -> dict[str, Estimate]:
     found = resampling.bootstrap(
-        resampling.by_stratum(rows, domains), figures, resamples=draws.resamples, seed=draws.seed
+        row_sums.by_stratum(rows, domains), figures, resamples=draws.resamples, seed=draws.seed
     )
     return {name: estimate(each) for name, each in found.items()}
 
 
-def _within(columns: slice, figure: resampling.Figure) -> resampling.Figure:
+def _within(columns: slice, figure: row_sums.Figure) -> row_sums.Figure:
     """The figure of some columns of a wider row."""
-    return resampling.Figure(lambda sums: figure.statistic(sums[:, columns]), figure.biased)
+    return row_sums.Figure(lambda sums: figure.statistic(sums[:, columns]), figure.biased)
 
 
-def ratio(top: int, bottom: int, least: float, most: float) -> resampling.Figure:
+def ratio(top: int, bottom: int, least: float, most: float) -> row_sums.Figure:
     """sum(top) / sum(bottom), within its bounds; undefined where the bottom is 0."""
 
     def statistic(sums: Array) -> Array:
         import numpy as np
 
         quotients = np.full(len(sums), np.nan)
-        np.divide(sums[:, top], sums[:, bottom], out=quotients, where=sums[:, bottom] > resampling.NONE_LEFT)
+        np.divide(sums[:, top], sums[:, bottom], out=quotients, where=sums[:, bottom] > row_sums.NONE_LEFT)
         within: Array = quotients.clip(least, most)
         return within
 
-    return resampling.Figure(statistic)
+    return row_sums.Figure(statistic)
 
 
 def _scaled(of: Estimate, by: float) -> Estimate:

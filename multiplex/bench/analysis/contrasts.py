@@ -9,7 +9,7 @@ from multiplex.bench.analysis.conditions import READINGS, Draws
 from multiplex.bench.analysis.model import PRIMARY, Claim, Contrast, LeftOut, ReadingName, WeightingName
 from multiplex.bench.analysis.observations import Table, paired
 from multiplex.bench.plan.units import CONTROLS, STRATEGIES
-from multiplex.evaluation.statistics import resampling
+from multiplex.evaluation.statistics import permutation, resampling, row_sums
 from multiplex.evaluation.statistics.summary import estimate
 
 MULTIPLEX = "multiplex"
@@ -78,7 +78,7 @@ def claims(models: Sequence[str], made: Sequence[Contrast], without: Sequence[Le
     """One claim a model: above every control, each at alpha (so the largest p counts), Holm over the models."""
     primary = {model: [each for each in made if each.primary and each.model == model] for model in models}
     p = {model: max(_directed(each) for each in tested) for model, tested in primary.items() if tested}
-    adjusted = resampling.holm(p)
+    adjusted = permutation.holm(p)
     return [
         _claim(
             model,
@@ -111,10 +111,10 @@ def _contrasts(
     test: Test,
 ) -> list[Contrast]:
     a, b = own.rows[weighting], other.rows[weighting]
-    figures: dict[str, resampling.Figure] = {reading: READINGS[reading] for reading in readings}
+    figures: dict[str, row_sums.Figure] = {reading: READINGS[reading] for reading in readings}
     resamples, seed = test.draws.resamples, test.draws.seed
     found = resampling.paired_bootstrap(a, b, figures, own.domains, resamples=resamples, seed=seed)
-    p = resampling.permutation(a, b, figures, permutations=test.permutations, seed=seed)
+    p = permutation.permutation(a, b, figures, permutations=test.permutations, seed=seed)
     return [
         Contrast(
             model=model,

@@ -17,7 +17,7 @@ from multiplex.council.answer import Answer
 from multiplex.evaluation import Kept, Measures
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.retention.attribution import Attribution
-from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics import diversity, row_sums
 from multiplex.evaluation.statistics.summary import TONES, WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ class Sheet:
             return None
         questions = [self.questions[place] for place in places]
         rows = {
-            name: resampling.average_epochs(questions, resampling.answer_rows(_rows(counts, len(self.frame))[places]))[
-                1
-            ]
+            name: row_sums.average_epochs(questions, row_sums.answer_rows(_rows(counts, len(self.frame))[places]))[1]
             for name, counts in self.counts.items()
         }
         names = figure_names(self.frame)
@@ -114,8 +112,8 @@ class Sheet:
         filled = np.where(known, figures, 0.0)
         entropy, has = filled[:, 0], known[:, 0].astype(float)
         ones = np.ones(len(places))
-        rows["unprompted"] = resampling.average_epochs(questions, np.column_stack([entropy, has, entropy, ones]))[1]
-        order, averaged = resampling.average_epochs(
+        rows["unprompted"] = row_sums.average_epochs(questions, np.column_stack([entropy, has, entropy, ones]))[1]
+        order, averaged = row_sums.average_epochs(
             questions, np.column_stack([filled, known, np.zeros((len(places), 3)), ones])
         )
         values, parts = averaged[:, : len(names)], averaged[:, len(names) : 2 * len(names)]
@@ -185,7 +183,7 @@ class Table:
 
     Attributes:
         domains, cued, answers: of each question: where it belongs, and how many answers its row averages.
-        rows: by weighting as `resampling.answer_rows`, shape (n, K + 4); `unprompted` holds no counts, (n, 4).
+        rows: by weighting as `row_sums.answer_rows`, shape (n, K + 4); `unprompted` holds no counts, (n, 4).
         figures: shape (n, 2 F): the F figures of `figure_names`, 0 where absent, and whether the question has each.
     """
 

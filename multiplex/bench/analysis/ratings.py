@@ -18,7 +18,7 @@ from multiplex.bench.ratings.blind_folder import read_keys
 from multiplex.bench.ratings.files import Accepted, Kind
 from multiplex.bench.ratings.folder import read_accepted
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS
-from multiplex.evaluation.statistics import resampling
+from multiplex.evaluation.statistics import resampling, row_sums
 from multiplex.evaluation.statistics.summary import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _estimates(
     last = len(COLUMNS)
     rows: Array = np.hstack([means, np.ones((len(means), 1))])
     figures = {name: ratio(place, last, *map(float, bounds)) for place, name in enumerate(COLUMNS)}
-    found = resampling.bootstrap(resampling.by_stratum(rows, domains), figures, resamples=resamples, seed=seed)
+    found = resampling.bootstrap(row_sums.by_stratum(rows, domains), figures, resamples=resamples, seed=seed)
     why = "one question: an interval over questions needs at least two" if len(means) < 2 else None
     return {name: estimate(each) for name, each in found.items()}, why
 

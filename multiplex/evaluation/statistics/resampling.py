@@ -12,11 +12,12 @@ Formulas follow Efron and Tibshirani, An Introduction to the Bootstrap (1993), c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from multiplex.errors import UsageError
+from multiplex.evaluation.statistics.row_sums import NONE_LEFT, POOLED, Figure, Statistic, by_stratum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 CHUNK = 512  # rows read at once; with 2,000 resamples their weights take 8 MB
-NONE_LEFT = 1e-9  # sums below it are rounding of zero: words are split into thirds and sevenths
-
-Statistic = Callable[["Array"], "Array"]
-"""Column sums of shape (B, C) to values of shape (B,), NaN where undefined; the same when all sums double."""
 
 
 class Rows(Protocol):
@@ -37,14 +34,6 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: slice, /) -> Array: ...
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of interest; `biased` where few answers move it so far that its interval must be corrected for it."""
-
-    statistic: Statistic
-    biased: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,104 +74,6 @@ class Jackknife:
     """A sixth of the skewness of the questions' influence on the figure, -1/6..1/6."""
 
 
-def entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """`pds.entropy_percent` of every row of `counts`, shape (n, K): (H in 0..100, whether H exists), both (n,).
-
-    H reads 0.0 where it does not exist: never use the first without the second.
-
-    Raises:
-        UsageError: not two-dimensional, fewer than two perspectives, or a count negative or not finite.
-    """
-    import numpy as np
-
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.ndim != 2 or counts.shape[1] < 2:
-        raise UsageError(f"counts have shape {counts.shape}; (answers, at least two perspectives) is needed")
-    if not (np.isfinite(counts).all() and (counts >= 0).all()):
-        raise UsageError("a count is negative or not finite; counts are finite numbers of at least 0")
-    return _entropies(counts)
-
-
-def answer_rows(counts: Array) -> Array:
-    """The rows of answers with `counts` of shape (n, K), as all figures here read them: shape (n, K + 4).
-
-    Columns: the K counts; H, or 0 where it does not exist; 1 where H exists, or 0; H, or 0 (for `MEAN0`); 1.
-    Counts by presence or by words make rows of their own. Raises UsageError as `entropies` does.
-    """
-    import numpy as np
-
-    entropy, defined = entropies(counts)
-    return np.column_stack([counts, entropy, defined, entropy, np.ones(len(entropy))])
-
-
-def average_epochs(questions: Sequence[str], rows: Array) -> tuple[tuple[str, ...], Array]:
-    """The questions in order of appearance, and one row each: the mean of its epochs' rows, shape (questions, C).
-
-    A question's H is the mean over those of its epochs that have one.
-
-    Raises:
-        UsageError: not as many questions as rows.
-    """
-    import numpy as np
-
-    _same_length("questions", len(questions), len(rows))
-    places = {question: place for place, question in enumerate(dict.fromkeys(questions))}
-    sums = np.zeros((len(places), rows.shape[1]))
-    np.add.at(sums, [places[question] for question in questions], rows)
-    averaged = _divided(sums, sums[:, -1:])
-    averaged[:, -4] = _divided(averaged[:, -4], averaged[:, -3], otherwise=0.0)
-    averaged[:, -3] = averaged[:, -3] > 0
-    return tuple(places), averaged
-
-
-def by_stratum(rows: Array, labels: Sequence[str]) -> list[Array]:
-    """The rows of every label apart, in order of appearance. Raises UsageError: not as many labels as rows."""
-    import numpy as np
-
-    _same_length("labels", len(labels), len(rows))
-    column = np.array(labels, dtype=object)
-    return [rows[column == label] for label in dict.fromkeys(labels)]
-
-
-def _mean(sums: Array) -> Array:
-    return _divided(sums[:, -4], sums[:, -3]).clip(0.0, 100.0)
-
-
-def _mean0(sums: Array) -> Array:
-    return _divided(sums[:, -2], sums[:, -1]).clip(0.0, 100.0)
-
-
-def _referring(sums: Array) -> Array:
-    return (100.0 * _divided(sums[:, -3], sums[:, -1])).clip(0.0, 100.0)
-
-
-def _pooled(sums: Array) -> Array:
-    import numpy as np
-
-    entropy, defined = _entropies(sums[:, :-4].clip(0.0))
-    return np.where(defined, entropy, np.nan)
-
-
-MEAN = Figure(_mean)
-"""Mean H over the answers that have one."""
-MEAN0 = Figure(_mean0)
-"""Mean H over all answers, 0 for those that have none: the papers' likely convention."""
-POOLED = Figure(_pooled, biased=True)
-"""H of the counts added over answers first. Few answers bias it downward: see `jackknife`."""
-REFERRING = Figure(_referring)
-"""The share of answers with a reference (after `average_epochs`: of questions with one in any epoch)."""
-
-
-def share(perspective: int) -> Figure:
-    """The share of the perspective in column `perspective`, of the counts added over answers."""
-
-    def statistic(sums: Array) -> Array:
-        counts = sums[:, :-4].clip(0.0)
-        return 100.0 * _divided(counts[:, perspective], counts.sum(axis=1))
-
-    return Figure(statistic)
-
-
 def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0) -> Array:
     """Column sums over bootstrap resamples of the questions within each stratum: shape (resamples, C).
 
@@ -205,14 +96,14 @@ def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0)
         m = len(rows)
         observed, drawn = np.zeros(width), np.zeros((resamples, width))
         left, unread = np.full(resamples, m), m
-        for chunk in _chunks(rows):
+        for chunk in read_chunks(rows):
             # Given what earlier chunks took of a multinomial draw, the next one's part is binomial.
             here = rng.binomial(left, len(chunk) / unread)
             left, unread = left - here, unread - len(chunk)
             cells = np.repeat(np.arange(resamples) * len(chunk), here) + rng.integers(len(chunk), size=here.sum())
             times = np.bincount(cells, minlength=resamples * len(chunk)).reshape(resamples, len(chunk))
             observed += chunk.sum(axis=0)
-            drawn += _weighted(times, chunk)
+            drawn += weighted_sums(times, chunk)
         total += observed + (math.sqrt(m / (m - 1)) if m > 1 else 0.0) * (drawn - observed)
     return total
 
@@ -295,79 +186,13 @@ def paired_bootstrap(
     """
     import numpy as np
 
-    a, b, dropped = _pairs(a, b)
+    a, b, dropped = pair_up(a, b)
     both: Array = np.hstack([a, b])
     strata = [both] if labels is None else by_stratum(both, labels)
-    return Paired(_estimates(strata, figures, _arms(a), resamples, seed, level), len(a), dropped)
+    return Paired(_estimates(strata, figures, arms_of(a), resamples, seed, level), len(a), dropped)
 
 
-def permutation(
-    a: Array, b: Array, figures: Mapping[str, Figure], *, permutations: int = 9999, seed: int = 0
-) -> dict[str, float | None]:
-    """Two-sided p of every figure's difference, were the arms' labels arbitrary within each question.
-
-    Rows as in `paired_bootstrap`; whole rows are swapped, so that pooled figures move with them. p = (b + 1) / (B + 1),
-    b of B permutations differing at least as much (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010); one that
-    leaves the figure undefined counts among b. None where the figure is not defined as observed.
-
-    Raises:
-        UsageError: the arms do not fit each other, or fewer than one permutation.
-    """
-    import numpy as np
-
-    if permutations < 1:
-        raise UsageError(f"{permutations} permutations; at least one is needed")
-    a, b, _ = _pairs(a, b)
-    rng = np.random.default_rng(seed)
-    moved = np.zeros((permutations, a.shape[1]))
-    for chunk in _chunks(b - a):
-        moved += _weighted(rng.integers(2, size=(permutations, len(chunk)), dtype=np.int8), chunk)
-    swapped = np.hstack([a.sum(axis=0) + moved, b.sum(axis=0) - moved])
-    observed = np.hstack([a.sum(axis=0), b.sum(axis=0)])[None]
-    found: dict[str, float | None] = {}
-    for name, figure in figures.items():
-        difference = _over(figure, _arms(a))
-        seen = _known(difference(observed)[0])
-        # An undefined difference is NaN, which is not less than anything.
-        extreme = 0 if seen is None else np.count_nonzero(~(np.abs(difference(swapped)) < abs(seen) - NONE_LEFT))
-        found[name] = None if seen is None else (extreme + 1) / (permutations + 1)
-    return found
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979), 0..1, in the order given.
-
-    Raises:
-        UsageError: a p-value is not in 0..1.
-    """
-    for name, p in p_values.items():
-        if not 0 <= p <= 1:
-            raise UsageError(f"{name!r} has p = {p}; it must lie in 0..1")
-    adjusted, highest = {}, 0.0
-    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[name]))
-        adjusted[name] = highest
-    return {name: adjusted[name] for name in p_values}
-
-
-def _entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
-    import numpy as np
-    from scipy.special import entr
-
-    totals = counts.sum(axis=1)
-    shares = _divided(counts, totals[:, None], otherwise=0.0)
-    values: Array = np.clip(100.0 * entr(shares).sum(axis=1) / math.log(counts.shape[1]), 0.0, 100.0)
-    return values, totals > NONE_LEFT
-
-
-def _divided(top: Array, bottom: Array, otherwise: float = math.nan) -> Array:
-    import numpy as np
-
-    quotient: Array = np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > NONE_LEFT)
-    return quotient
-
-
-def _weighted(weights: NDArray[np.integer], rows: Array) -> Array:
+def weighted_sums(weights: NDArray[np.integer], rows: Array) -> Array:
     """weights @ rows, in products so small that BLAS wakes no threads: on a busy machine those cost a hundred times."""
     import numpy as np
 
@@ -392,7 +217,7 @@ def _estimates(
 ) -> dict[str, Estimate]:
     sums = resampled_sums(strata, resamples, seed)
     observed = _sum(strata)[None]
-    statistics = {name: _over(figure, arms) for name, figure in figures.items()}
+    statistics = {name: within_arms(figure, arms) for name, figure in figures.items()}
     jackknives = _jackknives(strata, statistics)
     found = {}
     for name, figure in figures.items():
@@ -403,7 +228,7 @@ def _estimates(
             for others, other in parts[1:]:
                 values, centre = values - others, centre - other
             around = interval(values, centre, known.acceleration, level)
-        found[name] = Estimate(_known(statistics[name](observed)[0]), around)
+        found[name] = Estimate(none_if_nan(statistics[name](observed)[0]), around)
     return found
 
 
@@ -423,7 +248,7 @@ def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> 
     for rows in several:
         m, total = len(rows), _sum([rows])
         first, second, third = np.zeros((3, len(statistics)))
-        for chunk in _chunks(rows):
+        for chunk in read_chunks(rows):
             moved = read(observed + (total - m * chunk) / (m - 1)) - values
             first, second, third = first + moved.sum(1), second + (moved**2).sum(1), third + (moved**3).sum(1)
         mean, weight = first / m, (m - 1) / m
@@ -443,13 +268,13 @@ _Arms = tuple[slice, ...]
 _ONE: _Arms = (slice(None),)
 
 
-def _arms(rows: Array) -> _Arms:
+def arms_of(rows: Array) -> _Arms:
     """Where the columns of two arms lie, side by side."""
     width = rows.shape[1]
     return slice(0, width), slice(width, 2 * width)
 
 
-def _over(figure: Figure, arms: _Arms) -> Statistic:
+def within_arms(figure: Figure, arms: _Arms) -> Statistic:
     """The figure of one arm, or of the first minus that of the second."""
     if len(arms) == 1:
         return figure.statistic
@@ -457,7 +282,7 @@ def _over(figure: Figure, arms: _Arms) -> Statistic:
     return lambda sums: figure.statistic(sums[:, first]) - figure.statistic(sums[:, second])
 
 
-def _pairs(a: Array, b: Array) -> tuple[Array, Array, int]:
+def pair_up(a: Array, b: Array) -> tuple[Array, Array, int]:
     if a.ndim != 2 or a.shape != b.shape:
         raise UsageError(f"the arms have shapes {a.shape} and {b.shape}; rows of the same questions are needed")
     a, b = a.copy(), b.copy()
@@ -467,7 +292,7 @@ def _pairs(a: Array, b: Array) -> tuple[Array, Array, int]:
     return a, b, int((~both).sum())
 
 
-def _chunks(rows: Rows) -> Iterator[Array]:
+def read_chunks(rows: Rows) -> Iterator[Array]:
     import numpy as np
 
     for start in range(0, len(rows), CHUNK):
@@ -479,15 +304,10 @@ def _sum(strata: Sequence[Rows]) -> Array:
 
     total = np.zeros(strata[0][:0].shape[1])
     for rows in strata:
-        for chunk in _chunks(rows):
+        for chunk in read_chunks(rows):
             total += chunk.sum(axis=0)
     return total
 
 
-def _known(value: float) -> float | None:
+def none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _same_length(name: str, found: int, rows: int) -> None:
-    if found != rows:
-        raise UsageError(f"{found} {name} for {rows} rows; one each is needed")

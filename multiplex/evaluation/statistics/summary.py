@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.measures import Measures
-from multiplex.evaluation.statistics import diversity, resampling
+from multiplex.evaluation.statistics import diversity, resampling, row_sums
 
 if TYPE_CHECKING:
     import numpy as np
@@ -206,12 +206,12 @@ class _Sums:
     def __init__(self, names: list[str]) -> None:
         self._at = {name: place for place, name in enumerate(names)}
 
-    def ratio(self, top: str, bottom: str, most: float = 1.0) -> resampling.Figure:
+    def ratio(self, top: str, bottom: str, most: float = 1.0) -> row_sums.Figure:
         """sum(top) / sum(bottom), within 0..most; undefined where the bottom is 0."""
         above, below = self._at[top], self._at[bottom]
-        return resampling.Figure(lambda sums: _divided(sums[:, above], sums[:, below]).clip(0.0, most))
+        return row_sums.Figure(lambda sums: _divided(sums[:, above], sums[:, below]).clip(0.0, most))
 
-    def share(self, weighting: str, name: str, frame: tuple[str, ...]) -> resampling.Figure:
+    def share(self, weighting: str, name: str, frame: tuple[str, ...]) -> row_sums.Figure:
         """The pooled share of one perspective."""
         places = [self._at[f"{weighting} {each}"] for each in frame]
         own = frame.index(name)
@@ -220,19 +220,19 @@ class _Sums:
             counts = sums[:, places].clip(0.0)
             return _divided(counts[:, own], counts.sum(axis=1))
 
-        return resampling.Figure(statistic)
+        return row_sums.Figure(statistic)
 
-    def pooled(self, weighting: str, frame: tuple[str, ...]) -> resampling.Figure:
+    def pooled(self, weighting: str, frame: tuple[str, ...]) -> row_sums.Figure:
         """The entropy of the pooled counts, in percent."""
         places = [self._at[f"{weighting} {each}"] for each in frame]
 
         def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
             import numpy as np
 
-            values, known = resampling.entropies(sums[:, places].clip(0.0))
+            values, known = row_sums.entropies(sums[:, places].clip(0.0))
             return np.where(known, values, np.nan)
 
-        return resampling.Figure(statistic, biased=True)
+        return row_sums.Figure(statistic, biased=True)
 
 
 def _divided(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -240,13 +240,13 @@ def _divided(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[n
     import numpy as np
 
     quotients: NDArray[np.float64] = np.full(len(top), np.nan)
-    np.divide(top, bottom, out=quotients, where=bottom > resampling.NONE_LEFT)
+    np.divide(top, bottom, out=quotients, where=bottom > row_sums.NONE_LEFT)
     return quotients
 
 
 def _summary(tally: Tally, of: _Sums) -> Summary:
     frame = tally.frame
-    figures: dict[str, resampling.Figure] = {
+    figures: dict[str, row_sums.Figure] = {
         "referring": of.ratio("referring", "text"),
         "spread": of.ratio("spread", "spreading", most=5.0),
         "excluded": of.ratio("excluded", "text"),

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from multiplex.present.result import as_html, as_markdown, as_record
+from multiplex.present.document import as_html, as_markdown
+from multiplex.present.result import as_record
 from multiplex.serve.http.sse import EventStream
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.page import bench_runs

@@ -1,0 +1,224 @@
+"""A result as a document to keep: Markdown, and HTML with its references coloured and its voices folded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from multiplex.answering import Result
+from multiplex.council.answer import Answer, Voice
+from multiplex.council.names import fold, trace_names
+from multiplex.present.result import (
+    CONSTRUCTIONS,
+    READING,
+    comparison,
+    kept_notes,
+    kept_rows,
+    reading_order,
+    shares,
+    warnings,
+)
+
+
+def as_markdown(result: Result, *, show_voices: bool = False) -> str:
+    """The result as one Markdown document."""
+    parts = [f"# {_escaped(' '.join(result.question.split()))}"]
+    for strategy in reading_order(result):
+        answer = result.answers[strategy].answer
+        parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
+        if show_voices:
+            parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
+        parts += [*_found(answer), *_harms(answer)]
+    if show_voices and result.spoken:
+        parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
+        parts += [_voice(voice["title"], voice["text"], None) for voice in result.spoken]
+    if result.answers:
+        names = list(result.answers)
+        table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+        table += [f"| {label} | {' | '.join(values)} |" for label, values in comparison(result)]
+        table += [
+            f"| share of {perspective} | {' | '.join('–' if v is None else f'{v:.0%}' for v in values)} |"
+            for perspective, values in shares(result)
+        ]
+        parts += ["---\n\n## Comparison", "\n".join(table), READING]
+        for each in result.answers.values():
+            if each.kept:
+                head, *rows = (f"| {' | '.join(cells)} |" for cells in kept_rows(each.kept))
+                parts += ["\n".join([head, "|---" + "|---:" * 5 + "|", *rows]), " ".join(kept_notes(each))]
+    if lines := warnings(result):
+        parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
+    parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")
+    return "\n\n".join(parts) + "\n"
+
+
+def _found(answer: Answer) -> list[str]:
+    """What a check found in an essay and what remains of it; nothing where it found nothing."""
+    if not answer.findings:
+        return []
+    lines = [
+        f"- {finding.kind}, {finding.state}"
+        + (f": “{_escaped(finding.quote)}”" if finding.quote else "")
+        + f". {_escaped(finding.why)} ({finding.by} check)"
+        for finding in answer.findings
+    ]
+    return ["**What the check found, and what became of it**", "\n".join(lines)]
+
+
+CONTESTED = "Who contests these practices, and where it can be read"
+
+
+def harm_lines(answer: Answer) -> list[str]:
+    """Who inside each tradition contests the harms that an answer touches, with the source, a line each."""
+    return [
+        f"{contest.title}: {contest.by}. {contest.argues}" + (f" {contest.source}" if contest.source else "")
+        for harm in answer.harms
+        for contest in harm.contests
+    ]
+
+
+def _harms(answer: Answer) -> list[str]:
+    lines = [f"- {_escaped(line)}" for line in harm_lines(answer)]
+    return [f"**{CONTESTED}**", "\n".join(lines)] if lines else []
+
+
+def _voice(title: str, text: str, error: str | None) -> str:
+    return f"### The {title} voice\n\n{text if error is None else f'*Lost: {_escaped(error)}*'}"
+
+
+def _escaped(text: str) -> str:
+    """A foreign line as literal Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>multiplex</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ overflow-wrap: anywhere }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
+th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; text-align: left }}
+sup a {{ text-decoration: none; padding: 0 .15em }}
+article {{ border-inline-start: 3px solid #8886; padding-inline-start: 1rem; margin-block: 1.5rem }}
+h2 {{ margin-top: 2rem }}
+</style>
+</head>
+<body dir="auto">
+{body}
+</body>
+</html>
+"""
+
+
+def as_html(result: Result, *, show_voices: bool = False) -> str:
+    """The result as one HTML page that loads nothing; text of models and users is escaped.
+
+    The voices stand folded behind an essay, whose names lead to the voice that named them; `show_voices` opens them.
+    """
+    council = result.answers["multiplex"].answer if "multiplex" in result.answers else None
+    if council is None or council.form != "essay":
+        return _PAGE.format(body=_render(as_markdown(result, show_voices=show_voices)))
+    names, signed = _sign_names(council)
+    answers = result.answers | {
+        "multiplex": result.answers["multiplex"].model_copy(
+            update={"answer": council.model_copy(update={"text": signed + VOICES_HERE})}
+        )
+    }
+    body = _render(as_markdown(result.model_copy(update={"answers": answers})))
+    for number, (sign, _, perspective) in enumerate(names):
+        place = f'id="name-{number}" href="#voice-{_anchor(perspective)}"'
+        link = f'<sup><a {place} title="the voice that names it">↓</a></sup>'
+        body = body.replace(sign, link, 1)
+    return _PAGE.format(body=body.replace(f"<p>{VOICES_HERE.strip()}</p>", _folded_voices(council, names, show_voices)))
+
+
+VOICES_HERE = "\n\n\U0010fffd"  # a place in the Markdown that no text has: signs are chosen beside it
+
+
+_SIGNS = range(0x100000, 0x10FFFD)
+
+
+def _sign_names(answer: Answer) -> tuple[list[tuple[str, str, str]], str]:
+    """(sign, name, perspective) of the first mention of each name that a voice holds, and the text with the signs.
+
+    A sign is a character of private use behind the name; a text that holds such characters is left as it is.
+    """
+    if any(ord(c) >= _SIGNS.start for c in answer.text):
+        return [], answer.text
+    seen: set[str] = set()
+    names = list[tuple[str, str, str]]()
+    ends = list[int]()
+    for trace in trace_names(answer.text, answer.voices, answer.scaffold):
+        if fold(trace.text) in seen:
+            continue
+        seen.add(fold(trace.text))
+        names.append((chr(_SIGNS[len(names)]), trace.text, trace.perspectives[0]))
+        ends.append(trace.end)
+    return names, _signed(answer.text, ends)
+
+
+def _signed(text: str, ends: Sequence[int]) -> str:
+    """The text with the signs in turn at these places of it, which are in order."""
+    starts = [0, *ends]
+    pieces = [text[start:end] + chr(sign) for sign, start, end in zip(_SIGNS, starts, ends, strict=False)]
+    return "".join([*pieces, text[starts[-1] :]])
+
+
+def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bool) -> str:
+    voices = "".join(_html_voice(voice, names) for voice in answer.voices)
+    head = f"The voices that the essay is made of ({len(answer.voices)})"
+    return f"<details{' open' if opened else ''}><summary>{head}</summary>\n{voices}</details>\n"
+
+
+def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
+    if voice.error is None:
+        body, cited = _cited(voice)
+    else:
+        body, cited = _render(f"*Lost: {_escaped(voice.error)}*"), ""
+    back = ", ".join(
+        f'<a href="#name-{number}">{escape(name)}</a>'
+        for number, (_, name, perspective) in enumerate(names)
+        if perspective == voice.perspective
+    )
+    named = f"<p>Named in the essay: {back}</p>\n" if back else ""
+    title = f"<h3>The {escape(voice.title)} voice</h3>"
+    return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{cited}{named}</article>\n'
+
+
+def _cited(voice: Voice) -> tuple[str, str]:
+    """The HTML of a voice with a link behind each sentence that rests on a position, and the list they lead to."""
+    if voice.quoted or not voice.positions or any(ord(c) >= _SIGNS.start for c in voice.text):
+        return _render(voice.text), ""
+    places = sorted((place, number) for number, each in enumerate(voice.positions) for place in each.places)
+    body = _render(_signed(voice.text, [place for place, _ in places]))
+    for sign, (_, number) in zip(_SIGNS, places, strict=False):
+        link = f'<sup><a href="#{_position_anchor(voice, number)}">[{number + 1}]</a></sup>'
+        body = body.replace(chr(sign), link, 1)
+    items = "".join(
+        f'<li id="{_position_anchor(voice, number)}">{escape(each.says)} <em>{escape(each.whose)}</em>; '
+        f"{escape(each.source)} <code>{escape(voice.persona)}/{escape(each.id)}</code></li>\n"
+        for number, each in enumerate(voice.positions)
+    )
+    return body, f"<p>What it rests on in the sourcebook:</p>\n<ol>\n{items}</ol>\n"
+
+
+def _position_anchor(voice: Voice, number: int) -> str:
+    return f"position-{_anchor(voice.perspective)}-{number}"
+
+
+def _anchor(perspective: str) -> str:
+    return escape(perspective, quote=True)
+
+
+def _render(text: str) -> str:
+    """Foreign Markdown as inert HTML."""
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    rendered: str = reader.render(text)
+    return rendered

@@ -1,0 +1,48 @@
+"""Writes a result to a file, in the form that its name ends in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from multiplex.answering import Result
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.present.document import as_html, as_markdown
+from multiplex.present.result import as_record
+
+ENDINGS = (".json", ".md", ".html")
+
+
+def check_output(path: Path) -> None:
+    """Whether a result can be written to this file, asked before anything is spent.
+
+    Raises:
+        UsageError: the ending is unknown, or the folder is not there or not writable.
+    """
+    import os
+
+    if path.suffix not in ENDINGS:
+        raise UsageError(f"--output {path}: the name must end in {', '.join(ENDINGS)}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--output {path}: cannot be written there; does the folder exist?")
+
+
+def write_output(result: Result, path: Path, *, show_voices: bool = False) -> None:
+    """Write the result in the form of the file's ending, whole or not at all.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    if path.suffix == ".json":
+        text = as_record(result)
+    elif path.suffix == ".md":
+        text = as_markdown(result, show_voices=show_voices)
+    else:
+        text = as_html(result, show_voices=show_voices)
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise MultiplexError(f"--output {path}: {error.strerror or error}; the answer stands on the screen") from error
+    finally:
+        draft.unlink(missing_ok=True)
