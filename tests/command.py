@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.backend import Backend
 
-COMMAND = [sys.executable, "-W", "error::ResourceWarning", "-c", "from multiplex.cli.main import main; main()"]
+SCRIPT = "from multiplex.cli.main import main; main()"
+FRESH = [sys.executable, "-W", "error::ResourceWarning", "-c", SCRIPT]
+"""A program of its own, which imports everything anew."""
+FORKS = f"{tempfile.gettempdir()}/forks-{os.getpid()}"
+COMMAND = [sys.executable, "-IS", str(Path(__file__).with_name("forked.py")), FORKS, SCRIPT]
+"""The same, forked from one that has imported everything; see forkserver.py."""
 
 
 def run(

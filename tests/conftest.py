@@ -2,10 +2,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.backend import Backend, running
+from tests.command import FORKS
+from tests.forkserver import Forkserver
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forkserver() -> Iterator[None]:
+    """What the commands of the tests are forked from; it imports while the first tests run."""
+    server = Forkserver(FORKS)
+    yield
+    server.stop()
+    Path(FORKS).unlink(missing_ok=True)
 
 
 @pytest.fixture

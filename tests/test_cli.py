@@ -15,7 +15,7 @@ import pytest
 
 from multiplex.council.personas import Council, agents, built_in
 from tests.backend import Backend, Body, Say, asked
-from tests.command import COMMAND, at, run
+from tests.command import COMMAND, FRESH, at, run
 
 QUESTION = "How should families decide who cares for ageing parents?"
 TEXT = "Ubuntu asks that kin share care. In Japan, elders are respected. Autonomy matters to Kantians."
@@ -319,7 +319,7 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(talking: Backend) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*COMMAND, "personas"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run([*FRESH, "personas"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr

@@ -19,7 +19,7 @@ from multiplex.bench.store.records import Record
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from tests.backend import Backend, Body, Say, asked
-from tests.command import COMMAND, run
+from tests.command import FRESH, run
 
 QUESTIONS = 8
 CALLS = QUESTIONS * (1 + 4)  # uniplex, and a council of three with its synthesis
@@ -60,7 +60,7 @@ def command(tmp_path: Path, backend: Backend) -> Callable[..., list[str]]:
 @contextmanager
 def started(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
     """The command as a process of its own, which does not outlive the block."""
-    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, **options) as process:
+    with subprocess.Popen([*FRESH, *arguments], stderr=subprocess.PIPE, text=True, **options) as process:
         try:
             yield process
         finally:

@@ -21,7 +21,7 @@ from multiplex.council.answer import Answer, Voice
 from multiplex.errors import ContentError, UsageError
 from tests.backend import Backend, Body, Say, asked
 from tests.bench import synthetic
-from tests.command import COMMAND, at, run
+from tests.command import FRESH, at, run
 from tests.serve.luck import until
 from tests.serve.page.browser import chromium, overflows
 
@@ -260,7 +260,7 @@ def test_a_model_that_is_stopped_in_the_middle_loses_no_question(folder: Path, b
     kept = folder / "blind" / "ratings"
     backend.script = lambda body, n: Say(marks(body), delay=600 if "What of History 1?" in asked(body) else 0)
     command = ["bench", "ratings", str(folder), "--rater", "judge", *at(backend)]
-    with subprocess.Popen([*COMMAND, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*FRESH, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: any(file.read_text("utf-8").count('"letter"') == 5 * len(FORMS) for file in kept.glob("*.json")),
               "five questions on the disk")  # fmt: skip
         process.kill()
