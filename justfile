@@ -1,0 +1,29 @@
+# The commands one types. `just` without a name lists them. They use the environment that CONTRIBUTING.md sets up.
+
+bin := ".venv/bin"
+
+_list:
+    @just --list
+
+# every test
+test:
+    {{bin}}/python -m pytest -q
+
+# the tests that take under a minute
+fast:
+    {{bin}}/python -m pytest -q -m fast
+
+# style, format, types
+lint:
+    {{bin}}/ruff check .
+    {{bin}}/ruff format --check .
+    {{bin}}/mypy
+
+# the web page, at http://127.0.0.1:8000/
+page *flags:
+    {{bin}}/multiplex serve --ui {{flags}}
+
+# the help texts in docs/cli.md, and the site in site/
+docs:
+    WRITE_CLI_HELP=1 {{bin}}/python -m pytest -q tests/test_readme.py -k help
+    {{bin}}/mkdocs build --strict
