@@ -15,7 +15,7 @@ from multiplex.council.answer import Voice
 from multiplex.errors import MemoryLostError
 
 if TYPE_CHECKING:
-    from multiplex.serve.conversation.checkpointers import KeyValueStore
+    from multiplex.serve.conversation.key_value_store import KeyValueStore
     from multiplex.serve.conversation.memory import Memory
 
 KIND = "exchanges"
@@ -101,7 +101,7 @@ async def answers(memory: Memory) -> AsyncIterator[Answers]:
     if memory.checkpointer is None:
         yield Answers(None)
         return
-    from multiplex.serve.conversation.checkpointers import shelf_beside
+    from multiplex.serve.conversation.key_value_store import shelf_beside
 
     async with shelf_beside(memory.checkpointer) as shelf:
         yield Answers(shelf)
