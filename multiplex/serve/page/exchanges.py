@@ -73,6 +73,16 @@ class Answers:
             # as one text: a database may put the fields of an object in another order
             await self._shelf.put(KIND, exchange.id, {"exchange": exchange.model_dump_json()})
 
+    async def delete(self, name: str) -> None:
+        """Delete an exchange, where there is one.
+
+        Raises:
+            MemoryLostError: the memory cannot be reached; then it is still there.
+        """
+        if self._shelf is not None and _ID.fullmatch(name):
+            await self._shelf.delete(KIND, name)
+        self._here.pop(name, None)
+
     async def get(self, name: str) -> Exchange | None:
         """The exchange of this id; None where there is none.
 
