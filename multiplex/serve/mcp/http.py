@@ -28,13 +28,16 @@ def serve_http(server: Server[dict[str, Any]], keys: Keys, host: str, port: int,
     import uvicorn
 
     from multiplex.serve.http.connections import Connections, affordable, guard
+    from multiplex.serve.http.logs import configure
     from multiplex.serve.http.sockets import address, listening
     from multiplex.serve.options import Limits
 
     listener = listening(host, port)
+    configure()
     config = uvicorn.Config(
         http_app(server, keys, host),
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         ws="none",
