@@ -42,6 +42,10 @@ def serve(
         str | None,
         typer.Option("--memory", help="Keep conversations in this SQLite file, or at a postgresql:// URL."),
     ] = None,
+    keep_days: Annotated[
+        float | None,
+        typer.Option("--keep-days", min=0.01, max=36_500, help="Delete conversations unchanged for so many days."),
+    ] = None,
     max_body: Annotated[int, typer.Option("--max-body", min=1, help="Most bytes of a request.")] = 1_000_000,
     max_question: Annotated[
         int, typer.Option("--max-question", min=1, max=20_000, help="Most characters of a question.")
@@ -50,6 +54,9 @@ def serve(
         int | None,
         typer.Option("--max-councils", min=1, help="Most councils at once. [default: 256; 2 for the embedded model]"),
     ] = None,
+    max_connections: Annotated[
+        int, typer.Option("--max-connections", min=2, max=100_000, help="Most connections at once.")
+    ] = 1_000,
     per_minute: Annotated[int, typer.Option("--per-minute", min=1, help="Most questions of one key in a minute.")] = 60,
     cors: Annotated[
         list[str] | None, typer.Option("--cors", help="An origin whose web pages may call; repeatable.")
@@ -75,12 +82,15 @@ def serve(
 ) -> None:
     """Serve councils as models over OpenAI's API, for chat apps. Keys: MULTIPLEX_API_KEYS, with commas."""
     from multiplex.council.registry import configured
+    from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
     _check_installed("fastapi", "uvicorn", "prometheus_client")
+    if keep_days is not None and memory is None:
+        raise UsageError("--keep-days is for a memory: say --memory too")
     page = _page(ui, [resolve_model(settings, name) for name in ui_model or ()], runs, prices)
 
     from multiplex.serve.options import Limits, ServeOptions
@@ -94,7 +104,8 @@ def serve(
         host=host,
         port=port,
         memory=memory,
-        limits=Limits(body=max_body, question=max_question, councils=councils, per_minute=per_minute),
+        keep_days=keep_days,
+        limits=Limits(max_body, max_question, councils, per_minute, max_connections),
         cors=_origins(cors or []),
         ui=page,
         grace=grace,

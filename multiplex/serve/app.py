@@ -47,7 +47,7 @@ def create_app(service: Service, page: Page | None = None) -> FastAPI:
     )
     if options.cors:
         app.add_middleware(
-            CORSMiddleware, allow_origins=options.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
+            CORSMiddleware, allow_origins=options.cors, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
         )
     app.state.service = service
     guarded = is_loopback(options.host) and not service.keys
@@ -75,18 +75,16 @@ _bearer = HTTPBearer(auto_error=False)
 Running = Annotated[Service, Depends(service_of)]
 
 
-async def caller(service: Running, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def caller(request: Request, service: Running, given: Given) -> Caller:
     """Who asks.
 
     Raises:
-        ApiError: 401, the key is missing or wrong.
+        ApiError: 401, the key is missing or wrong; 429, too many wrong ones came from there.
     """
-    token = given.credentials if given else None
-    known = service.caller(token)
-    if known is None:
-        said = "this server needs a key: send it as `Authorization: Bearer KEY`" if token is None else "wrong key"
-        raise ApiError(401, said, kind="authentication_error", code="invalid_api_key")
-    return known
+    return await service.admit(given.credentials if given else None, request)
 
 
 Known = Annotated[Caller, Depends(caller)]
@@ -108,15 +106,24 @@ def _add_pages(app: FastAPI) -> None:
         """Ask; the answer comes whole, or as server-sent events."""
         return await complete(service, known, request, body)
 
+    @app.delete("/v1/threads/{name:path}", status_code=204)
+    async def delete_thread(name: str, service: Running, known: Known) -> None:
+        """Delete what a thread of the caller's holds."""
+        await service.delete_thread(known, name)
+
     @app.get("/healthz", responses={200: _TEXT})
     async def healthz() -> Response:
         """Whether this process answers."""
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz", responses={200: _TEXT, 503: _TEXT})
-    async def readyz(service: Running) -> Response:
-        """Whether a question could be answered: is a model there."""
+    async def readyz(request: Request, service: Running, given: Given) -> Response:
+        """Whether a question could be answered: is a model there. Why not is for those who may ask."""
+        if given is not None:
+            await service.admit(given.credentials, request)
         why = "the server is stopping" if service.running.closing else await service.unready()
+        if why is not None and service.exposed and (given is None or not service.keys):
+            why = "not ready"
         return PlainTextResponse("ready\n") if why is None else PlainTextResponse(f"{why}\n", 503)
 
     @app.get("/metrics", responses={200: _TEXT})

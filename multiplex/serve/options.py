@@ -20,12 +20,14 @@ class Limits:
         question: characters of the newest message.
         councils: councils under way at once.
         per_minute: questions of one key in a minute; None: as many as it likes.
+        connections: open at once; one address has at most half of them.
     """
 
     body: int = 1_000_000
     question: int = 20_000
     councils: int = 256
     per_minute: int | None = 60
+    connections: int = 1_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class ServeOptions:
     Attributes:
         councils: by name, the councils of the configuration file; each is a model `multiplex/NAME`.
         memory: a SQLite file or a postgresql:// URL that keeps conversations; None keeps none.
+        keep_days: days after which a conversation or an exchange of the page that nobody went on with is deleted;
+            None: never.
         cors: origins whose pages may call; none by default.
         ui: the web page at `/`; None: there is none.
         grace: seconds that running questions have to finish when the server is told to stop.
@@ -61,6 +65,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 8000
     memory: str | None = None
+    keep_days: float | None = None
     limits: Limits = Limits()
     cors: tuple[str, ...] = ()
     ui: Ui | None = None

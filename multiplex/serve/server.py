@@ -6,15 +6,15 @@ import asyncio
 import gc
 import signal
 import socket
-import struct
 from contextlib import AsyncExitStack
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from multiplex.errors import UsageError
 from multiplex.serve.app import create_app
+from multiplex.serve.http.connections import Connections, affordable, cut, guard
 from multiplex.serve.http.keys import Keys, check_host
 from multiplex.serve.http.logs import configure, log
 from multiplex.serve.http.sockets import address, listening, prepare
@@ -78,7 +78,7 @@ class Server(uvicorn.Server):
         """Cut what is still connected: a reader that reads nothing would keep the process from ending."""
         for connection in list(self.server_state.connections):
             if (transport := connection.transport) is not None:
-                _cut(transport)
+                cut(transport)
 
 
 def carry_out(options: ServeOptions) -> int:
@@ -101,6 +101,7 @@ def carry_out(options: ServeOptions) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            ws="none",
             lifespan="off",
             timeout_graceful_shutdown=int(options.grace) + 2 * AFTERWARDS,
         )
@@ -134,9 +135,13 @@ async def _serve(options: ServeOptions, keys: Keys, config: uvicorn.Config, sock
     async with AsyncExitStack() as held:
         service = await held.enter_async_context(opened(options, keys))
         config.app = await _application(service, held)
-        config.load()
+        limits = options.limits
+        places = Connections(affordable(limits.connections), limits.body, service.metrics.refuse_connection)
+        if places.most < limits.connections:
+            log("fewer connections: this process may open too few files", connections=places.most)
+        service.metrics.watch_connections(lambda: len(places))
+        guard(config, places)
         _settle(service)
-        config.http_protocol_class = _abortable(config.http_protocol_class)
         await Server(config, service).serve([sock])
 
 
@@ -148,21 +153,3 @@ async def _application(service: Service, held: AsyncExitStack) -> ASGIApp:
     from multiplex.serve.page.routes import Safe
 
     return Safe(create_app(service, await held.enter_async_context(opened_page(service, service.options.ui))))
-
-
-def _cut(transport: asyncio.Transport) -> None:
-    """End a connection at once: what the kernel holds for a reader that reads nothing is dropped and not sent on."""
-    if (connection := transport.get_extra_info("socket")) is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def _abortable(protocol: type[Any]) -> type[asyncio.Protocol]:
-    """The same protocol, whose requests may cut their connection: `scope["state"]["abort"]`."""
-
-    class Abortable(protocol):  # type: ignore[misc]  # h11's or httptools', whichever is there
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
-            self.app_state: dict[str, Any] = {**self.app_state, "abort": lambda: _cut(transport)}
-
-    return Abortable

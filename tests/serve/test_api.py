@@ -251,9 +251,9 @@ def test_two_questions_of_one_thread_are_one_conversation(backend: Backend, tmp_
 
 def test_threads_of_different_keys_are_kept_apart(backend: Backend, tmp_path: Path) -> None:
     backend.script = script
-    keys = {"MULTIPLEX_API_KEYS": f"{KEY},another-key"}
+    keys = {"MULTIPLEX_API_KEYS": f"{KEY},another-key-for-the-tests"}
     with serving(backend, "--memory", str(tmp_path / "memory.sqlite"), env=keys) as served:
-        for key in (KEY, "another-key"):
+        for key in (KEY, "another-key-for-the-tests"):
             with client_of(served, key) as client:
                 client.chat.completions.create(
                     model="multiplex",

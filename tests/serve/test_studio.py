@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -61,6 +62,12 @@ def developing(backend: Backend, folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(30)
+
+
+def test_studio_restores_no_other_classes_than_messages() -> None:
+    config = json.loads((ROOT / "langgraph.json").read_text())
+    assert config["env"]["LANGGRAPH_STRICT_MSGPACK"] == "true"
+    assert config["checkpointer"]["serde"]["pickle_fallback"] is False
 
 
 @pytest.mark.skipif(LANGGRAPH is None, reason="langgraph-cli is not installed: the extra [studio] has it")

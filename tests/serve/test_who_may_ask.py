@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
+import unicodedata
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.backend import Backend, Say
+from multiplex.serve.http import keys
+from multiplex.serve.http.keys import Keys, Strangers
+from tests.backend import Backend, Say, running
 from tests.command import at, run
 from tests.serve.conftest import House
-from tests.serve.luck import QUESTION, bugs, council, post, question, raw, replied, thinking, until
+from tests.serve.luck import QUESTION, bugs, council, metric, post, question, raw, replied, thinking, until
 from tests.serve.server import KEY, Served, serving
 
 OTHER = "another-key-for-the-tests"
@@ -194,9 +199,9 @@ def test_a_wrong_flag_is_refused_before_anything_is_opened(backend: Backend, fla
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("keys", ["", " , ,"])
-def test_keys_that_are_none_are_refused(backend: Backend, keys: str) -> None:
-    done = run("serve", *at(backend), "--port", "0", env={"MULTIPLEX_API_KEYS": keys})
+@pytest.mark.parametrize("given", ["", " , ,"])
+def test_keys_that_are_none_are_refused(backend: Backend, given: str) -> None:
+    done = run("serve", *at(backend), "--port", "0", env={"MULTIPLEX_API_KEYS": given})
     assert done.returncode == 2
     assert "MULTIPLEX_API_KEYS is set but holds no key" in done.stderr
 
@@ -229,3 +234,74 @@ def test_a_server_that_could_not_answer_does_not_start(backend: Backend, flags: 
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_a_key_that_could_be_guessed_is_refused_at_the_start(backend: Backend) -> None:
+    done = run("serve", *at(backend), "--port", "0", env={"MULTIPLEX_API_KEYS": f"{KEY},fifteen-letters"})
+    assert done.returncode == 2
+    assert "MULTIPLEX_API_KEYS: key 2 has 15 characters, and a key has at least 16" in done.stderr
+    assert "fifteen" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_a_key_beyond_ascii_is_the_same_however_it_is_written_and_sent(form: str) -> None:
+    key = "Schlüssel-für-Größe-①-ключ"
+    written = unicodedata.normalize(form, key)
+    taken = Keys([key, "a-key-in-latin-1-é"])
+    in_header = written.encode().decode("latin-1")
+    assert taken.authenticate(written) == taken.authenticate(in_header) == "key 1"
+    assert taken.space(written) == taken.space(in_header) == taken.space(key)
+    assert taken.authenticate("a-key-in-latin-1-é") == "key 2"
+    assert taken.authenticate(written[:-1]) is None
+
+
+def test_a_key_of_the_environment_may_be_utf_8_or_latin_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    for written in ("schlüssel-des-hauses".encode(), "schlüssel-des-hauses".encode("latin-1")):
+        monkeypatch.setenv("MULTIPLEX_API_KEYS", os.fsdecode(written))
+        assert Keys.from_environment().authenticate("schlüssel-des-hauses") == "key 1"
+
+
+async def test_many_wrong_keys_wait_and_those_of_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = list[float]()
+    free = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await free.wait()
+
+    now, counted = [0.0], list[str]()
+    strangers = Strangers(counted.append, clock=lambda: now[0])
+    monkeypatch.setattr(keys.asyncio, "sleep", sleep)
+    assert all([await strangers.delay("192.0.2.1") for _ in range(keys.FREE)])
+    assert waited == []
+    waiting = [asyncio.ensure_future(strangers.delay("192.0.2.1")) for _ in range(keys.WAITING)]
+    while len(waited) < keys.WAITING:
+        await asyncio.wait(waiting, timeout=0)
+    assert await strangers.delay("192.0.2.1") is False
+    assert await strangers.delay("192.0.2.2") is True
+    free.set()
+    assert all(await asyncio.gather(*waiting))
+    assert len(counted) == keys.FREE + keys.WAITING + 2
+    now[0] = 61.0
+    waited.clear()
+    assert await strangers.delay("192.0.2.1") is True
+    assert waited == []
+
+
+def test_wrong_keys_are_counted_and_logged_once_and_readiness_tells_strangers_nothing() -> None:
+    with running() as backend:
+        gone = Backend(backend.url)
+    with serving(gone, env={"MULTIPLEX_API_KEYS": KEY}) as served:
+        for _ in range(3):
+            assert ask(served, "no-such-key-at-all").status_code == 401
+        assert httpx.get(f"{served.url}/readyz?key=secret").text == "not ready\n"
+        assert httpx.get(f"{served.url}/readyz", headers={"Authorization": "Bearer no-such"}).status_code == 401
+        known = httpx.get(f"{served.url}/readyz", headers={"Authorization": f"Bearer {KEY}"})
+        assert known.status_code == 503
+        assert "127.0.0.1" in known.text
+        assert metric(served, "multiplex_wrong_keys_total", KEY) == 4
+        httpx.get(f"{served.url}/no-such?key=secret")
+        assert served.stop() == 0
+        lines = [line for line in served.logs if line["event"] == "wrong key"]
+        assert [(line["count"], line["peer"]) for line in lines] == [(1, "127.0.0.1")]
+        assert not any("secret" in line or "no-such" in line for line in served.errors)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiosqlite
 import ormsgpack
@@ -22,18 +24,17 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.store.base import GetOp, Item, PutOp
-from langgraph.store.postgres.aio import AsyncPostgresStore
-from langgraph.store.sqlite.aio import AsyncSqliteStore
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from multiplex.errors import MemoryLostError, UsageError
+from multiplex.serve.conversation.plain_serde import ForeignValueError, PlainSerializer
 
 CONNECTING = 5.0  # seconds until a database that does not answer counts as away, or a lock as held
 PATIENCE = 15.0  # seconds until one reading or writing counts as lost
 POOL = 10  # connections to PostgreSQL
+THREAD = 4_000_000  # bytes that one thread may hold
 TABLES = {"checkpoints", "writes"}
 # A value that the database cannot hold is the fault of the value, not of the database.
 _OF_THE_VALUE = (
@@ -43,7 +44,25 @@ _OF_THE_VALUE = (
     psycopg.IntegrityError,
     psycopg.DataError,
 )
-_AWAY = (sqlite3.Error, psycopg.Error, ormsgpack.MsgpackDecodeError, TimeoutError)
+_AWAY = (sqlite3.Error, psycopg.Error, ormsgpack.MsgpackDecodeError, ForeignValueError, TimeoutError)
+
+_Put = tuple[RunnableConfig, Checkpoint, CheckpointMetadata, ChannelVersions]
+_OF_THREAD = "thread_id = %(thread)s AND checkpoint_ns = %(space)s"
+_EARLIER = (
+    f'DELETE FROM checkpoints WHERE {_OF_THREAD} AND checkpoint_id COLLATE "C" < %(checkpoint)s',  # noqa: S608
+    f'DELETE FROM checkpoint_writes WHERE {_OF_THREAD} AND checkpoint_id COLLATE "C" < %(checkpoint)s',  # noqa: S608
+    f"DELETE FROM checkpoint_blobs AS blob WHERE {_OF_THREAD} AND NOT EXISTS (SELECT FROM checkpoints AS kept "  # noqa: S608
+    "WHERE kept.thread_id = blob.thread_id AND kept.checkpoint_ns = blob.checkpoint_ns "
+    "AND kept.checkpoint -> 'channel_versions' ->> blob.channel = blob.version)",
+)
+_OLD = 'SELECT thread_id FROM checkpoints GROUP BY thread_id HAVING max(checkpoint_id COLLATE "C") < %s'
+
+
+def first_id(moment: datetime) -> str:
+    """The first id that a checkpoint made at this moment could have: ids are UUIDs of version 6, ordered by time."""
+    ticks = int(moment.timestamp() * 10_000_000) + 0x01B21DD213814000  # of 100 ns, since 1582
+    high = f"{ticks >> 12:012x}"
+    return f"{high[:8]}-{high[8:]}-6{ticks & 0xFFF:03x}-0000-000000000000"
 
 
 @asynccontextmanager
@@ -64,9 +83,37 @@ async def lasting(place: str) -> AsyncIterator[None]:
 
 
 class Lasting(BaseCheckpointSaver[Any]):
-    """What both checkpointers have in common: where they are, and how they fail."""
+    """What both checkpointers have in common: where they are, how they fail, and that a thread has one state.
+
+    A thread's earlier states are deleted as the next is kept: each held the whole conversation.
+    """
 
     place: str
+    _turn: list[_Put] | None = None
+
+    def for_turn(self) -> Self:
+        """A copy that keeps what a graph puts until `save` is called: so the turn's answer outlives a lost database."""
+        turn = copy.copy(self)
+        turn._turn = []
+        return turn
+
+    async def save(self) -> None:
+        """Keep what a turn has put.
+
+        Raises:
+            MemoryLostError: the database refuses, or the thread would hold more than THREAD bytes.
+        """
+        puts, self._turn = self._turn or [], None
+        for put in puts:
+            await self.aput(*put)
+
+    async def forget_earlier(self, thread: str, space: str, checkpoint: str) -> None:
+        """Delete a thread's states before this one; raises MemoryLostError."""
+        raise NotImplementedError
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Delete the threads and the page's exchanges unchanged since; how many. Raises MemoryLostError."""
+        raise NotImplementedError
 
     def watched(self) -> AbstractAsyncContextManager[None]:
         """Tell a failure of this database as MemoryLostError."""
@@ -91,14 +138,33 @@ class Lasting(BaseCheckpointSaver[Any]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """As LangGraph's; raises MemoryLostError."""
+        """As LangGraph's, in place of the thread's earlier states; raises MemoryLostError."""
+        place = config["configurable"]
+        kept: RunnableConfig = {
+            "configurable": {
+                "thread_id": place["thread_id"],
+                "checkpoint_ns": place.get("checkpoint_ns", ""),
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+        if self._turn is not None:
+            self._turn.append((config, checkpoint, metadata, new_versions))
+            return kept
+        size = len(self.serde.dumps_typed(checkpoint)[1])
+        if size > THREAD:
+            said = f"a thread of {size:,} bytes, and {THREAD:,} is the most that one may hold; begin another"
+            raise MemoryLostError(f"conversation memory {self.place}: {said}")
         async with self.watched():
-            return await super().aput(config, checkpoint, metadata, new_versions)
+            await super().aput(config, checkpoint, metadata, new_versions)
+        await self.forget_earlier(str(place["thread_id"]), place.get("checkpoint_ns", ""), checkpoint["id"])
+        return kept
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """As LangGraph's; raises MemoryLostError."""
+        """As LangGraph's, but nothing within a turn that is kept as a whole; raises MemoryLostError."""
+        if self._turn is not None:
+            return
         async with self.watched():
             await super().aput_writes(config, writes, task_id, task_path)
 
@@ -112,7 +178,7 @@ class SqliteMemory(Lasting, AsyncSqliteSaver):
     """Threads in a SQLite file."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
-        super().__init__(connection)
+        super().__init__(connection, serde=PlainSerializer())
         self.place, self.path, self._file = str(path), path, _file(path)
 
     @asynccontextmanager
@@ -128,14 +194,58 @@ class SqliteMemory(Lasting, AsyncSqliteSaver):
                     await self.conn.rollback()
                 raise
 
+    async def forget_earlier(self, thread: str, space: str, checkpoint: str) -> None:
+        """As of every memory."""
+        async with self.watched(), self.lock:
+            for table in ("checkpoints", "writes"):
+                query = f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id < ?"  # noqa: S608
+                await self.conn.execute(query, (thread, space, checkpoint))
+            await self.conn.commit()
+
+    async def forget_before(self, moment: datetime) -> int:
+        """As of every memory."""
+        old = "SELECT thread_id FROM checkpoints GROUP BY thread_id HAVING max(checkpoint_id) < ?"
+        async with self.watched(), self.lock:
+            await self.conn.execute(f"DELETE FROM writes WHERE thread_id IN ({old})", (first_id(moment),))  # noqa: S608
+            gone = await self.conn.execute(
+                f"DELETE FROM checkpoints WHERE thread_id IN ({old})",  # noqa: S608
+                (first_id(moment),),
+            )
+            count = gone.rowcount
+            if await self.conn.execute_fetchall("SELECT 1 FROM sqlite_master WHERE name = 'store'"):
+                since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")  # as SQLite writes its time
+                count += (await self.conn.execute("DELETE FROM store WHERE updated_at < ?", (since,))).rowcount
+            await self.conn.commit()
+        return count
+
 
 class PostgresMemory(Lasting, AsyncPostgresSaver):
     """Threads in a PostgreSQL database."""
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]], place: str) -> None:
-        super().__init__(pool)
+        super().__init__(pool, serde=PlainSerializer())
         self.place, self.pool = place, pool
         self.lock = nullcontext()  # type: ignore[assignment]  # it is for a lone connection; a pool has many
+
+    async def forget_earlier(self, thread: str, space: str, checkpoint: str) -> None:
+        """As of every memory."""
+        named = {"thread": thread, "space": space, "checkpoint": checkpoint}
+        async with self.watched(), self.pool.connection() as connection, connection.transaction():
+            for query in _EARLIER:
+                await connection.execute(query, named)
+
+    async def forget_before(self, moment: datetime) -> int:
+        """As of every memory."""
+        async with self.watched(), self.pool.connection() as connection, connection.transaction():
+            old = await (await connection.execute(_OLD, (first_id(moment),))).fetchall()
+            threads = [row["thread_id"] for row in old]
+            for table in ("checkpoint_writes", "checkpoint_blobs", "checkpoints"):
+                await connection.execute(f"DELETE FROM {table} WHERE thread_id = ANY(%s)", (threads,))  # noqa: S608
+            there = await (await connection.execute("SELECT to_regclass('store') AS found")).fetchone()
+            if there is None or there["found"] is None:
+                return len(threads)
+            gone = await connection.execute("DELETE FROM store WHERE updated_at < %s", (moment,))
+            return len(threads) + gone.rowcount
 
 
 @asynccontextmanager
@@ -199,6 +309,15 @@ async def in_postgres(url: str) -> AsyncIterator[PostgresMemory]:
     options["connect_timeout"] = int(CONNECTING)
     async with lasting(place), await psycopg.AsyncConnection[DictRow].connect(url, **options) as connection:
         await _make_tables(connection)
+
+    async def check(connection: psycopg.AsyncConnection[DictRow]) -> None:
+        """One connection that is gone tells of a restart: all go at once, else each next is found in turn, waiting."""
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            await pool.drain()
+            raise
+
     pool = AsyncConnectionPool(
         url,
         kwargs=options,
@@ -207,7 +326,7 @@ async def in_postgres(url: str) -> AsyncIterator[PostgresMemory]:
         open=False,
         timeout=CONNECTING,
         reconnect_timeout=CONNECTING,  # else it waits longer from attempt to attempt, for minutes
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         connection_class=psycopg.AsyncConnection[DictRow],
     )
     async with pool:
@@ -225,50 +344,6 @@ async def _make_tables(connection: psycopg.AsyncConnection[DictRow]) -> None:
             await asyncio.sleep(0.2 * (attempt + 1))
         else:
             return
-
-
-class KeyValueStore:
-    """Records by their id, in the same database as the threads and as lasting."""
-
-    def __init__(self, store: AsyncSqliteStore | AsyncPostgresStore, saver: Lasting) -> None:
-        self._store, self._saver = store, saver
-
-    async def put(self, kind: str, name: str, record: dict[str, Any]) -> None:
-        """Keep a record; raises MemoryLostError."""
-        async with self._saver.watched():
-            await self._store.abatch([PutOp((kind,), name, record, index=False)])
-
-    async def get(self, kind: str, name: str) -> dict[str, Any] | None:
-        """The record of this name; None where there is none; raises MemoryLostError."""
-        async with self._saver.watched():
-            found = (await self._store.abatch([GetOp((kind,), name)]))[0]
-        return found.value if isinstance(found, Item) else None
-
-
-@asynccontextmanager
-async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[KeyValueStore]:
-    """The shelf in the database of an open memory.
-
-    Raises:
-        MemoryLostError: the database refuses.
-    """
-    if isinstance(saver, SqliteMemory):
-        async with lasting(saver.place):
-            connection = await aiosqlite.connect(saver.path, timeout=CONNECTING, isolation_level=None)
-        try:
-            store = AsyncSqliteStore(connection)
-            async with lasting(saver.place):
-                await store.setup()
-            yield KeyValueStore(store, saver)
-        finally:
-            await connection.close()
-    elif isinstance(saver, PostgresMemory):
-        kept = AsyncPostgresStore(saver.pool)
-        async with lasting(saver.place):
-            await kept.setup()
-        yield KeyValueStore(kept, saver)
-    else:
-        raise TypeError(f"no shelf beside a {type(saver).__name__}")
 
 
 def _place(url: str) -> str:

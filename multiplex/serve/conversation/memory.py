@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from multiplex.errors import MemoryLostError, UsageError
 
 if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from multiplex.serve.conversation.checkpointers import Lasting
 
 _POSTGRES = ("postgresql", "postgres")
 
@@ -20,8 +20,12 @@ _POSTGRES = ("postgresql", "postgres")
 class Memory:
     """What remembers conversations: a checkpointer, or None where nothing does. `place` may be shown to anyone."""
 
-    checkpointer: BaseCheckpointSaver[Any] | None = None
+    checkpointer: Lasting | None = None
     place: str = "none"
+
+    def for_turn(self) -> Lasting | None:
+        """A checkpointer for one turn, whose `save` keeps it; None where nothing is remembered."""
+        return self.checkpointer.for_turn() if self.checkpointer is not None else None
 
     def trouble(self, error: BaseException) -> MemoryLostError | None:
         """The memory's own failure behind an exception; None where the exception has another cause."""

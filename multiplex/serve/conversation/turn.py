@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from multiplex.council.answer import Answer
 from multiplex.council.events import Event
 from multiplex.council.strategies import answer_of, voice_notes
-from multiplex.errors import CallError
+from multiplex.errors import CallError, MemoryLostError
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
@@ -59,19 +60,25 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
     started = perf_counter()
     state: dict[str, Any] = {}
     notes: tuple[str, ...] = ()
+    graph, keeper = graphs.of(asked), memory.for_turn() if asked.thread is not None else None
+    if keeper is not None:
+        graph = copy.copy(graph)
+        graph.checkpointer = keeper
     try:
-        async for kind, data in graphs.of(asked).astream(_input(asked), **_options(asked)):
+        async for kind, data in graph.astream(_input(asked), **_options(asked)):
             if kind == "values":
                 state = data
             else:
                 yield data
     except Exception as error:
-        trouble = memory.trouble(error)
-        if trouble is None:
+        if (trouble := memory.trouble(error)) is None:
             raise
-        if not _answered(state):
-            raise trouble from error
-        notes = (f"this turn is not remembered: {trouble}",)
+        raise trouble from error
+    if keeper is not None:
+        try:
+            await keeper.save()
+        except MemoryLostError as error:  # the answer is there, and paid for
+            notes = (f"this turn is not remembered: {error}",)
     answer = _answer(asked, state, perf_counter() - started)
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
 
@@ -147,12 +154,6 @@ def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Ans
         return answer_of(cast("CouncilState", state), council, asked.chat.spec, seconds)
     answer: Answer = state["answer"]
     return answer
-
-
-def _answered(state: Mapping[str, Any]) -> bool:
-    """Whether the answer to this turn is there; an earlier turn's stands before the question."""
-    messages = state.get("messages", ())
-    return bool(messages) and messages[-1].type == "ai"
 
 
 def _progress(event: Mapping[str, Any]) -> str:

@@ -36,6 +36,25 @@ class Metrics:
         gauge = Gauge("multiplex_councils_under_way", "Councils that are speaking.", registry=self._registry)
         gauge.set_function(under_way)
 
+        self._refused = Counter(
+            "multiplex_connections_refused", "Connections refused or cut, by reason.", ["reason"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._wrong_keys = Counter("multiplex_wrong_keys", "Requests with a wrong key.", registry=self._registry)
+        self._connections = Gauge("multiplex_connections", "Open connections.", registry=self._registry)
+
+    def watch_connections(self, count: Callable[[], float]) -> None:
+        """Where the number of open connections is found."""
+        self._connections.set_function(count)
+
+    def refuse_connection(self, reason: str) -> None:
+        """Count a connection that was refused or cut."""
+        self._refused.labels(reason).inc()
+
+    def refuse_key(self, _: str) -> None:
+        """Count a wrong key."""
+        self._wrong_keys.inc()
+
     def ended(self, model: str, outcome: str, seconds: float, answer: Answer | None) -> None:
         """Count a chat completion; `outcome` is ok, left, or the code of an error."""
         self.requests.labels(model, outcome).inc()

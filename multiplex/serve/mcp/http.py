@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from multiplex.serve.http.keys import Keys, is_loopback
+from multiplex.serve.http.keys import Keys, Strangers, is_loopback
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import AccessToken
@@ -27,18 +27,24 @@ def serve_http(server: Server[dict[str, Any]], keys: Keys, host: str, port: int,
     """
     import uvicorn
 
+    from multiplex.serve.http.connections import Connections, affordable, guard
+    from multiplex.serve.http.logs import configure
     from multiplex.serve.http.sockets import address, listening
+    from multiplex.serve.options import Limits
 
     listener = listening(host, port)
+    configure()
     config = uvicorn.Config(
         http_app(server, keys, host),
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=GRACE,
     )
+    guard(config, Connections(affordable(Limits().connections), BODY_LIMIT))
     print(f"multiplex mcp: {model} at {address(listener)}{PATH}", file=sys.stderr, flush=True)
     with suppress(KeyboardInterrupt):  # uvicorn passes the signal on once it has stopped as it should
         asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
@@ -73,12 +79,13 @@ class _Verifier:
     """Lets the SDK ask our keys. A session belongs to the key that opened it."""
 
     def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+        self._keys, self._strangers = keys, Strangers(lambda _: None)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         from mcp.server.auth.provider import AccessToken
 
-        who = self._keys.authenticate(token)
+        if (who := self._keys.authenticate(token)) is None:
+            await self._strangers.delay("")  # the SDK does not say whose it is
         return AccessToken(token=who, client_id=who, scopes=[]) if who is not None else None  # never the key itself
 
 

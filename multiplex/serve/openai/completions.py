@@ -189,14 +189,7 @@ def _thread(metadata: Mapping[str, Any], caller: Caller, service: Service) -> st
         ApiError: it is no name, or this server keeps no conversations.
     """
     name = metadata.get("thread_id")
-    if name is None:
-        return None
-    if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
-        raise ApiError(400, "metadata.thread_id is a name of 1 to 200 characters", param="metadata.thread_id")
-    if service.memory.checkpointer is None:
-        said = "this server keeps no conversations; start it with --memory, or send the whole conversation"
-        raise ApiError(400, said, param="metadata.thread_id")
-    return f"{caller.space}/{name}"
+    return None if name is None else service.thread(caller, name)
 
 
 def _is_whole(body: ChatRequest) -> bool:

@@ -159,6 +159,19 @@ class Page:
             raise ApiError(404, f"this answer is not here{gone}", code="answer_not_found")
         return found
 
+    async def delete(self, caller: Caller, name: str) -> None:
+        """Delete an exchange of the caller's.
+
+        Raises:
+            ApiError: 404, it is not here; 403, another asked it; 409, it is under way.
+            MemoryLostError: the memory cannot be reached.
+        """
+        if name in self._speaking:
+            raise ApiError(409, "this question is under way; cancel it, or delete it when it is over", code="busy")
+        if (await self.exchange(name)).owner != caller.space:
+            raise ApiError(403, "only the one who asked can delete a question", code="not_yours")
+        await self.answers.delete(name)
+
     async def shown(self, name: str) -> dict[str, Any]:
         """What the page shows of a question: that it is under way, or all that came of it.
 

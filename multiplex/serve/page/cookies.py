@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multiplex.serve.service import Caller, Service
 
 COOKIE = "multiplex"
-MOST = 1_000  # sessions; the one that was not used for longest gives way
+MOST = 100  # sessions of one key; the one that was not used for longest gives way
 
 
 class Sessions:
@@ -24,38 +24,35 @@ class Sessions:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._callers: OrderedDict[str, Caller] = OrderedDict()
+        self._of_key: dict[str, OrderedDict[str, Caller]] = {}
 
-    def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request) -> Caller:
         """Who asks.
 
         Raises:
-            ApiError: 401, neither a session nor a key that this server takes.
+            ApiError: 401, neither a session nor a key that this server takes; 429, as `Service.admit`.
         """
         token = bearer(request.headers.get("Authorization"))
         if not self._service.keys or token is not None:
-            return self._known(token)
-        found = self._callers.get(cookie := request.cookies.get(COOKIE, ""))
-        if found is None:
-            raise ApiError(401, "this server needs a key", kind="authentication_error", code="invalid_api_key")
-        self._callers.move_to_end(cookie)
-        return found
+            return await self._service.admit(token, request)
+        cookie = request.cookies.get(COOKIE, "")
+        for sessions in self._of_key.values():
+            if cookie in sessions:
+                sessions.move_to_end(cookie)
+                return sessions[cookie]
+        raise ApiError(401, "this server needs a key", kind="authentication_error", code="invalid_api_key")
 
-    def begin(self, key: str, request: Request, response: Response) -> None:
-        """Begin a session for this key.
+    async def begin(self, key: str, request: Request, response: Response) -> None:
+        """Begin a session for this key; it counts as a question.
 
         Raises:
-            ApiError: 401, it is wrong.
+            ApiError: 401, it is wrong; 429, it has asked as often as it may, or as `Service.admit`.
         """
-        known, cookie = self._known(key), secrets.token_urlsafe(32)
-        self._callers[cookie] = known
-        while len(self._callers) > MOST:
-            self._callers.popitem(last=False)
+        known, cookie = await self._service.admit(key, request), secrets.token_urlsafe(32)
+        self._service.rates.count(known.who)
+        sessions = self._of_key.setdefault(known.who, OrderedDict())
+        sessions[cookie] = known
+        while len(sessions) > MOST:
+            sessions.popitem(last=False)
         secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=secure)
-
-    def _known(self, token: str | None) -> Caller:
-        known = self._service.caller(token)
-        if known is None:
-            raise ApiError(401, "wrong key", kind="authentication_error", code="invalid_api_key")
-        return known

@@ -15,7 +15,7 @@ from multiplex.council.answer import Voice
 from multiplex.errors import MemoryLostError
 
 if TYPE_CHECKING:
-    from multiplex.serve.conversation.checkpointers import KeyValueStore
+    from multiplex.serve.conversation.key_value_store import KeyValueStore
     from multiplex.serve.conversation.memory import Memory
 
 KIND = "exchanges"
@@ -73,6 +73,16 @@ class Answers:
             # as one text: a database may put the fields of an object in another order
             await self._shelf.put(KIND, exchange.id, {"exchange": exchange.model_dump_json()})
 
+    async def delete(self, name: str) -> None:
+        """Delete an exchange, where there is one.
+
+        Raises:
+            MemoryLostError: the memory cannot be reached; then it is still there.
+        """
+        if self._shelf is not None and _ID.fullmatch(name):
+            await self._shelf.delete(KIND, name)
+        self._here.pop(name, None)
+
     async def get(self, name: str) -> Exchange | None:
         """The exchange of this id; None where there is none.
 
@@ -101,7 +111,7 @@ async def answers(memory: Memory) -> AsyncIterator[Answers]:
     if memory.checkpointer is None:
         yield Answers(None)
         return
-    from multiplex.serve.conversation.checkpointers import shelf_beside
+    from multiplex.serve.conversation.key_value_store import shelf_beside
 
     async with shelf_beside(memory.checkpointer) as shelf:
         yield Answers(shelf)

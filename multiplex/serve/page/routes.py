@@ -86,7 +86,7 @@ async def visitor(request: Request) -> Caller:
         ApiError: 401, neither a session nor a key that this server takes.
     """
     sessions: Sessions = request.app.state.sessions
-    return sessions.caller(request)
+    return await sessions.caller(request)
 
 
 async def runs_of(page: Annotated[Page, Depends(page_of)], _: Annotated[Caller, Depends(visitor)]) -> Path:
@@ -132,7 +132,7 @@ _router = APIRouter()
 async def session(body: Key, request: Request, response: Response) -> None:
     """Give a key, once."""
     sessions: Sessions = request.app.state.sessions
-    sessions.begin(body.key, request, response)
+    await sessions.begin(body.key, request, response)
 
 
 @_router.get("/page/setup")
@@ -157,6 +157,12 @@ async def ask(body: Question, page: Behind, caller: Visitor) -> dict[str, str]:
 async def answer(name: str, page: Behind, _: Visitor) -> dict[str, Any]:
     """What came of a question."""
     return await page.shown(name)
+
+
+@_router.delete("/page/answers/{name}", status_code=204)
+async def delete(name: str, page: Behind, caller: Visitor) -> None:
+    """Delete a question and all that came of it."""
+    await page.delete(caller, name)
 
 
 @_router.get("/page/answers/{name}/events")

@@ -18,7 +18,7 @@ from tests.bench import synthetic
 from tests.command import at, run
 from tests.serve.luck import QUESTION, bugs, metric, until
 from tests.serve.page.scripted import SIMPLY_ASKED, VOICES
-from tests.serve.page.visit import House, Page, opened, told
+from tests.serve.page.visit import UNMEASURED, House, Page, opened, told
 from tests.serve.server import KEY, Served, serving
 
 OTHER = "another-key-for-the-tests"
@@ -222,6 +222,29 @@ def test_another_caller_may_read_but_neither_cancel_nor_go_on(locked: tuple[Page
     for path in ("/page/answers", "/page/estimate"):
         told(other.post(path, question=QUESTION, after=name), 403, code="not_yours")
     assert mine.answered(after=name, strategies=["uniplex"])["thread"] == [{"id": name, "question": QUESTION}]
+
+
+def test_who_asked_may_delete_an_answer_and_nobody_else(locked: tuple[Page, Page], house: House) -> None:
+    mine, other = locked
+    with house.play.holding(VOICES):
+        name = mine.ask()
+        told(mine.request("DELETE", f"/page/answers/{name}"), 409, code="busy")
+    mine.ended(name)
+    told(other.request("DELETE", f"/page/answers/{name}"), 403, code="not_yours")
+    assert mine.request("DELETE", f"/page/answers/{name}").status_code == 204
+    told(mine.request("DELETE", f"/page/answers/{name}"), 404)
+
+
+def test_sessions_count_for_their_key_and_put_out_nobody_elses(house: House) -> None:
+    few = f"{UNMEASURED}\nimport multiplex.serve.page.cookies as c; c.MOST = 2"
+    with opened(house.backend, "--per-minute", "4", env={"MULTIPLEX_API_KEYS": f"{KEY},{OTHER}"}, before=few) as served:
+        url = f"{served.url}/page/session"
+        first = httpx.post(url, json={"key": OTHER}).headers["set-cookie"].split(";")[0]
+        given = [httpx.post(url, json={"key": KEY}) for _ in range(5)]
+        assert [each.status_code for each in given] == [204] * 4 + [429]
+        cookies = [first, *(each.headers["set-cookie"].split(";")[0] for each in given[:4])]
+        shown = [httpx.get(f"{served.url}/page/setup", headers={"Cookie": each}).status_code for each in cookies]
+        assert shown == [200, 401, 401, 200, 200]
 
 
 def test_a_question_counts_once_for_its_key_in_however_many_ways_it_is_asked(house: House) -> None:

@@ -821,7 +821,8 @@ def test_a_run_or_unit_that_is_not_here_is_told(house: House, visit: Visit) -> N
 
 
 def test_a_server_with_keys_asks_for_one(backend: Backend, folder: Path, visit: Visit) -> None:
-    with serving(backend, "--ui", "--runs", str(folder), env={"MULTIPLEX_API_KEYS": "one-key,other-key"}) as served:
+    keys = {"MULTIPLEX_API_KEYS": "one-key-of-a-browser,other-key-of-a-browser"}
+    with serving(backend, "--ui", "--runs", str(folder), env=keys) as served:
         reader = visit(served)
         reader.expects.add("401")
         page = reader.open("/runs")
@@ -829,7 +830,7 @@ def test_a_server_with_keys_asks_for_one(backend: Backend, folder: Path, visit: 
         page.get_by_label("Key").fill("a wrong one")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("Wrong key.")
-        page.get_by_label("Key").fill("other-key")
+        page.get_by_label("Key").fill("other-key-of-a-browser")
         page.get_by_role("button", name="Open").click()
         with reader.context.expect_page() as coming:
             page.get_by_role("link", name="Report of a run, in a new tab").click()
@@ -839,7 +840,7 @@ def test_a_server_with_keys_asks_for_one(backend: Backend, folder: Path, visit: 
         reader.context.clear_cookies()
         page.get_by_role("link", name="a run", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("This server asks for a key")
-        assert "other-key" not in json.dumps(reader.context.cookies()) + "".join(served.errors)
+        assert "other-key-of-a-browser" not in json.dumps(reader.context.cookies()) + "".join(served.errors)
 
 
 def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(visit: Visit) -> None:

@@ -35,6 +35,9 @@ def test_an_answer_outlives_the_server_that_keeps_it(house: House, tmp_path: Pat
         after = page.answered("And the unborn?", after=before["id"])
         assert after["thread"] == [{"id": before["id"], "question": QUESTION}]
         assert after["asked"] == ALONE
+        assert page.request("DELETE", f"/page/answers/{before['id']}").status_code == 204
+    with opened(house.backend, *memory) as served:
+        told(Page(served).request("GET", f"/page/answers/{before['id']}"), 404)
 
 
 def test_an_answer_outlives_the_server_in_postgresql(house: House) -> None:

@@ -1,0 +1,66 @@
+"""Records beside the threads of a conversation memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiosqlite
+from langgraph.store.base import GetOp, Item, PutOp
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+from multiplex.serve.conversation.checkpointers import CONNECTING, Lasting, PostgresMemory, SqliteMemory, lasting
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+
+class KeyValueStore:
+    """Records by their id, in the same database as the threads and as lasting."""
+
+    def __init__(self, store: AsyncSqliteStore | AsyncPostgresStore, saver: Lasting) -> None:
+        self._store, self._saver = store, saver
+
+    async def put(self, kind: str, name: str, record: dict[str, Any]) -> None:
+        """Keep a record; raises MemoryLostError."""
+        async with self._saver.watched():
+            await self._store.abatch([PutOp((kind,), name, record, index=False)])
+
+    async def delete(self, kind: str, name: str) -> None:
+        """Delete a record, where there is one; raises MemoryLostError."""
+        async with self._saver.watched():
+            await self._store.abatch([PutOp((kind,), name, None)])
+
+    async def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        """The record of this name; None where there is none; raises MemoryLostError."""
+        async with self._saver.watched():
+            found = (await self._store.abatch([GetOp((kind,), name)]))[0]
+        return found.value if isinstance(found, Item) else None
+
+
+@asynccontextmanager
+async def shelf_beside(saver: BaseCheckpointSaver[Any]) -> AsyncIterator[KeyValueStore]:
+    """The shelf in the database of an open memory.
+
+    Raises:
+        MemoryLostError: the database refuses.
+    """
+    if isinstance(saver, SqliteMemory):
+        async with lasting(saver.place):
+            connection = await aiosqlite.connect(saver.path, timeout=CONNECTING, isolation_level=None)
+        try:
+            store = AsyncSqliteStore(connection)
+            async with lasting(saver.place):
+                await store.setup()
+            yield KeyValueStore(store, saver)
+        finally:
+            await connection.close()
+    elif isinstance(saver, PostgresMemory):
+        kept = AsyncPostgresStore(saver.pool)
+        async with lasting(saver.place):
+            await kept.setup()
+        yield KeyValueStore(kept, saver)
+    else:
+        raise TypeError(f"no shelf beside a {type(saver).__name__}")
