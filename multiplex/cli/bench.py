@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ from multiplex.cli.options import (
     WordsFlag,
     council_names,
 )
+
+if TYPE_CHECKING:
+    from multiplex.bench.store.damage import Checkup
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +97,9 @@ def run(
             "--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."
         ),
     ] = 0.05,
+    redo_damaged: Annotated[
+        bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `verify` finds damaged.")
+    ] = False,
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.council.registry import chosen
@@ -126,6 +132,7 @@ def run(
         prices=prices,
         dry_run=dry_run,
         most_errors=max_error_rate,
+        redo_damaged=redo_damaged,
     )
     raise typer.Exit(carry_out(order))
 
@@ -156,13 +163,20 @@ def score(
         chosen["cues"] = tuple(_names(cues))
     scoring = Scoring(**chosen)
     with Store.open(folder) as store:
+        _warn(folder, store.check())
         measured = measure(store, scoring)
     typer.echo(f"{folder}: {measured:,} answers measured (scoring {scoring.key}); it is the newest, which reports use")
 
 
 @bench.command()
-def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
-    """Write report.html, report.md, results.csv and results.jsonl into the run's folder."""
+def report(
+    run: RunArgument,
+    runs: DirFlag = RUNS,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder to write into. [default: the run's]")
+    ] = None,
+) -> None:
+    """Write report.html, report.md, results.csv and results.jsonl into the run's folder, or another."""
     from multiplex.bench.analysis.analysis import analyse
     from multiplex.bench.analysis.ratings import read_ratings
     from multiplex.bench.report.page import write_report
@@ -170,9 +184,30 @@ def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
 
     folder = _folder(run, runs)
     ratings = read_ratings(folder)
+    place = output if output is not None else folder
     with Store.read(folder) as store:
-        for path in write_report(folder, store, analyse(store), title=folder.resolve().name, ratings=ratings):
+        found = store.check()
+        _warn(folder, found)
+        analysis = analyse(store, damaged=found.summary())
+        for path in write_report(place, store, analysis, title=folder.resolve().name, ratings=ratings):
             typer.echo(str(path))
+
+
+@bench.command()
+def verify(run: RunArgument, runs: DirFlag = RUNS) -> None:
+    """Check every record of a run against its checksum, and its file; the exit code is 1 where anything is damaged."""
+    from multiplex.bench.store.store import Store
+
+    folder = _folder(run, runs)
+    with Store.read(folder) as store:
+        found = store.check()
+    for each in found.damaged:
+        typer.echo(f"damaged: {each.what}")
+    typer.echo(f"{folder}: {found.records:,} records checked, {len(found.damaged):,} damaged")
+    if found.unsummed:
+        typer.echo(f"{found.unsummed:,} of them are of a version without checksums: only their form was checked")
+    if found.damaged:
+        raise typer.Exit(1)
 
 
 @bench.command()
@@ -252,6 +287,8 @@ def compare(
     from multiplex.bench.store.store import Store
 
     with Store.read(_folder(first, runs)) as a, Store.read(_folder(second, runs)) as b:
+        for each in (a, b):
+            _warn(each.folder, each.check())
         comparison = compared(a, b)
     print_comparison(comparison, Console())
     if output is not None:
@@ -302,8 +339,15 @@ def export(
     if output.suffix not in kinds:
         raise UsageError(f"--output {output}: a .csv or .jsonl file can be written")
     with Store.read(_folder(run, runs)) as store:
+        _warn(store.folder, store.check())
         count = written(store, output, kinds[output.suffix])
     typer.echo(f"{output}: {count:,} units")
+
+
+def _warn(folder: Path, found: Checkup) -> None:
+    """Name on standard error what of a run is damaged, and so left out."""
+    if found.damaged:
+        typer.echo(f"multiplex: {folder}: {found.summary()}; left out of what follows", err=True)
 
 
 def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:

@@ -94,7 +94,9 @@ def explained(error: Exception, path: Path) -> MultiplexError:
         return MultiplexError(f"{path}: {error}; nothing finished is lost; run the same command again")
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, sqlite3.Error):
-        return MultiplexError(f"{path}: {said}; `multiplex bench verify {path.parent}` says what is damaged")
+        return MultiplexError(
+            f"{path}: {said}; where it comes again, restore the file from a copy, or name another run"
+        )
     return MultiplexError(f"{path}: {said}")
 
 

@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -23,7 +22,7 @@ from multiplex.bench.store.checksums import matches
 from multiplex.bench.store.damage import Checkup, check
 from multiplex.bench.store.mending import mend
 from multiplex.bench.store.reader import Reader
-from multiplex.bench.store.records import Failure, Record, Score
+from multiplex.bench.store.records import CallRow, Failure, Overview, Record, Score
 from multiplex.bench.store.reply_cache import UnitLedger
 from multiplex.bench.store.schema import DATABASE, connect, explaining, locked, migrate, version
 from multiplex.bench.store.stored import as_json, join_halves, parsed
@@ -34,36 +33,6 @@ from multiplex.llm.usage import Usage
 
 State = Literal["pending", "done", "failed"]
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class CallRow:
-    """One call of a unit: `error` is None where a reply was kept, else the kind and message of what it failed with.
-
-    `seconds` with retries; `attempts` counts the requests sent.
-    """
-
-    key: str
-    seconds: float
-    attempts: int
-    usage: Usage
-    error: Failure | None = None
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A run at a glance: how many questions, which models and strategies, how many units of each state.
-
-    `changed` is what the clock said when something was last written (UTC, ISO 8601); empty where nothing was.
-    """
-
-    questions: int
-    models: tuple[str, ...]
-    strategies: tuple[str, ...]
-    done: int
-    failed: int
-    pending: int
-    changed: str
 
 
 class Store:
