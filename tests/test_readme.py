@@ -37,7 +37,8 @@ def test_every_python_block_runs(backend: Backend) -> None:
 
 def test_every_flag_they_name_is_there() -> None:
     benches = (
-        ("bench", name) for name in ("run", "score", "report", "verify", "compare", "list", "show", "export", "blind", "ratings")
+        ("bench", name)
+        for name in ("run", "score", "report", "verify", "compare", "list", "show", "export", "blind", "ratings")
     )
     commands = (("answer",), ("score",), ("validate",), ("serve",), ("mcp",), *benches)
     shown = "".join(run(*command, "--help", env={"COLUMNS": "300"}).stdout for command in commands)

@@ -12,12 +12,12 @@ SCORE = insertion("measures", "OR REPLACE")
 SCORING = f"""{insertion("scorings")} ON CONFLICT (key) DO UPDATE SET description = excluded.description,
     checksum = excluded.checksum, number = (SELECT max(number) + 1 FROM scorings)"""
 SCORINGS = f"SELECT key, description FROM scorings WHERE {sound('scorings')} ORDER BY number"
-SPENT = f"""SELECT units.model, sum(calls),
+SPENT = f"""WITH whole AS MATERIALIZED (SELECT id, model, number FROM units WHERE {sound("units", "unit_checksum")})
+    SELECT whole.model, sum(calls),
     CASE WHEN count(*) = count(input_tokens) THEN sum(input_tokens) END,
     CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
-    FROM calls JOIN units ON units.id = calls.unit
-    WHERE calls.kind IS NULL AND {sound("calls")} AND {sound("units", "unit_checksum")}
-    GROUP BY units.model ORDER BY min(units.number)"""
+    FROM calls JOIN whole ON whole.id = calls.unit WHERE calls.kind IS NULL AND {sound("calls")}
+    GROUP BY whole.model ORDER BY min(whole.number)"""
 CALLS = f"""SELECT {matches("calls")}, request, seconds, attempts, coalesce(calls, 0), input_tokens, output_tokens,
     kind, message FROM calls WHERE unit = ? ORDER BY number"""
 ERRORS = f"SELECT {matches('errors')}, at, kind, message FROM errors WHERE unit = ? ORDER BY number"
