@@ -241,11 +241,13 @@ def test_a_run_on_a_read_only_mount_is_listed_shown_reported_and_exported(tmp_pa
     runs = tmp_path / "runs"
     synthetic.stored(runs / "new", synthetic.records())
     older(runs / "old")
+    (runs / "torn").mkdir()
+    (runs / "torn" / "run.sqlite").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)  # hinders no other run
     unit, out = synthetic.units()[0].id, tmp_path / "out"
     bench = f"{shlex.join(COMMAND)} bench"
     said = run_sealed(
         runs,
-        f"{bench} list --dir {runs} && {bench} show {unit} --name new --dir {runs} && "
+        f"{bench} list --dir {runs} && {bench} show {unit} --dir {runs} && "
         f"{bench} report new --dir {runs} --output {out} && {bench} export old --dir {runs} --output {out}/old.csv",
     )
     assert "old" in said.split("new", 1)[1]
