@@ -27,6 +27,7 @@ STRATEGIES = ("uniplex", "multiplex", "checklist", "echo-council", "blank-counci
 DOMAINS = ("ethical-moral", "religious", "lifestyle", "cultural-norms", "traditions", "history", "technology")
 EPOCHS, GROUP = 2, 500
 SENTENCE = "Elders in a Korean home are heard first and ubuntu says that care is shared by all kin in the village"
+COUNCILS = ("multiplex", "echo-council", "blank-council")  # strategies with voices
 
 
 def _text(rng: random.Random, words: int) -> str:
@@ -41,7 +42,7 @@ def write(folder: Path, units: int) -> None:
 
     from multiplex.bench.plan import manifest
     from multiplex.bench.plan.questions import Question
-    from multiplex.bench.plan.units import COUNCILS, Unit, matrix
+    from multiplex.bench.plan.units import Unit, matrix
     from multiplex.bench.store.records import Score
     from multiplex.bench.store.store import Store
     from multiplex.council.answer import Answer, Voice
@@ -120,6 +121,7 @@ def steps(units: int) -> dict[str, Callable[[Path], None]]:
     return {
         "write units, calls, answers and scores": lambda folder: write(folder, units),
         "read every record": read,
+        "`multiplex bench verify`": lambda folder: command("verify", str(folder)),
         "`multiplex bench list`": lambda folder: command("list", "--dir", str(folder.parent)),
         "`multiplex bench report`": lambda folder: command("report", str(folder)),
         "`multiplex bench compare` with itself": lambda folder: command("compare", str(folder), str(folder)),

@@ -18,6 +18,7 @@ from multiplex.cli.options import (
     WordsFlag,
     council_names,
 )
+from multiplex.cli.runs import check_name, find_run, find_run_of_unit, warn_of_damage
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +95,9 @@ def run(
             "--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."
         ),
     ] = 0.05,
+    redo_damaged: Annotated[
+        bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `verify` finds damaged.")
+    ] = False,
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.council.registry import chosen
@@ -106,7 +110,7 @@ def run(
     specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
     if not specs:
         raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
-    folder = runs / _checked_name(name if name is not None else Path(questions).stem)
+    folder = runs / check_name(name if name is not None else Path(questions).stem)
 
     from multiplex.bench.execute.command import RunOrder
     from multiplex.bench.execute.command import run as carry_out
@@ -126,6 +130,7 @@ def run(
         prices=prices,
         dry_run=dry_run,
         most_errors=max_error_rate,
+        redo_damaged=redo_damaged,
     )
     raise typer.Exit(carry_out(order))
 
@@ -148,7 +153,7 @@ def score(
     from multiplex.bench.execute.scoring import score as measure
     from multiplex.bench.store.store import Store
 
-    folder = _folder(run, runs)
+    folder = find_run(run, runs)
     chosen: dict[str, Any] = {"sentiment_model": sentiment_model}
     if frame is not None:
         chosen["frame"] = tuple(_names(frame))
@@ -156,23 +161,51 @@ def score(
         chosen["cues"] = tuple(_names(cues))
     scoring = Scoring(**chosen)
     with Store.open(folder) as store:
+        warn_of_damage(folder, store.check())
         measured = measure(store, scoring)
     typer.echo(f"{folder}: {measured:,} answers measured (scoring {scoring.key}); it is the newest, which reports use")
 
 
 @bench.command()
-def report(run: RunArgument, runs: DirFlag = RUNS) -> None:
-    """Write report.html, report.md, results.csv and results.jsonl into the run's folder."""
+def report(
+    run: RunArgument,
+    runs: DirFlag = RUNS,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder to write into. [default: the run's]")
+    ] = None,
+) -> None:
+    """Write report.html, report.md, results.csv and results.jsonl into the run's folder, or another."""
     from multiplex.bench.analysis.analysis import analyse
     from multiplex.bench.analysis.ratings import read_ratings
     from multiplex.bench.report.page import write_report
     from multiplex.bench.store.store import Store
 
-    folder = _folder(run, runs)
+    folder = find_run(run, runs)
     ratings = read_ratings(folder)
+    place = output if output is not None else folder
     with Store.read(folder) as store:
-        for path in write_report(folder, store, analyse(store), title=folder.resolve().name, ratings=ratings):
+        found = store.check()
+        warn_of_damage(folder, found)
+        analysis = analyse(store, damaged=found.summary())
+        for path in write_report(place, store, analysis, title=folder.resolve().name, ratings=ratings):
             typer.echo(str(path))
+
+
+@bench.command()
+def verify(run: RunArgument, runs: DirFlag = RUNS) -> None:
+    """Check every record of a run against its checksum, and its file; the exit code is 1 where anything is damaged."""
+    from multiplex.bench.store.store import Store
+
+    folder = find_run(run, runs)
+    with Store.read(folder) as store:
+        found = store.check()
+    for each in found.damaged:
+        typer.echo(f"damaged: {each.what}")
+    typer.echo(f"{folder}: {found.records:,} records checked, {len(found.damaged):,} damaged")
+    if found.unsummed:
+        typer.echo(f"{found.unsummed:,} of them are of a version without checksums: only their form was checked")
+    if found.damaged:
+        raise typer.Exit(1)
 
 
 @bench.command()
@@ -195,8 +228,9 @@ def blind(
     from multiplex.bench.ratings.blind_folder import hand_out
     from multiplex.bench.store.store import Store
 
-    folder = _folder(run, runs)
+    folder = find_run(run, runs)
     with Store.read(folder) as store:
+        warn_of_damage(folder, store.check())
         made = hand_out(folder, store, _names(strategies), limit, seed, output)
     answers = sum(len(each.letters) for each in made.key.questions)
     typer.echo(f"{made.folder}: {len(made.key.questions)} questions, {answers} answers; hand this folder out")
@@ -233,7 +267,7 @@ def ratings(
         raise UsageError("--set, --model, --base-url and --api-key-env are of --rater judge; add it, or leave them out")
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     judge = resolve_model(settings) if rater == "judge" else None
-    folder, handed_in = _folder(run, runs), tuple(files or ())
+    folder, handed_in = find_run(run, runs), tuple(files or ())
     raise typer.Exit(carry_out(RatingsOrder(folder, handed_in, judge, blind_set, as_json)))
 
 
@@ -251,7 +285,9 @@ def compare(
     from multiplex.bench.report.comparison import print_comparison, write
     from multiplex.bench.store.store import Store
 
-    with Store.read(_folder(first, runs)) as a, Store.read(_folder(second, runs)) as b:
+    with Store.read(find_run(first, runs)) as a, Store.read(find_run(second, runs)) as b:
+        for each in (a, b):
+            warn_of_damage(each.folder, each.check())
         comparison = compared(a, b)
     print_comparison(comparison, Console())
     if output is not None:
@@ -282,7 +318,7 @@ def show(
     from multiplex.bench.report.listing import show as shown
     from multiplex.bench.store.store import Store
 
-    folder = _folder(name, runs) if name is not None else _holding(unit, runs)
+    folder = find_run(name, runs) if name is not None else find_run_of_unit(unit, runs)
     with Store.read(folder) as store:
         shown(store, unit, Console())
 
@@ -301,7 +337,8 @@ def export(
     kinds: dict[str, Literal["csv", "jsonl"]] = {".csv": "csv", ".jsonl": "jsonl"}
     if output.suffix not in kinds:
         raise UsageError(f"--output {output}: a .csv or .jsonl file can be written")
-    with Store.read(_folder(run, runs)) as store:
+    with Store.read(find_run(run, runs)) as store:
+        warn_of_damage(store.folder, store.check())
         count = written(store, output, kinds[output.suffix])
     typer.echo(f"{output}: {count:,} units")
 
@@ -318,52 +355,3 @@ def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _checked_name(name: str) -> str:
-    """A name that is one folder, and no other folder than its own.
-
-    Raises:
-        UsageError: it is not.
-    """
-    from multiplex.errors import UsageError
-
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise UsageError(f"--name {name!r}: the name of a folder is needed; --dir says where it lies")
-    return name
-
-
-def _folder(run: str, runs: Path) -> Path:
-    """The folder of a run: in --dir, or where its path says.
-
-    Raises:
-        UsageError: no run is there.
-    """
-    from multiplex.bench.store.schema import DATABASE
-    from multiplex.errors import UsageError
-
-    for folder in (runs / run, Path(run)):
-        if (folder / DATABASE).is_file():
-            return folder
-    raise UsageError(f"no run {run!r} in {runs}; `multiplex bench list` shows what is there")
-
-
-def _holding(unit: str, runs: Path) -> Path:
-    """The folder of the one run that has a unit whose id begins so.
-
-    Raises:
-        UsageError: none has, or several.
-    """
-    from multiplex.bench.store.schema import DATABASE
-    from multiplex.bench.store.store import Store
-    from multiplex.errors import UsageError
-
-    found = []
-    for path in sorted(runs.glob(f"*/{DATABASE}")):
-        with Store.read(path.parent) as store:
-            if store.named(unit):
-                found.append(path.parent)
-    if len(found) != 1:
-        names = ", ".join(folder.name for folder in found) or "none"
-        raise UsageError(f"unit {unit!r}: one run of {runs} must have it, to be found ({names}); give --name RUN")
-    return found[0]

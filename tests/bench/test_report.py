@@ -199,10 +199,10 @@ def test_the_report_holds_no_more_than_a_few_records_at_once(tmp_path: Path) -> 
     assert most <= 3
 
 
-def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     synthetic.stored(tmp_path, synthetic.records())
     with (
         Store.read(tmp_path) as store,
-        pytest.raises(MultiplexError, match=r"report\.html: cannot be written: No such file"),
+        pytest.raises(MultiplexError, match=r"run\.sqlite/none: cannot be made: Not a directory"),
     ):
-        write_report(tmp_path / "none", store, synthetic.analysis(store.records()), title="none")
+        write_report(tmp_path / "run.sqlite" / "none", store, synthetic.analysis(store.records()), title="none")

@@ -27,15 +27,21 @@ def analyse(
     resamples: int = 2000,
     permutations: int = 9999,
     seed: int = 7,
+    damaged: str = "",
 ) -> Analysis:
     """The statistics of a run under one scoring, by default the newest.
+
+    `damaged` names what of the run is damaged and left out; it becomes a note.
 
     Raises:
         UsageError: nothing was scored, the scoring is not there, or the settings are wrong.
         ContentError: `eval/reliability.yaml` is absent or wrong.
     """
     key = chosen_scoring(store, scoring)
-    return analysed(store.records(key), key, alpha=alpha, resamples=resamples, permutations=permutations, seed=seed)
+    made = analysed(store.records(key), key, alpha=alpha, resamples=resamples, permutations=permutations, seed=seed)
+    if not damaged:
+        return made
+    return made.model_copy(update={"notes": (f"Left out, since it is damaged: {damaged}.", *made.notes)})
 
 
 def chosen_scoring(store: Store, scoring: str | None) -> str:

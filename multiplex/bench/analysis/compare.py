@@ -120,12 +120,13 @@ def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | No
             f"{a.folder} and {b.folder} have no unit in common: the same question, model, strategy and epoch; "
             f"their models are {_models(before)} and {_models(after)}"
         )
-    old, new = a.manifest, b.manifest
+    (old, damaged), (new, also) = (manifest.read_manifest(run) for run in (a, b))
+    unread = tuple(filter(None, (damaged, also)))
     return Comparison(
         before=str(a.folder),
         after=str(b.folder),
         scoring=key,
-        changed=tuple(manifest.differences(old, new)) if old is not None and new is not None else (),
+        changed=unread or (tuple(manifest.differences(old, new)) if old is not None and new is not None else ()),
         versions=tuple(_versions(old.versions, new.versions)) if old is not None and new is not None else (),
         arms=arms,
     )

@@ -37,6 +37,7 @@ class RunOrder:
     Attributes:
         seed: None takes that of the run that is continued, or 7.
         most_errors: the share of failed units above which the run counts as one with errors.
+        redo_damaged: whether what is damaged is asked for, and paid for, again.
     """
 
     folder: Path
@@ -53,13 +54,15 @@ class RunOrder:
     prices: Path | None
     dry_run: bool
     most_errors: float
+    redo_damaged: bool = False
 
 
 def run(order: RunOrder) -> int:
     """Do the run, or continue it; the exit code: 0 complete, 1 complete with too many errors, 3 stopped.
 
     Raises:
-        UsageError: the order is wrong, or does not fit the run that is there; nothing was sent.
+        UsageError: the order is wrong, or does not fit the run that is there, or what the run rests on is damaged;
+            nothing was sent.
         MultiplexError: the disk refuses.
     """
     console = Console(stderr=True)
@@ -83,6 +86,7 @@ def run(order: RunOrder) -> int:
         return COMPLETE
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, wanted, store)
+        spoiled = _checked(order, store, units, console) if there else frozenset()
         budget = Budget(
             order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
         )
@@ -90,7 +94,7 @@ def run(order: RunOrder) -> int:
         store.add(units)
         done = sum(state == "done" for state in map(store.states().__getitem__, (unit.id for unit in units)))
         _say(console, f"{order.folder}: {len(units):,} units" + (f", {done:,} of them done already" if done else ""))
-        outcome = _generate(order, store, units, done, budget, console)
+        outcome = _generate(order, store, units, spoiled, done, budget, console)
         if order.score and outcome.done:
             _score(store, console)
     return _told(order, outcome, console)
@@ -119,6 +123,32 @@ def _fitting(
     return manifest.merged(old, made), units
 
 
+def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Console) -> frozenset[str]:
+    """Check what is stored; the ids of the units that are left out, since making them again could be paid for twice.
+
+    Raises:
+        UsageError: the file's structure is damaged, or an index and the order does not say to build it anew.
+    """
+    found = store.check()
+    if found.among("structure"):
+        raise UsageError(f"{order.folder}: {found.summary()}; restore the run from a copy, or give another --name")
+    if not found.damaged:
+        return frozenset()
+    _say(console, f"{order.folder}: {found.summary()}")
+    if order.redo_damaged:
+        store.redo(found, units)
+        return frozenset()
+    if found.among("index"):
+        raise UsageError(
+            f"{order.folder}: an index of the run is damaged, so that replies may not be found and be paid for twice; "
+            "restore the run from a copy, or give --redo-damaged, which builds it anew"
+        )
+    states = store.states()
+    left_out = {each.unit or "" for each in found.among("unit", "outcome")}
+    left_out |= {each.unit or "" for each in found.among("call") if states.get(each.unit or "") != "done"}
+    return frozenset(left_out)
+
+
 def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[Unit, ...]:
     chosen = questions.chosen(wanted, order.limit, seed)
     return matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
@@ -128,15 +158,19 @@ def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:
     """The questions whose words are not those that the run was asked."""
     asked = {unit.question_id: unit.question for unit in units}
     changed = {
-        unit.question_id
-        for unit in (record.unit for record in store.records())
-        if asked.get(unit.question_id, unit.question) != unit.question
+        unit.question_id for unit in store.units() if asked.get(unit.question_id, unit.question) != unit.question
     }
     return [f"question {name!r} has other words" for name in sorted(changed)]
 
 
 def _generate(
-    order: RunOrder, store: Store, units: Sequence[Unit], done: int, budget: Budget, console: Console
+    order: RunOrder,
+    store: Store,
+    units: Sequence[Unit],
+    spoiled: frozenset[str],
+    done: int,
+    budget: Budget,
+    console: Console,
 ) -> Outcome:
     limiters = {spec.name: adaptive(spec) for spec in order.specs}
     chats = {spec.name: Chat(spec, limiter=limiters[spec.name], transport="whole") for spec in order.specs}
@@ -148,7 +182,7 @@ def _generate(
         with Progress(console, len(units), done, state, budget) as watch:
             for limiter in limiters.values():
                 limiter.on_change = watch.note
-            return asyncio.run(Runner(store, chats, order.council, budget, watch).run(units))
+            return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled).run(units))
     except KeyboardInterrupt:
         states = store.states()
         ended = [states[unit.id] for unit in units]
@@ -169,6 +203,12 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
         print(f"multiplex: stopped: {outcome.stopped}; {counts}; the same command goes on from here", file=sys.stderr)
         return STOPPED
     _say(console, f"{counts}; next: multiplex bench report {order.folder}")
+    if outcome.damaged:
+        print(
+            f"multiplex: {outcome.damaged:,} units left out, whose records are damaged; restore the run from a "
+            "copy, or give --redo-damaged, which asks and pays for what is damaged again",
+            file=sys.stderr,
+        )
     if outcome.error_rate > order.most_errors:
         print(
             f"multiplex: {outcome.failed:,} units failed, {outcome.error_rate:.0%} of all, more than "
@@ -176,7 +216,7 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
             file=sys.stderr,
         )
         return WITH_ERRORS
-    return COMPLETE
+    return WITH_ERRORS if outcome.damaged else COMPLETE
 
 
 def _say(console: Console, text: str) -> None:

@@ -32,17 +32,19 @@ T = TypeVar("T")
 
 LOCAL_WIDTH = 3  # units at once on the embedded model: its slots are full then, and units still end one by one
 CIRCUIT = 10  # calls that fail one after another, with none between that was answered, say that nothing will be
+_LACKING = {"failed": "failed", "damaged": "is damaged"}
 REFUSALS = frozenset({"unreachable", "refused", "rate_limited", "server", "bad_request", "timeout"})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the units of a run stand: done, failed or pending; and in one line what stopped it, if anything did."""
+    """How the units of a run stand: done, failed, pending or damaged; in one line what stopped it, if anything did."""
 
     done: int
     failed: int
     pending: int
     stopped: str | None = None
+    damaged: int = 0
 
     @property
     def error_rate(self) -> float:
@@ -59,14 +61,21 @@ class Runner:
         council: who speaks in the councils.
         budget: what may still be spent.
         watch: is told what happens.
+        spoiled: the ids of units that are left as they are, since their records are damaged.
     """
 
     def __init__(
-        self, store: Store, chats: Mapping[str, Chat], council: Council, budget: Budget, watch: Progress
+        self,
+        store: Store,
+        chats: Mapping[str, Chat],
+        council: Council,
+        budget: Budget,
+        watch: Progress,
+        spoiled: frozenset[str] = frozenset(),
     ) -> None:
         self._store, self._chats, self._council = store, chats, council
         self._budget, self._watch = budget, watch
-        self._states = dict(store.states())
+        self._states: dict[str, str] = {**store.states(), **dict.fromkeys(spoiled, "damaged")}
         self._lengths: dict[str, int] = {}
         self._failed_in_a_row = dict.fromkeys(chats, 0)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,7 +86,7 @@ class Runner:
         """Do every unit that is not done yet; a failed one is tried again."""
         todo: dict[str, deque[Unit]] = {model: deque() for model in self._chats}
         for unit in units:
-            if self._states[unit.id] != "done":
+            if self._states[unit.id] not in ("done", "damaged"):
                 self._states[unit.id] = "pending"
                 todo[unit.model].append(unit)
         try:
@@ -88,7 +97,8 @@ class Runner:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.gather(*(chat.aclose() for chat in self._chats.values()))
         ended = [self._states[unit.id] for unit in units]
-        return Outcome(ended.count("done"), ended.count("failed"), ended.count("pending"), self._stopped)
+        done, failed, pending, damaged = map(ended.count, ("done", "failed", "pending", "damaged"))
+        return Outcome(done, failed, pending, self._stopped, damaged)
 
     async def _model(self, chat: Chat, todo: deque[Unit]) -> None:
         """The units of one model, in order, but that a unit waits for the one whose length it is matched to."""
@@ -115,8 +125,9 @@ class Runner:
     async def _unit(self, unit: Unit, chat: Chat) -> None:
         self._watch.unit_started(unit)
         try:
-            if unit.needs is not None and self._states[unit.needs] == "failed":
-                failure = Failure(kind="no_length", message="the multiplex answer that gives its length failed")
+            if unit.needs is not None and (lacking := self._states[unit.needs]) in ("failed", "damaged"):
+                why = f"the multiplex answer that gives its length {_LACKING[lacking]}"
+                failure = Failure(kind="no_length", message=why)
                 return await self._fail(unit, failure)
             work = Work(unit, self._council, self._length(unit.needs) if unit.needs else None)
             try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.content import content_root, read_text, sha256
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
+from multiplex.errors import UsageError
 from multiplex.llm.spec import ModelSpec
 from multiplex.settings import Check, Synthesis
 
@@ -112,6 +113,21 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         if name in new.models:
             lines += _changed(f"model {name!r}: ", old.models[name], new.models[name])
     return lines
+
+
+class Run(Protocol):
+    """A run, such as a `Store`."""
+
+    @property
+    def manifest(self) -> Manifest | None: ...
+
+
+def read_manifest(run: Run) -> tuple[Manifest | None, str]:
+    """A run's manifest, for who only reports; where it is damaged, None and in one line why."""
+    try:
+        return run.manifest, ""
+    except UsageError as error:
+        return None, str(error)
 
 
 def merged(old: Manifest, new: Manifest) -> Manifest:

@@ -138,7 +138,7 @@ def frame_line(analysis: Analysis) -> str:
 
 
 def sections(
-    analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | None, scoring: str, ratings: Ratings | None = None
+    analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | str, scoring: str, ratings: Ratings | None = None
 ) -> list[Section]:
     """Every table of the report in the order of reading; readers' ratings, where there are any, stand first."""
     domains = evidence.parted(analysis, "By domain", lambda arm: arm.domains)
@@ -178,7 +178,7 @@ def _unknown(paper: Paper) -> tuple[str, tuple[str, ...]]:
     return " ".join([lead, *paper.known, "Not known of its figures:"]), paper.unknown
 
 
-def _made(analysis: Analysis, manifest: Manifest | None, scoring: str) -> Table:
+def _made(analysis: Analysis, manifest: Manifest | str, scoring: str) -> Table:
     rows = [
         ("frame", ", ".join(analysis.frame)),
         ("cues", ", ".join(analysis.cues)),
@@ -186,7 +186,9 @@ def _made(analysis: Analysis, manifest: Manifest | None, scoring: str) -> Table:
         ("intervals", f"95%, {analysis.resamples:,} resamples of questions within each domain, seed {analysis.seed}"),
         ("tests", f"{analysis.permutations:,} permutations, alpha {analysis.alpha:g}, Holm over models"),
     ]
-    if manifest is not None:
+    if isinstance(manifest, str):  # why it cannot be read, or nothing
+        rows += [("how the answers were made", manifest)] if manifest else []
+    else:
         rows += [
             ("questions", manifest.questions),
             ("begun", manifest.created),

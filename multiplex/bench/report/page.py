@@ -12,13 +12,14 @@ from multiplex.bench.analysis import published
 from multiplex.bench.analysis.model import Analysis, Arm, Claim
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.analysis.ratings import Ratings
-from multiplex.bench.plan.manifest import Manifest
+from multiplex.bench.plan.manifest import Manifest, read_manifest
 from multiplex.bench.report import export, markdown
 from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
 from multiplex.bench.report.tables import Table, plain
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
+from multiplex.errors import MultiplexError
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present import svg
@@ -50,6 +51,8 @@ def write_report(
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
 
+    The folder is made where it is missing.
+
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
 
     Raises:
@@ -58,8 +61,13 @@ def write_report(
     """
     papers = published.load()
     described = store.scorings().get(analysis.scoring, "")
-    parts = markdown.sections(analysis, papers, store.manifest, described, ratings)
+    manifest, unread = read_manifest(store)
+    parts = markdown.sections(analysis, papers, manifest or unread, described, ratings)
     paths = [folder / name for name in ("report.html", "report.md", "results.csv", "results.jsonl")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MultiplexError(f"{folder}: cannot be made: {error.strerror or error}") from error
     with ExitStack() as files:
         page, text, csv, lines = (files.enter_context(open_draft(path)) for path in paths)
         units = files.enter_context(Units(shipped_gazetteer().entities))

@@ -1,12 +1,15 @@
-"""What a run holds of a unit: its answer or its failure, and its score."""
+"""What a run holds of a unit: its answer or its failure, its score and its calls; and the run at a glance."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.bench.plan.units import Unit
 from multiplex.council.answer import Answer
 from multiplex.evaluation import Kept, Measures
+from multiplex.llm.usage import Usage
 
 
 class Failure(BaseModel):
@@ -47,3 +50,33 @@ class Record(BaseModel):
     answer: Answer | None = None
     failure: Failure | None = None
     score: Score | None = None
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """One call of a unit: `error` is None where a reply was kept, else the kind and message of what it failed with.
+
+    `seconds` with retries; `attempts` counts the requests sent.
+    """
+
+    key: str
+    seconds: float
+    attempts: int
+    usage: Usage
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A run at a glance: how many questions, which models and strategies, how many units of each state.
+
+    `changed` is what the clock said when something was last written (UTC, ISO 8601); empty where nothing was.
+    """
+
+    questions: int
+    models: tuple[str, ...]
+    strategies: tuple[str, ...]
+    done: int
+    failed: int
+    pending: int
+    changed: str

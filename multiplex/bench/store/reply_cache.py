@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from multiplex.bench.store.checksums import COVERED, insertion, matches, sound
 from multiplex.bench.store.reader import Reader
-from multiplex.bench.store.stored import sound
+from multiplex.bench.store.stored import join_halves
 from multiplex.bench.store.writer import Writer
-from multiplex.errors import CallError, MultiplexError
+from multiplex.errors import CallError, MultiplexError, UsageError
 from multiplex.llm.types import Reply
 from multiplex.llm.usage import Usage
 
@@ -28,12 +29,17 @@ class UnitLedger:
 
         Raises:
             MultiplexError: replies can be kept no more, so that a call would be paid for nothing.
+            UsageError: the reply that was paid for is damaged.
         """
         self._writing().check()
         row = self.reader.row(_REPLY, self.unit_id, key)
         if row is None:
             return None
-        text, cut, calls, given, made, seconds, attempts = row
+        matching, text, cut, calls, given, made, seconds, attempts = row
+        if matching == 0:
+            raise UsageError(
+                f"{self.path}: unit {self.unit_id}: a reply is damaged; --redo-damaged asks and pays for it again"
+            )
         return Reply(text, Usage(calls=calls, input_tokens=given, output_tokens=made), seconds, bool(cut), attempts)
 
     async def admit(self, key: str) -> None:
@@ -46,9 +52,10 @@ class UnitLedger:
             MultiplexError: the disk refuses.
         """
         usage = reply.usage
-        row = (self.unit_id, key, sound(reply.text), reply.cut, usage.calls, usage.input_tokens, usage.output_tokens,
-               reply.seconds, reply.attempts)  # fmt: skip
-        await self._write(_KEEP, row)
+        await self._write(
+            key, reply.seconds, reply.attempts, text=join_halves(reply.text), cut=reply.cut, calls=usage.calls,
+            input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+        )  # fmt: skip
 
     async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
         """Write down that a call failed for good; it may be made again later.
@@ -56,10 +63,11 @@ class UnitLedger:
         Raises:
             MultiplexError: the disk refuses.
         """
-        await self._write(_FAIL, (self.unit_id, key, seconds, attempts, error.kind, sound(str(error))))
+        await self._write(key, seconds, attempts, kind=error.kind, message=join_halves(str(error)))
 
-    async def _write(self, statement: str, row: tuple[object, ...]) -> None:
-        await asyncio.wrap_future(self._writing().submit(lambda db: db.execute(statement, row)))
+    async def _write(self, key: str, seconds: float, attempts: int, **values: object) -> None:
+        row = _EMPTY | {"unit": self.unit_id, "request": key, "seconds": float(seconds), "attempts": attempts} | values
+        await asyncio.wrap_future(self._writing().submit(lambda db: db.execute(_CALL, row)))
 
     def _writing(self) -> Writer:
         if self.writer is None:
@@ -67,8 +75,7 @@ class UnitLedger:
         return self.writer
 
 
-_REPLY = """SELECT text, cut, calls, input_tokens, output_tokens, seconds, attempts
-    FROM calls WHERE unit = ? AND request = ? AND kind IS NULL ORDER BY number LIMIT 1"""
-_KEEP = """INSERT INTO calls (unit, request, text, cut, calls, input_tokens, output_tokens, seconds, attempts)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_FAIL = "INSERT INTO calls (unit, request, seconds, attempts, kind, message) VALUES (?, ?, ?, ?, ?, ?)"
+_REPLY = f"""SELECT {matches("calls")}, text, cut, calls, input_tokens, output_tokens, seconds, attempts FROM calls
+    WHERE unit = ? AND request = ? AND kind IS NULL ORDER BY {sound("calls")} DESC, number LIMIT 1"""  # noqa: S608
+_CALL = insertion("calls")
+_EMPTY: dict[str, object] = dict.fromkeys(COVERED["calls"]["checksum"])

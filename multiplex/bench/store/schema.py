@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from multiplex.bench.store.checksums import COVERED, add_checksum
 from multiplex.errors import MultiplexError, UsageError
 
 DATABASE = "run.sqlite"
@@ -47,9 +49,22 @@ _SECOND = (
         json_extract(voice.value, '$.usage.output_tokens') AS output_tokens
         FROM units, json_each(units.answer, '$.rounds') AS voice""",
 )
-MIGRATIONS = (_FIRST, _SECOND)
+_THIRD = tuple(f"ALTER TABLE {table} ADD COLUMN {column} TEXT" for table, sums in COVERED.items() for column in sums)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 """MIGRATIONS[i] brings a database of version i to version i + 1; a new one goes through them all."""
 VERSION = len(MIGRATIONS)
+_COLUMNS = {
+    "meta": "rowid, key, value",
+    "units": "number, id, question_id, model, strategy, epoch, state, unit, answer",
+    "calls": "number, unit, request, text, cut, calls, input_tokens, output_tokens, seconds, kind, message",
+    "errors": "number, unit, kind, message, at",
+    "scorings": "number, key, description",
+    "measures": "rowid, unit, scoring, score",
+}
+_TRANSIENT = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
+)
+Rest = tuple[int, int, int]  # what tells whether a file that nobody has open was written: inode, size, time
 
 
 def explained(error: Exception, path: Path) -> MultiplexError:
@@ -68,12 +83,21 @@ def explained(error: Exception, path: Path) -> MultiplexError:
     if code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return UsageError(f"{path}: damaged, or not a database ({error}); restore it from a copy, or name another run")
     if code is not None and code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        if _log(path).exists() and not os.access(path.parent, os.W_OK):
+            return UsageError(
+                f"{path}: a run that was not closed, in a folder that may not be written; copy the folder and read that"
+            )
         return UsageError(f"{path}: cannot be opened ({error}); check who may read and write there")
     if code is not None and code & 0xFF == sqlite3.SQLITE_READONLY:
         return UsageError(f"{path}: may not be written ({error}); check its permissions")
-    if isinstance(error, sqlite3.OperationalError):
+    if code is not None and code & 0xFF in _TRANSIENT:
         return MultiplexError(f"{path}: {error}; nothing finished is lost; run the same command again")
-    return MultiplexError(f"{path}: {type(error).__name__}: {error}")
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, sqlite3.Error):
+        return MultiplexError(
+            f"{path}: {said}; where it comes again, restore the file from a copy, or name another run"
+        )
+    return MultiplexError(f"{path}: {said}")
 
 
 @contextmanager
@@ -135,19 +159,58 @@ _MARKS = ("application_id", "user_version")
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
-    """A connection that any thread may use, one at a time; each statement commits unless BEGIN stands before it."""
+    """A connection that any thread may use, one at a time; each statement commits unless BEGIN stands before it.
+
+    One that only reads writes no file where the run is at rest. It reads older schemas as they are, and text that is
+    no UTF-8 with U+FFFD: the checksum says that it is damaged.
+    """
+    mode = "mode=rwc" if write else "mode=ro&immutable=1" if at_rest(path) else "mode=ro"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}",
-        uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False,
-    )  # fmt: skip
-    if write:
-        try:
+        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
+    )
+    try:
+        add_checksum(connection)
+        if write:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
-        except BaseException:
-            connection.close()
-            raise
+        else:
+            connection.text_factory = lambda data: data.decode("utf-8", "replace")
+            _translate(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def at_rest(path: Path) -> Rest | None:
+    """What the file of a run looks like that no process writes; None where one may, or was killed while it did.
+
+    An empty log that lies where nobody may write was left by a reader.
+    """
+    log = _log(path)
+    try:
+        if log.exists() and (log.stat().st_size or os.access(path.parent, os.W_OK)):
+            return None
+        now = path.stat()
+    except FileNotFoundError:  # a log that its writer has just removed
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _translate(connection: sqlite3.Connection) -> None:
+    """Views that show an older schema as this one, in memory: whoever only reads migrates nothing."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    if not 0 < found < VERSION:
+        return
+    for table, columns in _COLUMNS.items():
+        lacking = ["1 AS attempts" if found == 1 else "attempts"] if table == "calls" else []
+        lacking += [f"NULL AS {column}" for column in COVERED[table]]
+        every = ", ".join((columns, *lacking))
+        connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {every} FROM main.{table}")  # noqa: S608
 
 
 def migrate(connection: sqlite3.Connection, found: int) -> None:

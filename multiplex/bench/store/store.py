@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,12 +17,16 @@ from pydantic import BaseModel
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.plan.units import Unit
+from multiplex.bench.store import queries as sql
+from multiplex.bench.store.checksums import matches
+from multiplex.bench.store.damage import Checkup, check
+from multiplex.bench.store.mending import mend
 from multiplex.bench.store.reader import Reader
-from multiplex.bench.store.records import Failure, Record, Score
+from multiplex.bench.store.records import CallRow, Failure, Overview, Record, Score
 from multiplex.bench.store.reply_cache import UnitLedger
-from multiplex.bench.store.schema import DATABASE, VERSION, connect, explaining, locked, migrate, version
-from multiplex.bench.store.stored import as_json, parsed, sound
-from multiplex.bench.store.writer import Work, Writer, clock
+from multiplex.bench.store.schema import DATABASE, connect, explaining, locked, migrate, version
+from multiplex.bench.store.stored import as_json, join_halves, parsed
+from multiplex.bench.store.writer import SET, Work, Writer, clock
 from multiplex.council.answer import Answer
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.llm.usage import Usage
@@ -32,41 +35,12 @@ State = Literal["pending", "done", "failed"]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class CallRow:
-    """One call of a unit: `error` is None where a reply was kept, else the kind and message of what it failed with.
-
-    `seconds` with retries; `attempts` counts the requests sent.
-    """
-
-    key: str
-    seconds: float
-    attempts: int
-    usage: Usage
-    error: Failure | None = None
-
-
-@dataclass(frozen=True)
-class Overview:
-    """A run at a glance: how many questions, which models and strategies, how many units of each state.
-
-    `changed` is what the clock said when something was last written (UTC, ISO 8601); empty where nothing was.
-    """
-
-    questions: int
-    models: tuple[str, ...]
-    strategies: tuple[str, ...]
-    done: int
-    failed: int
-    pending: int
-    changed: str
-
-
 class Store:
     """The database of one run: `Store.open` writes, `Store.read` only reads. A context manager that closes it.
 
-    Every method raises UsageError where the file is damaged; those that write raise MultiplexError where the disk
-    refuses, and after the first refusal nothing more is written.
+    Every method raises UsageError where what it asks for is damaged; a stream leaves damaged records out, or yields
+    them as failed, and `check` names them. Those that write raise MultiplexError where the disk refuses, and after
+    the first refusal nothing more is written.
     """
 
     def __init__(self, folder: Path, reader: Reader, writer: Writer | None, held: ExitStack) -> None:
@@ -94,7 +68,7 @@ class Store:
             migrate(connection, found)
             writer = Writer(connection, path)
             held.callback(writer.close)
-            reader = Reader(connect(path, write=False), path)
+            reader = Reader(path)
             held.callback(reader.close)  # first of all: the writer's connection, as the last, tidies the log up
             return cls(folder, reader, writer, held.pop_all())
 
@@ -102,14 +76,15 @@ class Store:
     def read(cls, folder: Path) -> Store:
         """The store of the run in this folder, to read, also while another process writes it.
 
+        It migrates nothing, and where nobody writes the run it writes no file: the folder may be read-only.
+
         Raises:
             UsageError: there is no run, or the file is damaged, foreign, or of a newer schema.
         """
         path = folder / DATABASE
-        if _existing(path) < VERSION:
-            cls.open(folder).close()
+        _existing(path)
         with ExitStack() as held, explaining(path):
-            reader = Reader(connect(path, write=False), path)
+            reader = Reader(path)
             held.callback(reader.close)
             return cls(folder, reader, None, held.pop_all())
 
@@ -137,18 +112,36 @@ class Store:
     @property
     def manifest(self) -> Manifest | None:
         """What the run was made with; None before that was written."""
-        row = self._reader.row("SELECT value FROM meta WHERE key = 'manifest'")
-        return self._parsed(Manifest, row[0], "the manifest") if row else None
+        row = self._reader.row(f"SELECT {matches('meta')}, value FROM meta WHERE key = 'manifest'")  # noqa: S608
+        if row is None:
+            return None
+        self._must_match(row[0], "the manifest")
+        return self._parsed(Manifest, row[1], "the manifest")
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write down what the run is made with, in place of what stood there."""
         text = as_json(manifest)
-        self._now(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (text,)))
+        self._now(lambda db: db.execute(SET, {"key": "manifest", "value": text}))
+
+    def check(self) -> Checkup:
+        """Check every record against its checksum, and the file's structure; all of the file is read.
+
+        Raises:
+            MultiplexError: it cannot be read at all.
+        """
+        return check(self._reader, self.path)
+
+    def redo(self, checkup: Checkup, units: Sequence[Unit]) -> None:
+        """Throw away what a check found damaged, so that it is made again; sound replies are kept, and used again.
+
+        `units` tell what damaged units were.
+        """
+        self._now(lambda db: mend(db, checkup, units))
 
     def add(self, units: Sequence[Unit]) -> None:
         """Add units, in this order, after those that are there; those that are there already stay as they are."""
-        rows = [(unit.id, unit.question_id, unit.model, unit.strategy, unit.epoch, as_json(unit)) for unit in units]
-        self._now(lambda db: db.executemany(_ADD, rows))
+        rows = [_NEW | unit.model_dump(include=_NAMING) | {"unit": as_json(unit)} for unit in units]
+        self._now(lambda db: db.executemany(sql.ADD, rows))
 
     def states(self) -> dict[str, State]:
         """The state of each unit by its id, in order."""
@@ -158,7 +151,7 @@ class Store:
         """What all replies cost, by model. Tokens are None where the endpoint did not report those of every call."""
         return {
             model: Usage(calls=calls, input_tokens=given, output_tokens=made)
-            for model, calls, given, made in self._reader.rows(_SPENT)
+            for model, calls, given, made in self._reader.rows(sql.SPENT)
         }
 
     def overview(self) -> Overview:
@@ -179,9 +172,10 @@ class Store:
         )
 
     def units(self) -> Iterator[Unit]:
-        """Every unit, in order, as a stream; answers are not read."""
-        for (unit,) in self._reader.pages(_UNITS):
-            yield self._parsed(Unit, unit, "a unit")
+        """Every unit, in order, as a stream, but for damaged ones; answers are not read."""
+        for matching, unit in self._reader.pages(sql.UNITS):
+            if (of := self._whole(Unit, matching, unit)) is not None:
+                yield of
 
     # --- one unit
 
@@ -196,31 +190,38 @@ class Store:
 
     async def fail(self, unit_id: str, failure: Failure) -> None:
         """Write down why a unit has no answer; it may still be finished later."""
-        error = (unit_id, failure.kind, sound(failure.message), clock())
+        error = {"unit": unit_id, "kind": failure.kind, "message": join_halves(failure.message), "at": clock()}
 
         def work(db: sqlite3.Connection) -> None:
             _settle(db, unit_id, "failed", None)
-            db.execute("INSERT INTO errors (unit, kind, message, at) VALUES (?, ?, ?, ?)", error)
+            db.execute(sql.ERROR, error)
 
         await self._soon(work)
 
     def answer(self, unit_id: str) -> Answer | None:
         """A unit's answer; None where it has none."""
-        row = self._reader.row("SELECT answer FROM units WHERE id = ?", unit_id)
-        return self._parsed(Answer, row[0], f"unit {unit_id}") if row and row[0] is not None else None
+        row = self._reader.row(sql.ANSWER, unit_id)
+        if row is None:
+            return None
+        self._must_match(row[0], f"unit {unit_id}: its answer")
+        return self._parsed(Answer, row[1], f"unit {unit_id}") if row[1] is not None else None
 
     def calls(self, unit_id: str) -> list[CallRow]:
         """Every call made for a unit, in the order in which they ended."""
         return [
             CallRow(key, seconds, attempts, Usage(calls=calls, input_tokens=given, output_tokens=made),
                     Failure(kind=kind, message=message) if kind is not None else None)
-            for key, seconds, attempts, calls, given, made, kind, message in self._reader.rows(_CALLS, unit_id)
+            if matching != 0 else CallRow("", 0.0, 1, Usage(), _SPOILED)
+            for matching, key, seconds, attempts, calls, given, made, kind, message
+            in self._reader.rows(sql.CALLS, unit_id)
         ]  # fmt: skip
 
     def failures(self, unit_id: str) -> list[tuple[str, Failure]]:
         """Every failure of a unit, first to last, also where it is done by now, with what the clock said."""
-        rows = self._reader.rows("SELECT at, kind, message FROM errors WHERE unit = ? ORDER BY number", unit_id)
-        return [(at, Failure(kind=kind, message=message)) for at, kind, message in rows]
+        return [
+            (at, Failure(kind=kind, message=message)) if matching != 0 else ("a time that is damaged", _SPOILED)
+            for matching, at, kind, message in self._reader.rows(sql.ERRORS, unit_id)
+        ]
 
     def named(self, prefix: str) -> list[str]:
         """The ids that begin so, in order; at most ten."""
@@ -231,41 +232,62 @@ class Store:
 
     def write_scoring(self, key: str, description_json: str) -> None:
         """Write down what a scoring is made with; it becomes the newest, also where it was there before."""
-        self._now(lambda db: db.execute(_SCORING, (key, description_json)))
+        self._now(lambda db: db.execute(sql.SCORING, {"key": key, "description": description_json}))
 
     def scorings(self) -> dict[str, str]:
-        """The description, JSON, of each scoring by its key; the newest comes last."""
-        return dict(self._reader.rows("SELECT key, description FROM scorings ORDER BY number"))
+        """The description, JSON, of each scoring by its key; the newest comes last. Damaged ones are left out."""
+        return dict(self._reader.rows(sql.SCORINGS))
 
     def keep_scores(self, scoring: str, scores: Mapping[str, Score]) -> None:
         """Write the scores of units down, by their ids; the scoring must have been written before."""
-        rows = [(unit_id, scoring, as_json(score)) for unit_id, score in scores.items()]
-        self._now(lambda db: db.executemany("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", rows))
+        rows = [{"unit": unit_id, "scoring": scoring, "score": as_json(score)} for unit_id, score in scores.items()]
+        self._now(lambda db: db.executemany(sql.SCORE, rows))
 
     async def keep_score(self, scoring: str, unit_id: str, score: Score) -> None:
         """Write one unit's score down, from an event loop."""
-        row = (unit_id, scoring, as_json(score))
-        await self._soon(lambda db: db.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", row))
+        row = {"unit": unit_id, "scoring": scoring, "score": as_json(score)}
+        await self._soon(lambda db: db.execute(sql.SCORE, row))
 
     def unscored(self, scoring: str) -> Iterator[tuple[Unit, Answer]]:
-        """The answers that this scoring has not measured, in order, as a stream; scores may be kept meanwhile."""
-        for unit, answer in self._reader.pages(_UNSCORED, scoring):
-            of = self._parsed(Unit, unit, "a unit")
-            yield of, self._parsed(Answer, answer, f"unit {of.id}")
+        """The answers that this scoring has not measured, in order, as a stream; scores may be kept meanwhile.
+
+        An answer whose score is damaged is among them; a damaged answer is not.
+        """
+        for whole, unit, matching, answer in self._reader.pages(sql.UNSCORED, scoring):
+            of, made = self._whole(Unit, whole, unit), self._whole(Answer, matching, answer)
+            if of is not None and made is not None:
+                yield of, made
 
     def records(self, scoring: str | None = None) -> Iterator[Record]:
         """Every unit with what came of it, in order, as a stream; scores are those of the newest scoring by default.
+
+        A unit whose outcome is damaged is a failure of the kind `damaged`; a damaged score is absent; a unit that is
+        damaged itself is left out.
 
         Raises:
             UsageError: there is no such scoring.
         """
         key = self._scoring(scoring)
-        return (self._record(row) for row in self._reader.pages(_RECORDS + _PAGE, key))
+        found = (self._record(row) for row in self._reader.pages(sql.RECORDS + sql.PAGE, key))
+        return (record for record in found if record is not None)
 
     def record(self, unit_id: str, scoring: str | None = None) -> Record | None:
-        """One unit with what came of it; None where it is not there."""
-        row = self._reader.row(_RECORDS + "WHERE units.id = ?", self._scoring(scoring), unit_id)
-        return self._record(row[1:]) if row else None
+        """One unit with what came of it; None where it is not there.
+
+        Raises:
+            UsageError: any part of it is damaged.
+        """
+        row = self._reader.row(sql.RECORDS + "WHERE units.id = ?", self._scoring(scoring), unit_id)
+        if row is None:
+            return None
+        _, in_unit, unit, in_outcome, _, answer, in_score, score, in_error, _, _ = row
+        where = f"unit {unit_id}"
+        for matching, what in ((in_unit, "question"), (in_outcome, "answer"), (in_score, "score"), (in_error, "error")):
+            self._must_match(matching, f"{where}: its {what}")
+        for kind, text in ((Unit, unit), (Answer, answer), (Score, score)):
+            if text is not None:
+                self._parsed(kind, text, where)
+        return self._record(row[1:])
 
     def _scoring(self, key: str | None) -> str:
         there = list(self.scorings())
@@ -273,16 +295,40 @@ class Store:
             raise UsageError(f"{self.path}: no scoring {key!r}; there are: {', '.join(there) or 'none'}")
         return key if key is not None else there[-1] if there else ""
 
-    def _record(self, row: tuple[Any, ...]) -> Record:
-        unit, answer, score, kind, message = row
-        of = self._parsed(Unit, unit, "a unit")
-        where = f"unit {of.id}"
-        return Record(
-            unit=of,
-            answer=self._parsed(Answer, answer, where) if answer is not None else None,
-            failure=Failure(kind=kind, message=message) if kind is not None else None,
-            score=self._parsed(Score, score, where) if score is not None else None,
-        )
+    def _record(self, row: tuple[Any, ...]) -> Record | None:
+        in_unit, unit, in_outcome, state, answer, in_score, score, in_error, kind, message = row
+        of = self._whole(Unit, in_unit, unit)
+        if of is None:
+            return None
+        made = self._whole(Answer, in_outcome, answer) if answer is not None else None
+        failure = Failure(kind=kind, message=message) if kind is not None and in_error != 0 else None
+        if in_outcome == 0 or (answer is not None and made is None) or (state == "failed" and failure is None):
+            return Record(unit=of, failure=_SPOILED)
+        measured = self._whole(Score, in_score, score) if score is not None else None
+        return Record(unit=of, answer=made, failure=failure, score=measured)
+
+    def _whole(self, kind: type[_Model], matching: int | None, text: str) -> _Model | None:
+        """The model that stands there; None where it is damaged.
+
+        Raises:
+            UsageError: its checksum is right, and yet it is not of this kind: another version wrote it.
+        """
+        if matching == 0:
+            return None
+        try:
+            return self._parsed(kind, text, "a record")
+        except UsageError:
+            if matching == 1:
+                raise
+            return None
+
+    def _must_match(self, matching: int | None, what: str) -> None:
+        """Raises UsageError where a checksum differs."""
+        if matching == 0:
+            raise UsageError(
+                f"{self.path}: {what} is damaged (its checksum differs); restore the run from a copy, or see "
+                f"`multiplex bench verify {self.folder}`"
+            )
 
     def _parsed(self, kind: type[_Model], text: str, where: str) -> _Model:
         return parsed(kind, text, self.path, where)
@@ -301,33 +347,16 @@ class Store:
         return self._writer
 
 
-_ADD = """INSERT INTO units (id, question_id, model, strategy, epoch, unit) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO NOTHING"""
-_SPENT = """SELECT units.model, sum(calls),
-    CASE WHEN count(*) = count(input_tokens) THEN sum(input_tokens) END,
-    CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
-    FROM calls JOIN units ON units.id = calls.unit WHERE calls.kind IS NULL
-    GROUP BY units.model ORDER BY min(units.number)"""
-_CALLS = """SELECT request, seconds, attempts, coalesce(calls, 0), input_tokens, output_tokens, kind, message
-    FROM calls WHERE unit = ? ORDER BY number"""
-_SCORING = """INSERT INTO scorings (key, description) VALUES (?, ?) ON CONFLICT (key) DO UPDATE
-    SET description = excluded.description, number = (SELECT max(number) + 1 FROM scorings)"""
-_PAGE = "WHERE units.number > ? ORDER BY units.number LIMIT ?"
-_UNITS = "SELECT number, unit FROM units WHERE number > ? ORDER BY number LIMIT ?"
-_UNSCORED = """SELECT number, unit, answer FROM units
-    WHERE state = 'done' AND NOT EXISTS (SELECT 1 FROM measures WHERE measures.unit = units.id AND scoring = ?)
-    AND number > ? ORDER BY number LIMIT ?"""
-_RECORDS = """SELECT units.number, units.unit, units.answer, measures.score, errors.kind, errors.message FROM units
-    LEFT JOIN measures ON measures.unit = units.id AND measures.scoring = ?
-    LEFT JOIN errors ON units.state = 'failed'
-        AND errors.number = (SELECT max(last.number) FROM errors AS last WHERE last.unit = units.id) """
+_NAMING = {"id", "question_id", "model", "strategy", "epoch"}
+_NEW = {"state": "pending", "answer": None}
+_SPOILED = Failure(kind="damaged", message="what is stored is damaged; `multiplex bench verify` names it")
 
 
 def _settle(db: sqlite3.Connection, unit_id: str, state: State, answer: str | None) -> None:
     known = db.execute("SELECT 1 FROM units WHERE id = ?", (unit_id,)).fetchone()
     if known is None:
         raise LookupError(f"no unit {unit_id}")
-    db.execute("UPDATE units SET state = ?, answer = ? WHERE id = ? AND state <> 'done'", (state, answer, unit_id))
+    db.execute(sql.SETTLE, {"id": unit_id, "state": state, "answer": answer})
 
 
 def _existing(path: Path) -> int:

@@ -18,10 +18,10 @@ def as_json(model: BaseModel) -> str:
     try:
         return model.model_dump_json()
     except ValueError:  # half a character in a language model's text has no UTF-8
-        return sound(json.dumps(model.model_dump(), ensure_ascii=False))
+        return join_halves(json.dumps(model.model_dump(), ensure_ascii=False))
 
 
-def sound(text: str) -> str:
+def join_halves(text: str) -> str:
     """The text with halves of characters joined, or replaced where the other half is missing."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

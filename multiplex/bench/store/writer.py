@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from multiplex.bench.store.checksums import insertion
 from multiplex.bench.store.schema import explained
 from multiplex.errors import MultiplexError
 
 Work = Callable[[sqlite3.Connection], object]
 GROUP = 1000  # most writes of one commit
+SET = insertion("meta", "OR REPLACE")
 
 
 def clock() -> str:
@@ -103,7 +105,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             for job in group:
                 job.work(self._connection)
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('changed', ?)", (clock(),))
+            self._connection.execute(SET, {"key": "changed", "value": clock()})
             self._connection.execute("COMMIT")
         except Exception as error:  # whatever it is, it belongs to who waits
             with self._guard:

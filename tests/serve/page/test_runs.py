@@ -261,7 +261,7 @@ def test_no_answer_but_those_shown_is_read(folder: Path, tmp_path: Path) -> None
     assert all(each["unread"] is None for each in units(tmp_path, "r", most=10)["units"])
     page = units(tmp_path, "r", after=10, most=2)["units"]
     assert [each["id"] for each in page if each["unread"]] == [spoiled]
-    assert page[0]["unread"].startswith(f"r/run.sqlite: unit {spoiled}: its answer is damaged or of another version")
+    assert page[0]["unread"].startswith(f"r/run.sqlite: unit {spoiled}: its answer is damaged (its checksum differs)")
     error = refused(unit, tmp_path, "r", spoiled)
     assert (error.status, str(error)) == (500, page[0]["unread"])
 
