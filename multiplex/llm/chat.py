@@ -203,7 +203,7 @@ class Chat:
         return line.limiter if line is not None else None
 
     async def aclose(self) -> None:
-        """Close the current event loop's connections; a later call opens new ones. One that is `lent` keeps them."""
+        """Close the current event loop's connections; a later call opens new ones. One that is `borrowed` keeps them."""
         if not self._closes:
             return
         line = self._lines.pop(asyncio.get_running_loop(), None)
