@@ -18,6 +18,7 @@ from multiplex.cli.options import (
     WordsFlag,
     council_names,
 )
+from multiplex.cli.tracing import TraceFlag
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +95,7 @@ def run(
             "--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."
         ),
     ] = 0.05,
+    trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.council.registry import chosen
