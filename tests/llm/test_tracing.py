@@ -7,10 +7,6 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
@@ -19,6 +15,12 @@ from multiplex.llm.tracing import CONTENT
 from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call
 from tests.backend import Backend, Say
+
+pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed: the extra [test] has it")
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 VOICE = Call(tags=("multiplex:voice", "nostream"), persona="african")
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 from tests.backend import Backend
 from tests.serve.server import serving
 
@@ -48,6 +50,15 @@ def test_a_forgotten_variable_sends_nothing_to_langsmith(backend: Backend) -> No
             assert served.chat(model="multiplex").status_code == 200
             assert served.stop() == 0
         assert not heard.is_set()
+
+
+def test_with_the_flag_a_collector_is_sent_spans(backend: Backend) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra [test] has it")
+    with langsmith() as (env, heard):
+        with serving(backend, "--trace", env={"OTEL_EXPORTER_OTLP_ENDPOINT": env["LANGSMITH_ENDPOINT"]}) as served:
+            assert served.chat(model="uniplex").status_code == 200
+            assert served.stop() == 0
+        assert heard.is_set()
 
 
 def test_with_the_flag_langsmith_is_told(backend: Backend) -> None:
