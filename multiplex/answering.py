@@ -16,7 +16,7 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
-from multiplex.llm.chat import Model, as_chat
+from multiplex.llm.chat import Chat, Model, as_chat
 from multiplex.settings import Check
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def ask(
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
     With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices. `check`
-    replaces what the model's spec says of the essay's check; `nli` decides in it too.
+    replaces what the model's spec says of the essay's check; `nli` decides in it too. A Chat that is given stays open.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.
@@ -97,13 +97,13 @@ async def ask(
     from multiplex.council import strategies as ways
 
     chosen = checked_strategies(strategies)
-    chat = as_chat(model).adjusted(check=check)
+    chat = _lent(model).adjusted(check=check)
     question = checked_question(question, local=chat.spec.local)
     for strategy in chosen:
         ways.check_strategy(strategy, chat.spec)
     council = council or Council.load()
     council.check(voice_models or (), rounds, min_voices)
-    chats = {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
+    chats = {perspective: _lent(other) for perspective, other in (voice_models or {}).items()}
     seed = random.randrange(2**31) if seed is None else seed
     spoken: list[dict[str, Any]] = []
 
@@ -259,8 +259,22 @@ def answer(question: str, **options: Any) -> Result:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(aanswer(question, **options))
+        return asyncio.run(_answer_and_close(question, options))
     raise UsageError("answer() cannot run inside an event loop; use `await aanswer(...)`")
+
+
+async def _answer_and_close(question: str, options: Mapping[str, Any]) -> Result:
+    """The result, with no connection left to an event loop that ends with it."""
+    given = (options.get("model"), *(options.get("voice_models") or {}).values())
+    try:
+        return await aanswer(question, **options)
+    finally:
+        await asyncio.gather(*(each.aclose() for each in given if isinstance(each, Chat)))
+
+
+def _lent(model: Model) -> Chat:
+    """A Chat for this model; one that is its caller's own is closed by nobody else."""
+    return model.borrowed() if isinstance(model, Chat) else as_chat(model)
 
 
 def entailment(name: str | None) -> Entailment | None:

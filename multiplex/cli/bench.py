@@ -19,6 +19,7 @@ from multiplex.cli.options import (
     council_names,
 )
 from multiplex.cli.runs import check_name, find_run, find_run_of_unit, warn_of_damage
+from multiplex.cli.tracing import TraceFlag
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -98,6 +99,7 @@ def run(
     redo_damaged: Annotated[
         bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `verify` finds damaged.")
     ] = False,
+    trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.council.registry import chosen

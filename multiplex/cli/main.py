@@ -24,6 +24,7 @@ from multiplex.cli.options import (
     voice_specs,
 )
 from multiplex.cli.serve import mcp, serve
+from multiplex.cli.tracing import TraceFlag, hold_back
 
 if TYPE_CHECKING:
     pass
@@ -121,8 +122,8 @@ VersionFlag = Annotated[
 
 
 @app.callback()
-def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:
-    pass
+def _root(version: VersionFlag = False, debug: DebugFlag = False) -> None:  # noqa: ARG001
+    hold_back()
 
 
 @app.command()
@@ -148,6 +149,7 @@ def answer(
     as_json: AsJsonFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
+    trace: TraceFlag = False,  # noqa: ARG001
     debug: DebugFlag = False,  # noqa: ARG001
 ) -> None:
     """Answer a question through the council, next to the same model simply asked, and measure both."""

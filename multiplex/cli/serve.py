@@ -19,6 +19,7 @@ from multiplex.cli.options import (
     council_names,
     voice_specs,
 )
+from multiplex.cli.tracing import TraceFlag
 
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
@@ -79,6 +80,7 @@ def serve(
     prices: PricesFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,
+    trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Serve councils as models over OpenAI's API, for chat apps. Keys: MULTIPLEX_API_KEYS, with commas."""
     from multiplex.council.registry import configured
@@ -129,6 +131,7 @@ def mcp(
     insecure: InsecureFlag = False,
     check: CheckFlag = None,
     words: WordsFlag = None,
+    trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Serve the council as tools over the Model Context Protocol, for assistants that call tools."""
     from multiplex.council.registry import chosen

@@ -94,7 +94,8 @@ class Synthesis(_Frozen):
     stand so in the sourcebook.
 
     `failed`: no model connected the voices, which stand side by side. `cut`: the token limit ended it.
-    `check`: which check the essay passed through, None where it has no essay. `form`: what it is.
+    `check`: which check the essay passed through, None where it has no essay. `form`: what it is. `message_id`: under
+    which LangGraph's stream of messages showed the text as it was written; None where it showed nothing yet.
     """
 
     text: str
@@ -108,6 +109,7 @@ class Synthesis(_Frozen):
     note: str | None = None
     failed: bool = False
     cut: bool = False
+    message_id: str | None = None
 
 
 class Answer(_Frozen):

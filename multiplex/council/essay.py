@@ -110,7 +110,8 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
             fault = find_fault(reply.text, [v.title for v in material.voices], cut=reply.cut and not ended)
             if not fault:
                 note = "the essay was cut off at its token limit" if ended else None
-                return Synthesis(text=reply.text, usage=usage, note=note, cut=reply.cut)
+                shown = reply.message_id if streamed else None
+                return Synthesis(text=reply.text, usage=usage, note=note, cut=reply.cut, message_id=shown)
         emit({"type": "synthesis.restarted", "reason": f"the essay could not be used: {fault}"})
     raise NoEssayError(f"no essay in two attempts: {fault}", usage)
 

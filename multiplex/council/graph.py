@@ -11,29 +11,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from multiplex.council.answer import Synthesis, last_words
+from multiplex.council.compiled import NestableGraph, SideLoop, either_way
+from multiplex.council.essay import TAG
 from multiplex.council.events import writer
+from multiplex.council.messages import answer_message
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, plan
 from multiplex.council.quoting import check_speaker
-from multiplex.council.state import CouncilState, Turn, plain
+from multiplex.council.state import Asked, CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
 from multiplex.council.voice import heard_by, speak
 from multiplex.errors import ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.local.server import PERSONA_SLOTS
+from multiplex.llm.usage import total
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
-    from langgraph.graph.state import CompiledStateGraph
 
     from multiplex.council.checking import Judge
 
 STRATEGY = "multiplex"
+SHOWN = {"tags": [TAG]}  # of what a node adds to the stream of messages; its calls have the tag themselves
 
 
 def build_graph(
@@ -46,10 +49,12 @@ def build_graph(
     min_voices: int | None = None,
     judge: Judge | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-) -> CompiledStateGraph[Any, Any, Any, Any]:
+    name: str = STRATEGY,
+) -> NestableGraph:
     """The compiled graph; ask it with `await graph.ainvoke({"messages": [("user", question)]})`.
 
-    The answer is the last of `messages`; `voices` and `synthesis` hold the parts. Events of `council/events.py`
+    The answer is the last of `messages`, said by `name`; `voices` and `synthesis` hold the parts. Another graph that
+    has it as a node shares `messages` with it, and may hand it a `seed`. Events of `council/events.py`
     come in the stream mode `custom`. `voice_models` gives a perspective a model of its own. `judge` is a
     natural-language-inference model that decides beside the check (`council/checking.py`).
 
@@ -64,6 +69,7 @@ def build_graph(
     chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
     for persona in council.personas:
         check_speaker(persona, chats[persona.perspective].spec, rounds)
+    beside = SideLoop({chat, *chats.values()})
     personas = {persona.name: persona for persona in council.personas}
     checked = chat.spec.check != "none"
     slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
@@ -114,19 +120,21 @@ def build_graph(
     async def answer(state: CouncilState, draft: Synthesis) -> dict[str, Any]:
         voices, emit = last_words(state["voices"], council.perspectives), writer(STRATEGY)
         synthesis = await finish(draft, state["question"], voices, personas, chat, state["seed"], emit, judge)
-        return {"synthesis": plain(synthesis), "messages": [AIMessage(synthesis.text)]}
+        usage = total([state["planning"].usage, *(voice.usage for voice in state["voices"]), synthesis.usage])
+        said = answer_message(synthesis.text, usage, synthesis.message_id, name)
+        return {"synthesis": plain(synthesis), "messages": [said]}
 
-    graph = StateGraph(CouncilState)
-    graph.add_node("plan", plan_node)
-    graph.add_node("speak", speak_node, input_schema=Turn)  # type: ignore[arg-type]  # the stubs miss async here
+    graph = StateGraph(CouncilState, input_schema=Asked)
+    graph.add_node("plan", either_way(plan_node, beside))
+    graph.add_node("speak", either_way(speak_node, beside), input_schema=Turn)
     graph.add_node("gather", gather_node)
-    graph.add_node("synthesize", synthesize_node)
+    graph.add_node("synthesize", either_way(synthesize_node, beside), metadata=SHOWN)
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", fan_out, ["speak"])
     graph.add_edge("speak", "gather")
     graph.add_conditional_edges("gather", next_round, ["speak", "synthesize"])
     if checked:
-        graph.add_node("check", check_node)
+        graph.add_node("check", either_way(check_node, beside))
         graph.add_edge("check", END)
     graph.add_edge("synthesize", "check" if checked else END)
-    return graph.compile(checkpointer=checkpointer, name=STRATEGY)
+    return NestableGraph(**vars(graph.compile(checkpointer=checkpointer, name=name)))

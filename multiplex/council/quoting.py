@@ -106,6 +106,7 @@ def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
         grammar=asking_grammar() if chat.spec.local else None,
         temperature=0.2,
         tags=("multiplex:voice", "nostream"),
+        persona=persona.name,
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
-from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AnyMessage, BaseMessage, SystemMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from multiplex.council.answer import Answer
 from multiplex.council.events import writer
+from multiplex.council.messages import answer_message
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Kept, plain
 from multiplex.llm.chat import Chat
@@ -61,7 +63,7 @@ def plain_graph(
             seconds=reply.seconds,
             cut=reply.cut,
         )
-        return {"answer": plain(answer), "messages": [AIMessage(reply.text)]}
+        return {"answer": plain(answer), "messages": [answer_message(reply.text, reply.usage, reply.message_id)]}
 
     graph = StateGraph(PlainState)
     graph.add_node("reply", reply_node)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import LastValue
 from langgraph.graph.message import add_messages
 from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.planning import Plan
@@ -63,13 +64,23 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-class CouncilState(TypedDict, total=False):
-    """The state of one question's way through the graph.
+class Asked(TypedDict, total=False):
+    """What the graph takes.
 
     Attributes:
         messages: the chat; the last human message is the question, earlier ones are folded into it.
-        question: the question as it stands alone.
         seed: fixes the order of the voices and every call's seed.
+    """
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    seed: int
+
+
+class CouncilState(Asked, total=False):
+    """The state of one question's way through the graph.
+
+    Attributes:
+        question: the question as it stands alone.
         tasks: what each perspective is asked to do.
         planning: the plan, with what it cost.
         round: the round under way, from 1.
@@ -78,9 +89,7 @@ class CouncilState(TypedDict, total=False):
         synthesis: the multiplex answer.
     """
 
-    messages: Annotated[list[AnyMessage], add_messages]
     question: str
-    seed: int
     tasks: dict[str, str]
     planning: Annotated[Plan, Kept]
     round: int

@@ -14,6 +14,7 @@ from multiplex.council.checking import Judge, check_essay
 from multiplex.council.composed import Draft, compose
 from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit
+from multiplex.council.messages import show_piece
 from multiplex.council.personas import Persona
 from multiplex.council.touched_harms import Touched, find_harms
 from multiplex.errors import MultiplexError
@@ -111,5 +112,7 @@ def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str) 
 def _append(draft: Synthesis, text: str, emit: Emit) -> Synthesis:
     """The answer with a further piece that our code wrote."""
     emit({"type": "synthesis.delta", "text": text})
+    if draft.message_id is not None:
+        show_piece(text, draft.message_id)
     end = len(draft.text)
     return draft.model_copy(update={"text": draft.text + text, "scaffold": (*draft.scaffold, (end, end + len(text)))})

@@ -76,6 +76,7 @@ async def _write(
         seed=call_seed(turn["seed"], persona.name, turn["round"]),
         slot=slot,
         tags=("multiplex:voice", "nostream"),
+        persona=persona.name,
     )
     reply = await chat.complete(voice_messages(persona, turn), call, on_delta=hear)
     text, note = _kept(reply, chat.spec)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from multiplex.content import sha256, storable
-from multiplex.errors import CallError
+from multiplex.errors import CallError, UsageError
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.error_mapping import Failure, explain, refused_parameter
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reasoning import without_thinking
-from multiplex.llm.spec import ModelSpec, resolve_model
+from multiplex.llm.spec import ModelSpec, resolve_model, with_settings
+from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import Completion, OnDelta, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
-from multiplex.llm.usage import Usage
 from multiplex.settings import Check, load_settings
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
     from tenacity import RetryCallState
 
@@ -41,7 +43,8 @@ class Chat:
     has its own, fixed at the spec's limit. `transport` is the way a reply is heard: only `observed` shows its pieces to
     LangChain's callbacks, at six times the processor's time of `streamed` and twenty times that of `whole`, where
     `on_delta` hears a reply in one piece. With `pacing` one call begins in each round of the event loop, so that a
-    server hears newcomers while hundreds of calls begin.
+    server hears newcomers while hundreds of calls begin. `client` is a chat model of LangChain that makes the
+    calls, always `observed` and with parameters of its own: none of ours are sent.
 
     A Chat made of another (`with_transport`, `adjusted`, `recorded`, `borrowed`) shares its connections, limiter and
     pacing, and what the endpoint has refused.
@@ -54,8 +57,9 @@ class Chat:
         limiter: Limiter | None = None,
         transport: Transport = "observed",
         pacing: Pacing | None = None,
+        client: BaseChatModel | None = None,
     ) -> None:
-        self.spec, self.transport = spec, transport
+        self.spec, self.transport, self._client = spec, transport, client
         self._limiter, self._pacing = limiter, pacing
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
         self._ledger: Ledger | None = None
@@ -109,7 +113,11 @@ class Chat:
         closes: bool = True,
     ) -> Chat:
         chat = Chat(
-            spec or self.spec, limiter=self._limiter, transport=transport or self.transport, pacing=self._pacing
+            spec or self.spec,
+            limiter=self._limiter,
+            transport=transport or self.transport,
+            pacing=self._pacing,
+            client=self._client,
         )
         chat._lines, chat._ledger = self._lines, ledger or self._ledger
         chat._closes = closes and self._closes
@@ -135,7 +143,7 @@ class Chat:
         call = call or Call()
         ledger = self._ledger
         if ledger is None:
-            return await self._retried(messages, call, on_delta, on_retry)
+            return await self._traced(messages, call, on_delta, on_retry)
         key = request_key(self.spec, messages, call)
         if (kept := await ledger.begin(key)) is not None:
             if on_delta is not None:
@@ -150,11 +158,24 @@ class Chat:
                 on_retry(error)
 
         try:
-            reply = await self._retried(messages, call, on_delta, count, key)
+            reply = await self._traced(messages, call, on_delta, count, key)
         except CallError as error:
             await ledger.fail(key, error, perf_counter() - started, failed + 1)
             raise
         await ledger.keep(key, reply)
+        return reply
+
+    async def _traced(
+        self,
+        messages: Sequence[BaseMessage],
+        call: Call,
+        on_delta: OnDelta | None,
+        on_retry: Callable[[CallError], None] | None,
+        key: str = "",
+    ) -> Reply:
+        with trace_call(self.spec, messages, call) as end:
+            reply = await self._retried(messages, call, on_delta, on_retry, key)
+            end(reply)
         return reply
 
     async def _retried(
@@ -188,8 +209,9 @@ class Chat:
                 retry=retry_if_exception_type(_AttemptError), wait=wait, stop=stop, reraise=True
             ):
                 with attempt:
-                    text, usage, cut = await self._attempt(line, messages, call, on_delta, key)
-                    return Reply(text, usage, perf_counter() - started, cut, attempt.retry_state.attempt_number)
+                    said = await self._attempt(line, messages, call, on_delta, key)
+                    attempts = attempt.retry_state.attempt_number
+                    return replace(said, seconds=perf_counter() - started, attempts=attempts)
         except _AttemptError as last:
             raise last.failure.error from last.__cause__
         raise AssertionError("tenacity returns or raises")
@@ -203,16 +225,16 @@ class Chat:
         return line.limiter if line is not None else None
 
     async def aclose(self) -> None:
-        """Close the current event loop's connections; a later call opens new ones. One that is `lent` keeps them."""
+        """Close the current event loop's connections; a later call opens new ones. A borrowed copy keeps them."""
         if not self._closes:
             return
         line = self._lines.pop(asyncio.get_running_loop(), None)
-        if line is not None:
+        if line is not None and line.clients is not None:
             await line.clients.aclose()
 
     async def _attempt(
         self, line: Connection, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
-    ) -> tuple[str, Usage, bool]:
+    ) -> Reply:
         while True:
             parameters, place = self._parameters(line, call), line.limiter.place()
             try:
@@ -246,8 +268,9 @@ class Chat:
         on_delta: OnDelta | None,
     ) -> Completion:
         spec, clients, at = self.spec, line.clients, self._at
-        if self.transport == "observed":
-            return await observed(line.client, messages, parameters, call.tags, on_delta, at)
+        if clients is None or self.transport == "observed":
+            ours = parameters if clients is not None else None
+            return await observed(line.client, messages, ours, call.tags, on_delta, at)
         if self.transport == "streamed":
             return await streamed(clients, spec.model, messages, parameters, on_delta, at, line.secret)
         said = await whole(clients, spec.model, messages, parameters, at, line.secret)
@@ -255,7 +278,7 @@ class Chat:
             on_delta(shown)
         return said
 
-    def _read(self, said: Completion) -> tuple[str, Usage, bool]:
+    def _read(self, said: Completion) -> Reply:
         text, at = storable(without_thinking(said.text)), self._at
         if not text and said.finish == "length":
             raise CallError(
@@ -265,7 +288,7 @@ class Chat:
             raise CallError("server", f"{at}: the stream ended in the middle of the answer")
         if not text:
             raise CallError("empty", f"{at}: the reply is empty")
-        return text, said.usage, said.finish == "length"
+        return Reply(text, said.usage, 0.0, said.finish == "length", message_id=said.message_id)
 
     @property
     def _at(self) -> str:
@@ -289,6 +312,9 @@ class Chat:
 
     async def _line(self) -> Connection:
         loop = asyncio.get_running_loop()
+        if self._client is not None and loop not in self._lines:
+            limiter = self._limiter or Limiter(self.spec.limit, name=self.spec.name)
+            self._lines[loop] = Connection(self._client, None, limiter, "")
         if loop not in self._lines:
             base_url, secret = await endpoint(self.spec)
             if loop not in self._lines:  # another call may have come first while the server started
@@ -296,18 +322,33 @@ class Chat:
         return self._lines[loop]
 
 
-Model = str | ModelSpec | Chat | None
+Model: TypeAlias = "str | ModelSpec | Chat | BaseChatModel | None"
 
 
 def as_chat(model: Model) -> Chat:
-    """A Chat for a model's name, its spec, or (None) the model that the settings name.
+    """A Chat for a model's name, its spec, a chat model of LangChain, or (None) the model that the settings name.
 
     Raises:
-        UsageError: the name does not say where the model runs, or a setting is wrong.
+        UsageError: the name does not say where the model runs, a setting is wrong, or this is no model.
     """
     if isinstance(model, Chat):
         return model
-    return Chat(model if isinstance(model, ModelSpec) else resolve_model(load_settings(), model))
+    if model is None or isinstance(model, str | ModelSpec):
+        return Chat(model if isinstance(model, ModelSpec) else resolve_model(load_settings(), model))
+    from langchain_core.language_models import BaseChatModel
+
+    if not isinstance(model, BaseChatModel):
+        kind = type(model).__name__
+        raise UsageError(f"model: a name, a ModelSpec, a Chat or a chat model of LangChain is wanted, not a {kind}")
+    return Chat(_wrapping(model), client=model)
+
+
+def _wrapping(model: BaseChatModel) -> ModelSpec:
+    """The spec of a caller's own chat model, whose temperature and limits of tokens are set where it is made."""
+    kind = type(model).__name__
+    called = str(getattr(model, "model_name", None) or getattr(model, "model", None) or kind)
+    spec = ModelSpec(name=called, model=called, wrapped=kind, temperature=None)
+    return with_settings(spec, load_settings()).model_copy(update={"voice_tokens": None})
 
 
 def request_key(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> str:

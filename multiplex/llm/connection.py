@@ -12,15 +12,18 @@ from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.llm.transport import Clients, http_client
 
 if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
+    from langchain_core.language_models import BaseChatModel
 
 
 @dataclass
 class Connection:
-    """The clients, their limiter, the key (empty: none), and the parameters that the endpoint has refused."""
+    """The clients, their limiter, the key (empty: none), and the parameters that the endpoint has refused.
 
-    client: ChatOpenAI
-    clients: Clients
+    `clients` is None where `client` is a chat model of the caller's, whose connections are its own.
+    """
+
+    client: BaseChatModel
+    clients: Clients | None
     limiter: Limiter
     secret: str
     refused: set[str] = field(default_factory=set)

@@ -62,6 +62,11 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
     if isinstance(error, openai.APIError):
         return Failure(CallError("server", f"{at}: {safe(error.message, secret)}"))
     reason = safe(f"{type(error).__name__}: {error}", secret)
+    if spec.wrapped is not None:
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 429):
+            return Failure(CallError("bad_request", f"{at}: {status} ({reason})"), attempts=1)
+        return Failure(CallError("server", f"{at}: {reason}"))
     return Failure(
         CallError(
             "server", f"{at}: the reply is no OpenAI-compatible chat completion ({reason}); is --base-url right?"

@@ -28,6 +28,7 @@ class ModelSpec(BaseModel):
         base_url: the endpoint; None for OpenAI's own and for the embedded server, which starts when it is called.
         api_key_env: the environment variable that holds the key; None sends no key.
         gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
+        wrapped: the class of LangChain's chat model that calls it, with parameters of its own; else None.
         unavailable: why the model cannot be had: every call fails with it, and nothing is fetched; else None.
         synthesis: `composed` builds the answer of positions from the sourcebooks, among which the model chooses (for
             small models, which say false things of traditions); `written` lets the model write voices and an essay.
@@ -49,6 +50,7 @@ class ModelSpec(BaseModel):
     base_url: str | None = None
     api_key_env: str | None = None
     gguf: str | None = None
+    wrapped: str | None = None
     unavailable: str | None = None
     synthesis: Synthesis = "written"
     check: Check = "model"
@@ -77,6 +79,8 @@ class ModelSpec(BaseModel):
         """The endpoint as it may be shown: no user, password or query."""
         if self.local:
             return "this machine"
+        if self.wrapped is not None:
+            return f"LangChain's {self.wrapped}"
         if self.base_url is None:
             return "OpenAI"
         parts = urlsplit(self.base_url)
@@ -136,7 +140,15 @@ def resolve_model(settings: Settings, name: str | None = None) -> ModelSpec:
     name = name or settings.model
     if name is None and settings.base_url is not None:
         raise UsageError("--base-url needs --model NAME: which model should be called there?")
-    spec = parse_spec(name or LOCAL, settings.base_url, settings.api_key_env)
+    return with_settings(parse_spec(name or LOCAL, settings.base_url, settings.api_key_env), settings)
+
+
+def with_settings(spec: ModelSpec, settings: Settings) -> ModelSpec:
+    """The spec with what the settings say of every model.
+
+    Raises:
+        UsageError: the range of words is none.
+    """
     overrides = {
         field: value
         for field in ("synthesis", "check", "timeout", "retries", "limit", "voice_tokens")

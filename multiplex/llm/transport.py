@@ -23,46 +23,54 @@ from multiplex.llm.usage import Usage
 if TYPE_CHECKING:
     import ssl
 
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk, BaseMessage
-    from langchain_openai import ChatOpenAI
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 OnDelta = Callable[[str], None]
 Transport = Literal["observed", "streamed", "whole"]
 POOL = 20  # requests at once over one HTTP client
 DRAIN = 0.1  # seconds in which an endpoint that has said [DONE] may end its response, so that the connection stays
+_FINISHES = ("finish_reason", "stop_reason", "stopReason", "done_reason")  # as LangChain's integrations name it
+_SAME_FINISH = {
+    "end_turn": "stop", "stop_sequence": "stop", "eos": "stop", "eos_token": "stop", "complete": "stop",
+    "stop": "stop", "max_tokens": "length", "model_length": "length",
+}  # fmt: skip
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What came: the text with any thinking, the endpoint's reason for ending it (None: it broke off), and the cost."""
+    """What came: the text with any thinking, the endpoint's reason for ending it (None: it broke off), and the cost.
+
+    `message_id` is LangChain's, where its callbacks saw the pieces.
+    """
 
     text: str
     finish: str | None
     usage: Usage
+    message_id: str | None = None
 
 
 async def observed(
-    client: ChatOpenAI,
+    client: BaseChatModel,
     messages: Sequence[BaseMessage],
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None,
     tags: Sequence[str],
     on_delta: OnDelta | None,
     at: str,
 ) -> Completion:
     """Ask and hear the reply as it comes, through LangChain, whose callbacks see every piece.
 
+    A caller's own chat model has parameters of its own: then `parameters` is None.
+
     Raises:
         CallError: the connection broke in the middle; other exceptions are the client's.
     """
     visible = ThinkingFilter()
     whole: AIMessageChunk | None = None
-    known, others = _parted(parameters)
-    usage = others.pop("stream_options", None) is not None
-    pieces = client.astream(
-        list(messages), config={"tags": list(tags)}, stream_usage=usage, extra_body=others or None, **known
-    )
+    options = {} if parameters is None else _options(parameters)
+    pieces = client.astream(list(messages), config={"tags": list(tags)}, **options)
     try:
         async for chunk in pieces:
             whole = chunk if whole is None else whole + chunk
@@ -79,8 +87,9 @@ async def observed(
     spent = whole.usage_metadata
     return Completion(
         str(whole.text),
-        whole.response_metadata.get("finish_reason"),
+        whole.response_metadata.get("finish_reason") if parameters is not None else _finish(whole.response_metadata),
         _usage(spent and spent["input_tokens"], spent and spent["output_tokens"]),
+        whole.id,
     )
 
 
@@ -294,11 +303,22 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _parted(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters that the client takes by name, and those that go into the body as they are."""
+def _options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as ChatOpenAI takes them: some by name, the others as they go into the body."""
     names = ("temperature", "seed", "top_p")
     known = {name: value for name, value in parameters.items() if name in names}
-    return known, {name: value for name, value in parameters.items() if name not in names}
+    others = {name: value for name, value in parameters.items() if name not in names}
+    usage = others.pop("stream_options", None) is not None
+    return {**known, "stream_usage": usage, "extra_body": others or None}
+
+
+def _finish(metadata: Mapping[str, Any]) -> str:
+    """Why a reply of a caller's own chat model ended, in OpenAI's words where its provider has others for the same.
+
+    Not every provider says; a model that broke off has raised.
+    """
+    said = next((str(metadata[name]) for name in _FINISHES if metadata.get(name)), "stop")
+    return _SAME_FINISH.get(said.lower(), said)
 
 
 def _usage(given: int | None, made: int | None) -> Usage:

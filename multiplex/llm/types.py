@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries."""
+    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries.
+
+    `message_id` is the id under which LangChain's callbacks saw its pieces; None where they saw none.
+    """
 
     text: str
     usage: Usage
     seconds: float
     cut: bool = False
     attempts: int = 1
+    message_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Call:
     `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
     is GBNF. Both go to the embedded server only. `response_format` is OpenAI's (a JSON schema); where the endpoint
     refuses it the call goes on without, so the prompt must ask for the form too. `temperature` replaces the spec's.
-    `tags` mark the call in LangChain's and LangGraph's streams.
+    `tags` mark the call in LangChain's and LangGraph's streams; `persona` names who speaks, for traces.
     """
 
     max_tokens: int | None = None
@@ -40,6 +44,7 @@ class Call:
     response_format: Mapping[str, Any] | None = None
     temperature: float | None = None
     tags: tuple[str, ...] = ()
+    persona: str | None = None
 
 
 class Ledger(Protocol):
