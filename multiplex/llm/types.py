@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries."""
+    """What a model said.
+
+    Attributes:
+        text: without thinking.
+        usage: of every attempt, those that failed too.
+        seconds: with retries.
+        cut: whether a token limit ended it.
+        notes: what the endpoint refused of the request, a line each; the call went without it.
+    """
 
     text: str
     usage: Usage
     seconds: float
     cut: bool = False
     attempts: int = 1
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
