@@ -60,6 +60,7 @@ def plain_graph(
             usage=reply.usage,
             seconds=reply.seconds,
             cut=reply.cut,
+            notes=reply.notes,
         )
         return {"answer": plain(answer), "messages": [AIMessage(reply.text)]}
 

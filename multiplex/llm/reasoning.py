@@ -42,7 +42,8 @@ _TAG = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,80}})?>", re.IGNORECASE)
 _PREFIXES = (
     "[think]", "[thinking]", "◁think▷", "<|begin_of_thought|>", "<|start_thinking|>", "<|channel>thought",
     "<unused94>thought", "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
-    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>", "<|start_response|>", 'analysis"', "here is my thought process:",
+    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
+    "<|start_response|>", 'analysis"', "here is my thought process:",
     "here's my thought process:",
 )  # fmt: skip
 _PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)

@@ -33,8 +33,9 @@ class UnitLedger:
         row = self.reader.row(_REPLY, self.unit_id, key)
         if row is None:
             return None
-        text, cut, calls, given, made, seconds, attempts = row
-        return Reply(text, Usage(calls=calls, input_tokens=given, output_tokens=made), seconds, bool(cut), attempts)
+        text, cut, calls, given, made, seconds, attempts, notes = row
+        usage = Usage(calls=calls, input_tokens=given, output_tokens=made)
+        return Reply(text, usage, seconds, bool(cut), attempts, tuple((notes or "").splitlines()))
 
     async def admit(self, key: str) -> None:
         """At once: whether a request may be sent is for the run to say."""
@@ -47,7 +48,7 @@ class UnitLedger:
         """
         usage = reply.usage
         row = (self.unit_id, key, sound(reply.text), reply.cut, usage.calls, usage.input_tokens, usage.output_tokens,
-               reply.seconds, reply.attempts)  # fmt: skip
+               reply.seconds, reply.attempts, sound("\n".join(reply.notes)) or None)  # fmt: skip
         await self._write(_KEEP, row)
 
     async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
@@ -56,7 +57,7 @@ class UnitLedger:
         Raises:
             MultiplexError: the disk refuses.
         """
-        await self._write(_FAIL, (self.unit_id, key, seconds, attempts, error.kind, sound(str(error))))
+        await self._write(_FAIL, (self.unit_id, key, *error.spent, seconds, attempts, error.kind, sound(str(error))))
 
     async def _write(self, statement: str, row: tuple[object, ...]) -> None:
         await asyncio.wrap_future(self._writing().submit(lambda db: db.execute(statement, row)))
@@ -67,8 +68,9 @@ class UnitLedger:
         return self.writer
 
 
-_REPLY = """SELECT text, cut, calls, input_tokens, output_tokens, seconds, attempts
+_REPLY = """SELECT text, cut, calls, input_tokens, output_tokens, seconds, attempts, message
     FROM calls WHERE unit = ? AND request = ? AND kind IS NULL ORDER BY number LIMIT 1"""
-_KEEP = """INSERT INTO calls (unit, request, text, cut, calls, input_tokens, output_tokens, seconds, attempts)
+_KEEP = """INSERT INTO calls (unit, request, text, cut, calls, input_tokens, output_tokens, seconds, attempts, message)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_FAIL = """INSERT INTO calls (unit, request, calls, input_tokens, output_tokens, seconds, attempts, kind, message)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_FAIL = "INSERT INTO calls (unit, request, seconds, attempts, kind, message) VALUES (?, ?, ?, ?, ?, ?)"

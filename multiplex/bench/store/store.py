@@ -306,7 +306,7 @@ _ADD = """INSERT INTO units (id, question_id, model, strategy, epoch, unit) VALU
 _SPENT = """SELECT units.model, sum(calls),
     CASE WHEN count(*) = count(input_tokens) THEN sum(input_tokens) END,
     CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
-    FROM calls JOIN units ON units.id = calls.unit WHERE calls.kind IS NULL
+    FROM calls JOIN units ON units.id = calls.unit WHERE calls.kind IS NULL OR coalesce(calls.calls, 0) > 0
     GROUP BY units.model ORDER BY min(units.number)"""
 _CALLS = """SELECT request, seconds, attempts, coalesce(calls, 0), input_tokens, output_tokens, kind, message
     FROM calls WHERE unit = ? ORDER BY number"""
