@@ -51,12 +51,14 @@ class WeightsError(ModelError):
 class CallError(ModelError):
     """One call to a model failed for good.
 
-    `kind` is one of: unreachable, refused, rate_limited, server, bad_request, timeout, empty, cut_off.
+    `kind` is one of: unreachable, refused, rate_limited, server, bad_request, timeout, empty, cut_off, declined (the
+    model, or a content filter, does not answer this). `spent` is what its attempts took all the same: replies that
+    were charged for, their input and their output tokens; None where the endpoint did not report them.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, spent: tuple[int, int | None, int | None] = (0, 0, 0)) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind, self.spent = kind, spent
 
 
 class VoicesLostError(MultiplexError):

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         synthesis: overrides the model's own way of synthesis: `composed` or `written`.
         check: what an essay passes through before it is shown: `none`, `text` or `model`.
         words: how long an essay is, such as `700-950`.
-        timeout: seconds for one call.
+        timeout: seconds in which an endpoint says nothing; a whole reply may take ten times as long.
         retries: further attempts after a failed call.
         limit: calls under way at once.
         voice_tokens: most tokens of a voice.

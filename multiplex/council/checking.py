@@ -34,7 +34,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage
+from multiplex.llm.usage import Usage, spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -106,6 +106,7 @@ async def check_essay(
             usage += reply.usage
             found += read_findings(reply.text, draft.text, material)
         except CallError as error:
+            usage += spent_on(error)
             notes.append(f"the check by the model failed ({error}); the essay passed the text check only")
         except ValueError as error:
             notes.append(f"the check by the model could not be read ({error}); the essay passed the text check only")
@@ -118,6 +119,7 @@ async def check_essay(
             text, cut, spent = await _revise(draft, found, material, chat, seed)
             usage += spent
         except CallError as error:
+            usage += spent_on(error)
             notes.append(f"the revision failed ({error}); the essay stands as it was drafted")
         except _BadRevisionError as error:
             usage += error.usage

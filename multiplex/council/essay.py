@@ -14,7 +14,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage
+from multiplex.llm.usage import Usage, spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -102,14 +102,18 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
             )
         except CallError as error:
             if error.kind not in _AGAIN or attempt > 1:
+                spent = usage + spent_on(error)
+                error.spent = (spent.calls, spent.input_tokens, spent.output_tokens)
                 raise
             fault = str(error)
+            usage += spent_on(error)
         else:
             usage += reply.usage
             ended = reply.cut and chat.spec.synthesis_tokens is not None  # by a limit that was asked for
             fault = find_fault(reply.text, [v.title for v in material.voices], cut=reply.cut and not ended)
             if not fault:
-                note = "the essay was cut off at its token limit" if ended else None
+                notes = ["the essay was cut off at its token limit"] if ended else []
+                note = "; ".join([*notes, *reply.notes]) or None
                 shown = reply.message_id if streamed else None
                 return Synthesis(text=reply.text, usage=usage, note=note, cut=reply.cut, message_id=shown)
         emit({"type": "synthesis.restarted", "reason": f"the essay could not be used: {fault}"})

@@ -17,7 +17,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import SYNTHESIS_SLOT
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
-from multiplex.llm.usage import Usage
+from multiplex.llm.usage import Usage, spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -91,7 +91,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         reply = await _ask(prompt("plan", question=as_data(question), perspectives=", ".join(tasks)), chat, seed)
     except CallError as error:
         notes = (*notes, f"no plan by the model ({error}); every voice had the same task")
-        return Plan(question, tasks, near, usage, notes)
+        return Plan(question, tasks, near, usage + spent_on(error), notes)
     for line in reply.text.splitlines():
         perspective, _, task = line.partition(":")
         if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
@@ -99,7 +99,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
         notes = (*notes, f"the model planned no task for {', '.join(unplanned)}; each had the default one")
-    return Plan(question, tasks, near, usage + reply.usage, notes)
+    return Plan(question, tasks, near, usage + reply.usage, tuple(dict.fromkeys([*notes, *reply.notes])))
 
 
 async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage, tuple[str, ...]]:
@@ -129,10 +129,10 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         usage = reply.usage
         if reply.cut:
             raise CallError("cut_off", "the question was cut off at the token limit")
-        return checked_question(storable(reply.text), local=chat.spec.local), usage, ()
+        return checked_question(storable(reply.text), local=chat.spec.local), usage, reply.notes
     except (CallError, UsageError) as error:
         note = f"the conversation was not made into one question ({error}); it stands before the question"
-        return talk.pasted(), usage, (note,)
+        return talk.pasted(), usage + spent_on(error), (note,)
 
 
 def plan_near(question: str, council: Council, least: float = GIVEN) -> dict[str, tuple[str, ...]]:

@@ -24,7 +24,7 @@ from multiplex.errors import MultiplexError, UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage
+from multiplex.llm.usage import Usage, spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -80,7 +80,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
         reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))
         usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
     except MultiplexError as error:
-        note = f"no question to the reader ({error})"
+        note, usage = f"no question to the reader ({error})", usage + spent_on(error)
     text, quoted, cited = _write(persona, position)
     scaffold = _between(quoted, len(text))
     if asks:

@@ -62,6 +62,7 @@ def plain_graph(
             usage=reply.usage,
             seconds=reply.seconds,
             cut=reply.cut,
+            notes=reply.notes,
         )
         return {"answer": plain(answer), "messages": [answer_message(reply.text, reply.usage, reply.message_id)]}
 

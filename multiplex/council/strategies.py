@@ -213,10 +213,10 @@ async def one_call(
         tags=(f"multiplex:{strategy}",),
     )
     reply = await chat.complete(messages, call)
-    text, notes = reply.text, tuple[str, ...]()
+    text, notes = reply.text, reply.notes
     if reply.cut:
         text = whole_sentences(reply.text) or reply.text
-        notes = (f"{strategy}: cut off at the token limit; kept to its last full sentence",)
+        notes += (f"{strategy}: cut off at the token limit; kept to its last full sentence",)
     emit({"type": "done", "strategy": strategy, "text": text})
     return Answer(
         strategy=strategy,

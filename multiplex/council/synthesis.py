@@ -19,7 +19,7 @@ from multiplex.council.personas import Persona
 from multiplex.council.touched_harms import Touched, find_harms
 from multiplex.errors import MultiplexError
 from multiplex.llm.chat import Chat
-from multiplex.llm.usage import Usage
+from multiplex.llm.usage import Usage, spent_on
 
 
 async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: int, emit: Emit) -> Synthesis:
@@ -39,7 +39,7 @@ async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: i
     except MultiplexError as error:
         emit({"type": "synthesis.restarted", "reason": str(error), "failed": True})
         note = f"the synthesizer failed ({error}); the voices stand unconnected"
-        usage = error.usage if isinstance(error, NoEssayError) else Usage()
+        usage = error.usage if isinstance(error, NoEssayError) else spent_on(error)
         return _stand_beside(material.voices, emit, usage, note)
 
 

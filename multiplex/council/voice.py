@@ -21,6 +21,7 @@ from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
+from multiplex.llm.usage import spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -52,7 +53,9 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         else:
             voice = await _write(persona, chat, turn, silent, slot, hear)
     except MultiplexError as error:
-        voice = silent.model_copy(update={"error": str(error), "seconds": perf_counter() - started})
+        voice = silent.model_copy(
+            update={"error": str(error), "seconds": perf_counter() - started, "usage": spent_on(error)}
+        )
         emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
         return voice
     finished = {
@@ -80,6 +83,7 @@ async def _write(
     )
     reply = await chat.complete(voice_messages(persona, turn), call, on_delta=hear)
     text, note = _kept(reply, chat.spec)
+    note = "; ".join([*([note] if note else []), *reply.notes]) or None
     text, cited = read_marks(text, _near(persona, turn))
     return silent.model_copy(
         update={"text": text, "positions": cited, "note": note, "seconds": reply.seconds, "usage": reply.usage}
@@ -94,7 +98,9 @@ def _kept(reply: Reply, spec: ModelSpec) -> tuple[str, str | None]:
     if text := whole_sentences(reply.text):
         return text, f"{cut}; kept to its last full sentence"
     raise CallError(
-        "cut_off", f"{spec.name} at {spec.place}: {cut} before its first full sentence; raise MULTIPLEX_VOICE_TOKENS"
+        "cut_off",
+        f"{spec.name} at {spec.place}: {cut} before its first full sentence; raise MULTIPLEX_VOICE_TOKENS",
+        (reply.usage.calls, reply.usage.input_tokens, reply.usage.output_tokens),
     )
 
 

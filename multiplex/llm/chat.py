@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from multiplex.content import sha256, storable
+from multiplex.content import sha256
 from multiplex.errors import CallError, UsageError
+from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
 from multiplex.llm.connection import Connection, endpoint, opened
-from multiplex.llm.error_mapping import Failure, explain, refused_parameter
+from multiplex.llm.error_mapping import Failure, explain, read_told
 from multiplex.llm.limiter import Limiter
+from multiplex.llm.outcome import UnusableError, read_answer
+from multiplex.llm.own_model import ask_own
 from multiplex.llm.pacing import Pacing
+from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.spec import ModelSpec, resolve_model, with_settings
 from multiplex.llm.tracing import trace_call
-from multiplex.llm.transport import Completion, OnDelta, Transport, observed, streamed, whole
+from multiplex.llm.transport import OnDelta, Request, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
+from multiplex.llm.usage import Usage, spent_on
 from multiplex.settings import Check, load_settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
     from tenacity import RetryCallState
+
+
+_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 class _AttemptError(Exception):
@@ -41,10 +49,10 @@ class Chat:
     Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
     gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
     has its own, fixed at the spec's limit. `transport` is the way a reply is heard: only `observed` shows its pieces to
-    LangChain's callbacks, at six times the processor's time of `streamed` and twenty times that of `whole`, where
-    `on_delta` hears a reply in one piece. With `pacing` one call begins in each round of the event loop, so that a
-    server hears newcomers while hundreds of calls begin. `client` is a chat model of LangChain that makes the
-    calls, always `observed` and with parameters of its own: none of ours are sent.
+    LangChain's callbacks, for more of the processor's time than `streamed` and `whole`, where `on_delta` hears a reply
+    in one piece. With `pacing` one call begins in each round of the event loop, so that a server hears newcomers
+    while hundreds of calls begin. `client` is a chat model of LangChain that makes the calls, always `observed` and
+    with parameters of its own: none of ours are sent.
 
     A Chat made of another (`with_transport`, `adjusted`, `recorded`, `borrowed`) shares its connections, limiter and
     pacing, and what the endpoint has refused.
@@ -192,11 +200,17 @@ class Chat:
         started = perf_counter()
         backoff = wait_random_exponential(multiplier=0.5, max=8)
 
+        lost = Usage()
+
         def wait(state: RetryCallState) -> float:
-            failure = _failure(state)
+            return max(_failure(state).wait or 0.0, backoff(state))
+
+        def note(state: RetryCallState) -> None:
+            nonlocal lost
+            error = _failure(state).error
+            lost += spent_on(error)
             if on_retry is not None:
-                on_retry(failure.error)
-            return max(failure.wait or 0.0, backoff(state))
+                on_retry(error)
 
         def stop(state: RetryCallState) -> bool:
             attempts = _failure(state).attempts
@@ -206,13 +220,16 @@ class Chat:
 
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_AttemptError), wait=wait, stop=stop, reraise=True
+                retry=retry_if_exception_type(_AttemptError), wait=wait, stop=stop, before_sleep=note, reraise=True
             ):
                 with attempt:
-                    said = await self._attempt(line, messages, call, on_delta, key)
-                    attempts = attempt.retry_state.attempt_number
-                    return replace(said, seconds=perf_counter() - started, attempts=attempts)
+                    reply = await self._attempt(line, messages, call, on_delta, key)
+                    number = attempt.retry_state.attempt_number
+                    seconds, usage = perf_counter() - started, lost + reply.usage
+                    return replace(reply, usage=usage, seconds=seconds, attempts=number)
         except _AttemptError as last:
+            lost += spent_on(last.failure.error)
+            last.failure.error.spent = (lost.calls, lost.input_tokens, lost.output_tokens)
             raise last.failure.error from last.__cause__
         raise AssertionError("tenacity returns or raises")
 
@@ -235,86 +252,104 @@ class Chat:
     async def _attempt(
         self, line: Connection, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
     ) -> Reply:
+        """One attempt; a request that is refused for what is in it is changed, and sent again at once."""
+        found: list[Change] = []
+        wanted = self._parameters(call) if line.clients is not None else {}
+        said = [_message(message) for message in messages]
         while True:
-            parameters, place = self._parameters(line, call), line.limiter.place()
+            adapted = adapt(wanted, said, learn(line.changes, found), self._at)
+            place = line.limiter.place()
+            limit = next((adapted.parameters[name] for name in LIMITS if name in adapted.parameters), None)
+            reader = ReplyReader(limit, line.manner)
+            began = perf_counter()
             try:
                 async with place:
                     if self._ledger is not None:
                         await self._ledger.admit(key)
                     if self._pacing is not None:
                         await self._pacing.take()
-                    async with asyncio.timeout(self.spec.timeout):
-                        said = await self._asked(line, messages, call, parameters, on_delta)
-                return self._read(said)
-            except CallError as error:
-                # an empty reply: the model may do better once; cut off while thinking: it would not
-                failure = Failure(error, {"cut_off": 1, "empty": 2}.get(error.kind))
-                place.failed(failure)
-                raise _AttemptError(failure) from error
+                    completion = await self._ask(line, messages, call, adapted, reader, on_delta)
+                    text = read_answer(completion, self._at, local=self.spec.local)
             except Exception as error:
-                refused = refused_parameter(error, set(parameters))
-                if refused is None:
-                    failure = explain(error, self.spec, line.secret)
+                change = self._change(error, adapted)
+                if change is None or change in found or change in line.changes:
+                    failure = self._failure(error, line, reader)
                     place.failed(failure)
                     raise _AttemptError(failure) from error
-                line.refused.add(refused)
+                found.append(change)
+                continue
+            line.changes = learn(line.changes, found)  # only what was seen to help: the words of others are no proof
+            notes = adapted.notes
+            if completion.too_long:
+                notes += (f"{self._at} sent more than the call can have asked for; the rest was not read",)
+            seconds, cut = perf_counter() - began, completion.ending == "cut"
+            return Reply(text, completion.usage, seconds, cut, notes=notes, message_id=completion.message_id)
 
-    async def _asked(
+    async def _ask(
         self,
         line: Connection,
         messages: Sequence[BaseMessage],
         call: Call,
-        parameters: Mapping[str, Any],
+        adapted: Adapted,
+        reader: ReplyReader,
         on_delta: OnDelta | None,
     ) -> Completion:
-        spec, clients, at = self.spec, line.clients, self._at
-        if clients is None or self.transport == "observed":
-            ours = parameters if clients is not None else None
-            return await observed(line.client, messages, ours, call.tags, on_delta, at)
+        spec = self.spec
+        if self._client is not None:
+            return await ask_own(self._client, messages, call.tags, on_delta, self._at)
+        if line.clients is None:
+            raise AssertionError("only a caller's own chat model has no clients of ours")
+        request = Request(spec.model, adapted.messages, adapted.parameters, spec.timeout, self._at, line.secret)
+        if self.transport == "observed":
+            return await observed(line.clients, request, reader, on_delta, messages, call.tags)
         if self.transport == "streamed":
-            return await streamed(clients, spec.model, messages, parameters, on_delta, at, line.secret)
-        said = await whole(clients, spec.model, messages, parameters, at, line.secret)
-        if on_delta is not None and (shown := without_thinking(said.text)):
+            return await streamed(line.clients, request, reader, on_delta)
+        completion = await whole(line.clients, request, reader)
+        if on_delta is not None and (shown := without_thinking(completion.text)):
             on_delta(shown)
-        return said
+        return completion
 
-    def _read(self, said: Completion) -> Reply:
-        text, at = storable(without_thinking(said.text)), self._at
-        if not text and said.finish == "length":
-            raise CallError(
-                "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"
-            )
-        if said.finish is None:
-            raise CallError("server", f"{at}: the stream ended in the middle of the answer")
-        if not text:
-            raise CallError("empty", f"{at}: the reply is empty")
-        return Reply(text, said.usage, 0.0, said.finish == "length", message_id=said.message_id)
+    def _change(self, error: Exception, adapted: Adapted) -> Change | None:
+        """What of the request the endpoint refuses; None where the failure is another."""
+        if (told := read_told(error)) is None:
+            return None
+        return find_change(told, adapted.parameters, [message["role"] for message in adapted.messages])
+
+    def _failure(self, error: Exception, line: Connection, reader: ReplyReader) -> Failure:
+        """The failure of an attempt, with what the endpoint said it took."""
+        if isinstance(error, UnusableError):
+            failure, usage = Failure(error.error, error.attempts), error.usage
+        else:
+            known = isinstance(error, CallError) and str(error).startswith(self._at)
+            failure = Failure(error) if known else explain(error, self.spec, line.secret)  # type: ignore[arg-type]
+            usage = reader.spent
+        failure.error.spent = (usage.calls, usage.input_tokens, usage.output_tokens)
+        return failure
 
     @property
     def _at(self) -> str:
         return f"{self.spec.name} at {self.spec.place}"
 
-    def _parameters(self, line: Connection, call: Call) -> dict[str, Any]:
-        """Every optional parameter of the request that this endpoint has not refused."""
+    def _parameters(self, call: Call) -> dict[str, Any]:
+        """Every optional parameter of the request."""
         limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
         wanted: dict[str, Any] = {
             "temperature": self.spec.temperature if call.temperature is None else call.temperature,
             "seed": call.seed,
             limit: call.max_tokens,
             "user": self.spec.user,
-            "stream_options": True,
+            "stream_options": True if self.transport != "whole" else None,
             "response_format": call.response_format,
         }
         if self.spec.local:
             wanted |= {"top_p": 0.9, "min_p": 0.05, "repeat_penalty": 1.1, "cache_prompt": True}
             wanted |= {"id_slot": call.slot, "grammar": call.grammar}
-        return {name: value for name, value in wanted.items() if value is not None and name not in line.refused}
+        return {name: value for name, value in wanted.items() if value is not None}
 
     async def _line(self) -> Connection:
         loop = asyncio.get_running_loop()
         if self._client is not None and loop not in self._lines:
-            limiter = self._limiter or Limiter(self.spec.limit, name=self.spec.name)
-            self._lines[loop] = Connection(self._client, None, limiter, "")
+            self._lines[loop] = Connection(None, self._limiter or Limiter(self.spec.limit, name=self.spec.name), "")
         if loop not in self._lines:
             base_url, secret = await endpoint(self.spec)
             if loop not in self._lines:  # another call may have come first while the server started
@@ -364,6 +399,10 @@ def request_key(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) ->
         "temperature": spec.temperature if call.temperature is None else call.temperature,
     }
     return sha256(json.dumps(wanted, sort_keys=True))
+
+
+def _message(message: BaseMessage) -> dict[str, Any]:
+    return {"role": _ROLES[message.type], "content": str(message.text)}
 
 
 def _failure(state: RetryCallState) -> Failure:

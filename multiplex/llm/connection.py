@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from multiplex.errors import WeightsError
+from multiplex.llm.adaptation import Change
+from multiplex.llm.clients import Clients, http_client
 from multiplex.llm.limiter import Limiter
+from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import ModelSpec, api_key
-from multiplex.llm.transport import Clients, http_client
-
-if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
 
 
 @dataclass
 class Connection:
-    """The clients, their limiter, the key (empty: none), and the parameters that the endpoint has refused.
+    """The clients, their limiter, the key (empty: none), what the endpoint has refused, and how its model thinks.
 
-    `clients` is None where `client` is a chat model of the caller's, whose connections are its own.
+    `clients` is None where the caller brought a chat model of LangChain, whose connections are its own.
     """
 
-    client: BaseChatModel
     clients: Clients | None
     limiter: Limiter
     secret: str
-    refused: set[str] = field(default_factory=set)
+    changes: tuple[Change, ...] = ()
+    manner: Manner = field(default_factory=Manner)
 
 
 async def endpoint(spec: ModelSpec) -> tuple[str | None, str]:
@@ -50,18 +48,19 @@ async def endpoint(spec: ModelSpec) -> tuple[str | None, str]:
 
 
 def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter | None) -> Connection:
-    """A line whose connections are made when they are needed."""
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
+    """A line whose connections are made when they are needed.
 
-    client = ChatOpenAI(
-        model=spec.model,
+    Raises:
+        UsageError: the environment names a proxy or certificates that cannot be used.
+    """
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(
         base_url=base_url,
-        api_key=SecretStr(secret or "none"),  # the client wants one even where the endpoint does not
+        api_key=secret or "none",  # the client wants one even where the endpoint does not
         max_retries=0,
-        timeout=spec.timeout,
-        stream_chunk_timeout=None,
-        http_async_client=http_client(spec.timeout),
+        timeout=None,
+        http_client=http_client(base_url, spec.timeout),
     )
-    clients = Clients(client.root_async_client, spec.timeout)
-    return Connection(client, clients, limiter or Limiter(spec.limit, name=spec.name), secret)
+    clients = Clients(client, base_url, spec.timeout)
+    return Connection(clients, limiter or Limiter(spec.limit, name=spec.name), secret)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from multiplex.errors import CallError
+from multiplex.llm.protocol import EndpointError, Told, read_error
 from multiplex.llm.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
 _KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
-_USER = re.compile(r"""(?:argument supplied|parameter|property|body)['"`:,\s]+user\b""", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
 
 
@@ -49,8 +49,10 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
         return Failure(
             CallError("timeout", f"{at}: no answer within {spec.timeout:g} s; raise MULTIPLEX_TIMEOUT"), attempts=2
         )
-    if isinstance(error, openai.APIStatusError):
-        return _explain_status(error, spec, at, secret)
+    if isinstance(error, CallError):
+        return Failure(CallError(error.kind, f"{at}: {safe(str(error), secret)}"), attempts=1)
+    if (told := read_told(error)) is not None:
+        return _explain_told(told, spec, at, secret)
     if is_broken_connection(error):
         beneath = list(_causes(error))
         cause = safe(next((str(each) for each in beneath[1:] if str(each)), str(error)), secret)
@@ -75,25 +77,43 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
     )
 
 
-def _explain_status(error: openai.APIStatusError, spec: ModelSpec, at: str, secret: str) -> Failure:
-    status, said = error.status_code, safe(error.message, secret)
-    code = error.code or ""
+def read_told(error: Exception) -> Told | None:
+    """What the endpoint itself says of a failure; None where the failure is not its word."""
+    import openai
+
+    if isinstance(error, EndpointError):
+        return error.told
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    told = read_error(error.body if error.body is not None else error.response.text, error.status_code)
+    wait = _retry_after(error)
+    return replace(told, wait=told.wait if wait is None else wait)
+
+
+def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> Failure:
+    status, said = told.status, safe(told.message, secret)
+    number = f"{status} " if status is not None else ""
+    if status in (400, 403, 422, 451) and told.declined:
+        return Failure(CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1)
     if status in (401, 403):
         named = spec.api_key_env or "no key was sent; name its variable with --api-key-env"
-        return Failure(CallError("refused", f"{at}: {status}, the key is refused or missing ({named})"), attempts=1)
+        why = f": {said}" if status == 403 and said else ""
+        return Failure(
+            CallError("refused", f"{at}: {status}, the key is refused or missing ({named}){why}"), attempts=1
+        )
     if status == 404:
         return Failure(CallError("bad_request", f"{at}: 404, no such model or address ({said})"), attempts=1)
-    if code == "insufficient_quota":
-        return Failure(CallError("refused", f"{at}: {status}, the account has no quota left"), attempts=1)
+    if status == 402 or told.code == "insufficient_quota":
+        return Failure(CallError("refused", f"{at}: {number}the account has no quota left ({said})"), attempts=1)
     if status == 429:
-        wait = _retry_after(error)
-        if wait is not None and wait > LONGEST_WAIT:
-            late = f"{at}: 429, asks to wait {wait:.0f} s; try again then"
+        if told.wait is not None and told.wait > LONGEST_WAIT:
+            late = f"{at}: 429, asks to wait {told.wait:.0f} s; try again then"
             return Failure(CallError("rate_limited", late), attempts=1)
-        return Failure(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=wait)
-    if status >= 500 or status in (408, 409):
-        return Failure(CallError("server", f"{at}: {status} ({said})"), wait=_retry_after(error))
-    return Failure(CallError("bad_request", f"{at}: {status} ({said})"), attempts=1)
+        return Failure(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=told.wait)
+    if status is None or status >= 500 or status in (408, 409):
+        wait = told.wait if told.wait is None or told.wait <= LONGEST_WAIT else LONGEST_WAIT
+        return Failure(CallError("server", f"{at}: {number}({said})"), wait=wait)
+    return Failure(CallError("bad_request", f"{at}: {number}({said})"), attempts=1)
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
@@ -129,17 +149,3 @@ def is_broken_connection(error: Exception) -> bool:
         return not isinstance(error, openai.APITimeoutError)
     beneath = ("httpx", "httpx2", "httpcore", "httpcore2")
     return any(base.__module__.split(".")[0] in beneath for base in type(error).__mro__)
-
-
-def refused_parameter(error: Exception, sent: set[str]) -> str | None:
-    """The optional request parameter that a 400 complains of, so that the call can go on without it."""
-    import openai
-
-    if not isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
-        return None
-    said = f"{error.param or ''} {error.message}".lower()
-    if "json_schema" in said or "response format" in said:  # how some endpoints speak of it
-        said += " response_format"
-    if error.param != "user" and not _USER.search(str(error)):  # many speak of users
-        sent = sent - {"user"}
-    return next((name for name in sorted(sent, key=len, reverse=True) if name in said), None)

@@ -1,59 +1,216 @@
-"""Removes what a reasoning model thinks aloud before it answers."""
+"""Removes what a reasoning model thinks aloud before it answers.
+
+Thinking stands at the beginning of a reply, between marks of one of the forms below, or ends with a closing mark whose
+opening one the endpoint's template has swallowed. A mark that is quoted later in the text is the text's own.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from itertools import islice
 
-_OPEN = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_CLOSE = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_LONGEST = len("</thinking>")
+_NAME = r"(?:[a-z]{1,12}[:_-])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|monologue)"
+_FINAL = r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<]{0,40}<\|message\|>"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How thinking begins and ends; `certain`: what begins so is thinking even where it never ends."""
+
+    opens: re.Pattern[str]
+    closes: re.Pattern[str]
+    certain: bool = True
+
+
+def _form(opens: str, closes: str, *, certain: bool = True) -> _Form:
+    return _Form(re.compile(opens, re.IGNORECASE), re.compile(closes, re.IGNORECASE), certain)
+
+
+_FORMS = (
+    _form(r"\[think(?:ing)?\]", r"\[/think(?:ing)?\]"),  # Mistral
+    _form(r"◁think▷", r"◁/think▷"),  # Kimi
+    _form(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    _form(r"<\|start_thinking\|>", r"<\|end_thinking\|>"),  # Cohere
+    _form(r"<\|channel>\s*thought\b", r"<channel\|>"),  # Gemma
+    _form(r"<unused94>\s*(?:thought\b)?", r"<unused95>"),  # MedGemma
+    _form(r"(?:<\|start\|>assistant)?<\|channel\|>(?!final)\w{1,20}[^<]{0,40}<\|message\|>", _FINAL),  # harmony
+    _form(r"analysis(?=[A-Z\"'“])", r"(?:assistant)?final(?=[A-Z\"'“*#\d\s])", certain=False),  # without its marks
+    _form(r"here(?: is|'s) my thought process:", r"here(?: is|'s) my response:", certain=False),  # Granite
+)
+_TAG = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,80}})?>", re.IGNORECASE)
+_PREFIXES = (
+    "[think]", "[thinking]", "◁think▷", "<|begin_of_thought|>", "<|start_thinking|>", "<|channel>thought",
+    "<unused94>thought", "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
+    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
+    "<|start_response|>", 'analysis"', "here is my thought process:",
+    "here's my thought process:",
+)  # fmt: skip
+_PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)
+_ALONE = re.compile(
+    r"</(?:[a-z]{1,12}[:_-])?(?:think(?:ing)?|thoughts?|reason(?:ing)?)\s*>|\[/think(?:ing)?\]|◁/think▷"
+    rf"|<\|end_of_thought\|>|<\|end_thinking\|>|<channel\|>|<unused95>|{_FINAL}",
+    re.IGNORECASE,
+)
+_OPENED = re.compile(r"<(?:[a-z]{1,12}[:_-])?(?:think|thought|reason)[^<>]{0,80}>|\[think|◁think▷", re.IGNORECASE)
+_ANSWER = re.compile(rf"{_FINAL}|<\|begin_of_solution\|>|<\|start_response\|>", re.IGNORECASE)
+_LAST_MARK = re.compile(r"<\|(?:return|end|end_of_solution|end_response)\|>$", re.IGNORECASE)
+_PART_OF_LAST = re.compile(r"<(?:\|(?:[a-z_]{1,15}\|?>?)?)?$", re.IGNORECASE)
+_TAIL = 128  # characters, more than any mark has
+MOST_MARKS = 20  # closing marks that are looked at
+_QUOTES = "`\"'“”‘’«»"
+_ENDS = ".!?:;…。！？)]*"
+_ALOUD_WORDS = (
+    "okay", "ok", "alright", "all right", "so", "hmm", "hmmm", "well", "right", "let me", "let's", "let’s", "we", "i",
+    "i'm", "i’m", "first", "the user", "the question", "got it", "wait", "now", "to answer", "thinking", "user",
+    "this is a", "嗯", "好", "首先", "用户", "我",
+)  # fmt: skip
+_ALOUD = re.compile(rf"(?:{'|'.join(map(re.escape, _ALOUD_WORDS))})(?![a-z])", re.IGNORECASE)
 
 
 def without_thinking(text: str) -> str:
-    """The answer alone: no `<think>` block, whether closed, left open, or closed without having been opened."""
-    closed = list(_CLOSE.finditer(text))
-    if closed and not _OPEN.search(text[: closed[0].start()]):
-        text = text[closed[0].end() :]
-    kept = []
-    while opened := _OPEN.search(text):
-        kept.append(text[: opened.start()])
-        end = _CLOSE.search(text, opened.end())
-        text = text[end.end() :] if end else ""
-    return "".join([*kept, text]).strip()
+    """The answer alone, without the thinking before it; empty where thinking is all there is."""
+    answer = ThinkingFilter(Manner(closes_alone=True))
+    return answer.feed(text, last=True).strip()
+
+
+@dataclass
+class Manner:
+    """What is known of how one model thinks; `closes_alone`: it ends its thinking without having opened it."""
+
+    closes_alone: bool = False
 
 
 class ThinkingFilter:
-    """Lets a streamed reply through piece by piece, without its `<think>` blocks."""
+    """Lets a streamed reply through piece by piece, without the thinking before it.
 
-    def __init__(self) -> None:
-        self._waiting = ""
-        self._thinking = False
-        self._begun = False
+    A closing mark alone is known only once it comes. So a reply that begins as thinking aloud does ("Okay, the user
+    asks"), and every reply of a model that has closed alone before, is held back until such a mark or its end.
+    """
+
+    def __init__(self, manner: Manner | None = None) -> None:
+        self._manner = manner or Manner()
+        self._held = ""
+        self._form: _Form | None = None  # of the thinking under way
+        self._state = "start"
+        self._seen = 0  # up to where no mark begins in what is held back
+        self._thought = self._begun = False
 
     def feed(self, piece: str, *, last: bool = False) -> str:
         """The part of the reply that may be shown now; `last` lets go of what was held back."""
-        self._waiting += piece
-        shown = ""
-        while mark := (_CLOSE if self._thinking else _OPEN).search(self._waiting):
-            if not self._thinking:
-                shown += self._waiting[: mark.start()]
-            self._waiting = self._waiting[mark.end() :]
-            self._thinking = not self._thinking
-        held = 0 if last else self._possible_mark()
-        split = len(self._waiting) - held
-        if not self._thinking:
-            shown += self._waiting[:split]
-        self._waiting = self._waiting[split:]
+        self._held += piece
+        moved = True
+        while moved:
+            state = self._state
+            if state == "start":
+                moved = self._start(last)
+            elif state == "thinking":
+                moved = self._skip()
+            else:
+                moved = state == "aloud" and self._end_alone(last)
+        return self._show(last)
+
+    def _start(self, last: bool) -> bool:
+        """Whether it is known how the reply begins."""
+        text = self._held = self._held.lstrip()
+        if not text:
+            return False
+        if found := _opening(text):
+            self._form, end = found
+            self._held, self._state = text[end:] if self._form.certain else text, "thinking"
+            return True
+        if final := _ANSWER.match(text):
+            self._held, self._state = text[final.end() :], "open"
+            return True
+        if mark := _ALONE.match(text):
+            self._held, self._thought = text[mark.end() :], True
+            return True
+        if not last and _may_open(text):
+            return False
+        if not self._thought and not last and any(word.startswith(text.lower()) for word in _ALOUD_WORDS):
+            return False
+        aloud = not self._thought and (self._manner.closes_alone or _ALOUD.match(text) is not None)
+        self._state = "aloud" if aloud or (not self._thought and last) else "open"
+        return True
+
+    def _skip(self) -> bool:
+        """Whether the thinking ended; what is surely thinking is let go of."""
+        if self._form is None:
+            raise AssertionError("thinking has a form")
+        if end := self._form.closes.search(self._held, self._seen):
+            self._held, self._state, self._thought = self._held[end.end() :], "start", True
+            self._seen = 0
+            return True
+        if self._form.certain:
+            self._held = self._held[-_TAIL:]
+        else:
+            self._seen = max(0, len(self._held) - _TAIL)
+        return False
+
+    def _end_alone(self, last: bool) -> bool:
+        """Whether a closing mark alone ended what was held back."""
+        for mark in islice(_ALONE.finditer(self._held, self._seen), MOST_MARKS):
+            if mark.end() == len(self._held) and not last:
+                return False  # what follows says whether it is quoted
+            if _closes(self._held, mark):
+                self._held, self._state, self._thought = self._held[mark.end() :], "start", True
+                self._manner.closes_alone = True
+                return True
+        self._seen = max(self._seen, len(self._held) - _TAIL)
+        return False
+
+    def _show(self, last: bool) -> str:
+        state = self._state
+        if state == "thinking" and last and self._form is not None and not self._form.certain:
+            state = "open"
+        if state != "open" and not (state in ("aloud", "start") and last):
+            return ""
+        shown, self._held = self._held, ""
+        if last:
+            shown = _without_last_mark(shown)
+        elif mark := _PART_OF_LAST.search(shown, max(0, len(shown) - _TAIL)):  # may become a last mark
+            shown, self._held = shown[: mark.start()], shown[mark.start() :]
         if not self._begun:
             shown = shown.lstrip()
             self._begun = bool(shown)
         return shown
 
-    def _possible_mark(self) -> int:
-        """How many trailing characters could still become a mark."""
-        start = self._waiting.rfind("<", -_LONGEST)
-        if start < 0:
-            return 0
-        tail = self._waiting[start:].lower()
-        marks = ("<think>", "<thinking>", "</think>", "</thinking>")
-        return len(tail) if any(mark.startswith(tail) for mark in marks) else 0
+
+def _opening(text: str) -> tuple[_Form, int] | None:
+    """The form of the thinking that a text begins with, and where its opening mark ends."""
+    if tag := _TAG.match(text):
+        stem = re.escape(tag[1].lower().removesuffix("ing").removesuffix("s"))
+        return _form("", rf"</{stem}(?:ing|s)?\s*>"), tag.end()
+    return next(((form, mark.end()) for form in _FORMS if (mark := form.opens.match(text))), None)
+
+
+def _without_last_mark(text: str) -> str:
+    bare = text.rstrip()
+    mark = _LAST_MARK.search(bare, max(0, len(bare) - _TAIL))
+    return bare[: mark.start()] if mark else text
+
+
+def _may_open(text: str) -> bool:
+    """Whether more of this text could make an opening mark of it."""
+    if _PART_OF_TAG.fullmatch(text):
+        return True
+    if len(text) > _TAIL:
+        return False
+    tight = re.sub(r"\s+", " " if text[:1].lower() == "h" else "", text.lower())
+    return any(mark.startswith(tight) for mark in _PREFIXES)
+
+
+def _closes(text: str, mark: re.Match[str]) -> bool:
+    """Whether a closing mark that was never opened ends thinking, and is not one that the text speaks of."""
+    before, after = text[: mark.start()], text[mark.end() :]
+    if (
+        before.count("```") % 2
+        or before[-1:] in tuple(_QUOTES)
+        or after[:1] in tuple(_QUOTES)
+        or _OPENED.search(before)
+    ):
+        return False
+    bare = before.rstrip(" \t")
+    if not bare or bare[-1] == "\n" or bare[-1] in _ENDS:
+        return True
+    return bare == before and (not after or after[0] == "\n" or after[0].isalnum())

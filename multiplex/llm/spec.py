@@ -38,7 +38,7 @@ class ModelSpec(BaseModel):
         voice_tokens, synthesis_tokens, answer_tokens: most tokens of a reply; None sets no limit.
         temperature: None leaves it to the endpoint.
         user: who asks, in the endpoint's own accounts (OpenAI's `user`); None sends nothing.
-        timeout: seconds for one call, retries not counted.
+        timeout: seconds in which an endpoint says nothing; a whole reply may take ten times as long.
         retries: further attempts after a failed call.
         limit: calls under way at once at this endpoint and model.
     """
@@ -194,11 +194,16 @@ def api_key(spec: ModelSpec) -> SecretStr | None:
     """The key for a spec's endpoint; None where the endpoint asks for none.
 
     Raises:
-        UsageError: the variable that should hold it is not set.
+        UsageError: the variable that should hold it is not set, or holds what no key does.
     """
     if spec.api_key_env is None:
         return None
     value = os.environ.get(spec.api_key_env, "").strip()
     if not value:
         raise UsageError(f"model {spec.name!r} needs a key: set {spec.api_key_env}, or name another with --api-key-env")
+    wrong = next((letter for letter in value if not letter.isascii() or not letter.isprintable()), None)
+    if wrong is not None:
+        raise UsageError(
+            f"the key in {spec.api_key_env} holds a character that no key has (U+{ord(wrong):04X}); copy the key again"
+        )
     return SecretStr(value)

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said: `text` without thinking, `cut` where the token limit ended it, `seconds` with retries.
+    """What a model said.
 
-    `message_id` is the id under which LangChain's callbacks saw its pieces; None where they saw none.
+    Attributes:
+        text: without thinking.
+        usage: of every attempt, those that failed too.
+        seconds: with retries.
+        cut: whether a token limit ended it.
+        notes: what the endpoint refused of the request, a line each; the call went without it.
+        message_id: the id under which LangChain's callbacks saw its pieces; None where they saw none.
     """
 
     text: str
@@ -24,6 +30,7 @@ class Reply:
     seconds: float
     cut: bool = False
     attempts: int = 1
+    notes: tuple[str, ...] = ()
     message_id: str | None = None
 
 

@@ -6,9 +6,15 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.errors import CallError
+
 
 class Usage(BaseModel):
-    """Answered calls and their tokens. Tokens are None as soon as one call's endpoint did not report them."""
+    """Replies that came, those of no use too, and their tokens.
+
+    Tokens are None as soon as the endpoint did not report them for one reply; a request that brought none, or that
+    broke off, counts with what was reported of it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,6 +33,14 @@ class Usage(BaseModel):
 def total(usages: Iterable[Usage]) -> Usage:
     """The sum; zero calls and zero tokens where there is none."""
     return sum(usages, start=Usage())
+
+
+def spent_on(error: BaseException) -> Usage:
+    """What a failed call took."""
+    if not isinstance(error, CallError):
+        return Usage()
+    calls, given, made = error.spent
+    return Usage(calls=calls, input_tokens=given, output_tokens=made)
 
 
 def _plus(a: int | None, b: int | None) -> int | None:

@@ -2,17 +2,32 @@ from __future__ import annotations
 
 import pytest
 
-from multiplex.llm.reasoning import ThinkingFilter, without_thinking
+from multiplex.llm.reasoning import Manner, ThinkingFilter, without_thinking
 
+T, A = "So the user asks. Daoism says wu wei.", "In Confucian thought."
+QUOTED = "Some models write a <think> tag before they answer."
+FORMS = [
+    ("<think>", "</think>"), ("<THINK>", "</THINK>"), ("<thinking>", "</thinking>"), ('<think time="3">', "</think>"),
+    ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"), ("<reason>", "</reason>"),
+    ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
+    ("<|channel>thought\n", "<channel|>"), ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("analysis", "assistantfinal"), ("Here is my thought process:", "Here is my response:"), ("", "\n</think>"),
+    ("<think>a</think>\n<think>", "</think>"),
+]  # fmt: skip
 CASES = [
-    ("plain", "plain"),
-    ("<think>a</think>b", "b"),
-    ("<think>\nlong\n</think>\n\nb", "b"),
-    ("a<thinking>x</thinking>b", "ab"),
+    *[(f"{opens}{T}{closes}\n\n{A}", A) for opens, closes in FORMS],
+    *[(text, text) for text in (
+        "plain", "1 < 2 and a<b", QUOTED, "a<thinking>x</thinking>b", "So they end with `</think>` and go on.",
+        "So a </think> tag ends it. Then.", "Okay: ```\nx.\n</think>\n``` is code.", "analysis of duty",
+        "Here is my thought process: I think.", "<b>Hi</b> there", "Thinking of elders <3",
+        "So write <think>\nx.\n</think>\n in code.",
+    )],
     ("<think>never closed", ""),
-    ("1 < 2 and a<b", "1 < 2 and a<b"),
-    ("<THINK>x</THINK>y", "y"),
-]
+    ("I reason.</think>The answer.", "The answer."),
+    ("</think>\n\nHi.", "Hi."),
+    ("<|channel|>final<|message|>Hi<|return|>", "Hi"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "answer"), CASES)
@@ -20,8 +35,12 @@ def test_thinking_is_taken_out(text: str, answer: str) -> None:
     assert without_thinking(text) == answer
 
 
-def test_a_block_closed_without_having_been_opened_is_taken_out() -> None:
-    assert without_thinking("I reason.</think>The answer.") == "The answer."
+def test_a_model_that_has_closed_alone_is_held_back_from_then_on() -> None:
+    manner = Manner()
+    first, second = ThinkingFilter(manner), ThinkingFilter(manner)
+    first.feed(f"{T}\n</think>\n{A}", last=True)
+    assert second.feed("Daoism says wu wei.") == ""
+    assert second.feed("</think>" + A, last=True) == A
 
 
 @pytest.mark.parametrize(("text", "answer"), CASES)

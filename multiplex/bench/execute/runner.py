@@ -21,6 +21,7 @@ from multiplex.errors import CallError, MultiplexError, VoicesLostError
 from multiplex.llm.chat import Chat
 from multiplex.llm.error_mapping import safe
 from multiplex.llm.types import Reply
+from multiplex.llm.usage import spent_on
 
 if TYPE_CHECKING:
     from multiplex.bench.execute.progress import Progress
@@ -202,7 +203,8 @@ class Runner:
         self._budget.add(model, reply.usage)
 
     async def refused(self, model: str, error: CallError) -> None:
-        """Count a call that failed for good; too many in a row stop the run."""
+        """Count a call that failed for good, with what it took; too many in a row stop the run."""
+        self._budget.add(model, spent_on(error))
         if error.kind not in REFUSALS:
             return
         self._failed_in_a_row[model] += 1

@@ -201,7 +201,9 @@ def _made(analysis: Analysis, manifest: Manifest | str, scoring: str) -> Table:
         ]
         for name, of in manifest.models.items():
             set_ = {key: str(value) for key, value in of.model_dump().items() if value is not None}
-            rows.append((f"model {name}", _listed(set_)))
+            rows.append(
+                (f"model {name}, as asked for", f"{_listed(set_)} (what its endpoint refused: notes of the answers)")
+            )
     return Table("Settings", ("", ""), (("", tuple(rows)),), folded=True)
 
 

@@ -16,7 +16,8 @@ SPENT = f"""WITH whole AS MATERIALIZED (SELECT id, model, number FROM units WHER
     SELECT whole.model, sum(calls),
     CASE WHEN count(*) = count(input_tokens) THEN sum(input_tokens) END,
     CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
-    FROM calls JOIN whole ON whole.id = calls.unit WHERE calls.kind IS NULL AND {sound("calls")}
+    FROM calls JOIN whole ON whole.id = calls.unit WHERE (calls.kind IS NULL OR coalesce(calls.calls, 0) > 0)
+    AND {sound("calls")}
     GROUP BY whole.model ORDER BY min(whole.number)"""
 CALLS = f"""SELECT {matches("calls")}, request, seconds, attempts, coalesce(calls, 0), input_tokens, output_tokens,
     kind, message FROM calls WHERE unit = ? ORDER BY number"""

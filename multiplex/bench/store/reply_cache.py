@@ -35,12 +35,13 @@ class UnitLedger:
         row = self.reader.row(_REPLY, self.unit_id, key)
         if row is None:
             return None
-        matching, text, cut, calls, given, made, seconds, attempts = row
+        matching, text, cut, calls, given, made, seconds, attempts, notes = row
         if matching == 0:
             raise UsageError(
                 f"{self.path}: unit {self.unit_id}: a reply is damaged; --redo-damaged asks and pays for it again"
             )
-        return Reply(text, Usage(calls=calls, input_tokens=given, output_tokens=made), seconds, bool(cut), attempts)
+        usage = Usage(calls=calls, input_tokens=given, output_tokens=made)
+        return Reply(text, usage, seconds, bool(cut), attempts, tuple((notes or "").splitlines()))
 
     async def admit(self, key: str) -> None:
         """At once: whether a request may be sent is for the run to say."""
@@ -55,6 +56,7 @@ class UnitLedger:
         await self._write(
             key, reply.seconds, reply.attempts, text=join_halves(reply.text), cut=reply.cut, calls=usage.calls,
             input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
+            message=join_halves("\n".join(reply.notes)) or None,
         )  # fmt: skip
 
     async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
@@ -63,7 +65,11 @@ class UnitLedger:
         Raises:
             MultiplexError: the disk refuses.
         """
-        await self._write(key, seconds, attempts, kind=error.kind, message=join_halves(str(error)))
+        calls, given, made = error.spent
+        await self._write(
+            key, seconds, attempts, kind=error.kind, message=join_halves(str(error)), calls=calls, input_tokens=given,
+            output_tokens=made,
+        )  # fmt: skip
 
     async def _write(self, key: str, seconds: float, attempts: int, **values: object) -> None:
         row = _EMPTY | {"unit": self.unit_id, "request": key, "seconds": float(seconds), "attempts": attempts} | values
@@ -75,7 +81,8 @@ class UnitLedger:
         return self.writer
 
 
-_REPLY = f"""SELECT {matches("calls")}, text, cut, calls, input_tokens, output_tokens, seconds, attempts FROM calls
+_REPLY = f"""SELECT {matches("calls")}, text, cut, calls, input_tokens, output_tokens, seconds, attempts, message
+    FROM calls
     WHERE unit = ? AND request = ? AND kind IS NULL ORDER BY {sound("calls")} DESC, number LIMIT 1"""  # noqa: S608
 _CALL = insertion("calls")
 _EMPTY: dict[str, object] = dict.fromkeys(COVERED["calls"]["checksum"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from multiplex.errors import MultiplexError
+from multiplex.llm.clients import http_client
 from multiplex.llm.error_mapping import explain
 from multiplex.llm.spec import ModelSpec, api_key
 
@@ -23,9 +26,14 @@ async def unreachable(spec: ModelSpec) -> str | None:
     except MultiplexError as error:
         return str(error)
     secret = key.get_secret_value() if key else ""
-    client = openai.AsyncOpenAI(base_url=spec.base_url, api_key=secret or "none", max_retries=0, timeout=PATIENCE)
     try:
-        await client.get("/models", cast_to=object)
+        through = http_client(spec.base_url, PATIENCE)
+    except MultiplexError as error:
+        return str(error)
+    client = openai.AsyncOpenAI(base_url=spec.base_url, api_key=secret or "none", max_retries=0, http_client=through)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await client.get("/models", cast_to=object)
     except openai.NotFoundError:
         return None  # not every endpoint lists its models
     except Exception as error:

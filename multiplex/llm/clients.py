@@ -1,0 +1,160 @@
+"""HTTP clients of one endpoint: their proxies, certificates, and how far they follow where they are sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
+
+from multiplex.errors import CallError, UsageError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+POOL = 20  # requests at once over one HTTP client
+MOST_ERROR_BYTES = 100_000  # of the body of an error
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Clients:
+    """Clients of one endpoint, each with a few connections of its own.
+
+    The HTTP client looks through all of its connections with every request, so that two hundred in one pool cost it
+    more than the request itself.
+    """
+
+    def __init__(self, first: AsyncOpenAI, base_url: str | None, timeout: float) -> None:
+        self._all, self._busy = [first], [0]
+        self._base_url, self._timeout = base_url, timeout
+
+    @contextmanager
+    def least_busy(self) -> Iterator[AsyncOpenAI]:
+        """The client with the fewest requests under way; a new one where all have as many as they should."""
+        place = min(range(len(self._all)), key=self._busy.__getitem__)
+        if self._busy[place] >= POOL:
+            place = len(self._all)
+            self._all.append(self._all[0].copy(http_client=http_client(self._base_url, self._timeout)))
+            self._busy.append(0)
+        self._busy[place] += 1
+        try:
+            yield self._all[place]
+        finally:
+            self._busy[place] -= 1
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for client in self._all:
+            await client.close()
+
+
+def http_client(base_url: str | None, timeout: float) -> DefaultAsyncHttpxClient:
+    """An HTTP client for an endpoint (None: OpenAI) that waits `timeout` seconds for a connection.
+
+    How long a reply may take is the reader's to say. An endpoint on this machine is asked directly, whatever proxy the
+    environment names. Redirects are followed on the same host only.
+
+    Raises:
+        UsageError: a variable of the environment names a proxy or certificates that cannot be used.
+    """
+    from openai import DefaultAsyncHttpxClient, Timeout
+
+    verify = _trust(plain=base_url is not None and base_url.startswith("http://"))
+    try:
+        return DefaultAsyncHttpxClient(
+            timeout=Timeout(None, connect=timeout),
+            verify=verify,
+            trust_env=not is_direct(base_url),
+            event_hooks={"response": [_guard]},
+        )
+    except Exception as error:
+        if (problem := _proxy_problem()) is None:
+            raise
+        raise UsageError(problem) from error
+
+
+def is_direct(base_url: str | None) -> bool:
+    """Whether an endpoint is asked past any proxy: it is on this machine, or NO_PROXY names it."""
+    if base_url is None:
+        return False
+    host = urlsplit(base_url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost") or bool(proxy_bypass(host))
+    return address.is_loopback or address.is_unspecified or bool(proxy_bypass(host))
+
+
+def _proxy_problem() -> str | None:
+    """What is wrong with the proxies of the environment, in one line that shows no password; None where none is set."""
+    named = [(name, value) for name in os.environ if name.lower() in _PROXIES and (value := os.environ[name].strip())]
+    for name, value in named:
+        scheme = value.partition("://")[0].lower()
+        if scheme in ("socks5", "socks5h"):
+            return f"{name} names a SOCKS proxy, for which the package socksio is missing; install it, or unset {name}"
+        if scheme not in ("http", "https") and "://" in value:
+            return (
+                f"{name} names a proxy by {scheme}://, which is not known here; write http:// or socks5://, or unset it"
+            )
+    names = ", ".join(name for name, _ in named)
+    return f"{names}: no address of a proxy; write http://HOST:PORT, or unset it" if named else None
+
+
+@cache
+def _trust(*, plain: bool) -> ssl.SSLContext:
+    """The certificates that an HTTP client trusts; to read them costs every client as much as ten requests.
+
+    For an endpoint asked without TLS (`plain`) they do not matter, and one that redirects to TLS is trusted only where
+    they can be read.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    import ssl
+
+    try:
+        context: ssl.SSLContext = _library().create_ssl_context()
+    except (OSError, ssl.SSLError) as error:
+        if plain:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        name = next((name for name in _CERTIFICATES if os.environ.get(name)), None)
+        what = f"{name} names {os.environ[name]}" if name else "the certificates of this system"
+        said = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{what}, which cannot be read ({said}); correct it or unset it") from error
+    return context
+
+
+async def _guard(response: Any) -> None:
+    """Refuse a redirect to another host, and bound what is read of an error.
+
+    Raises:
+        CallError: the endpoint sends the question, and the key, elsewhere.
+    """
+    if response.has_redirect_location:
+        here, there = response.request.url, response.request.url.join(response.headers["location"])
+        if here.host != there.host or (here.scheme == "https" and there.scheme != "https"):
+            where = f"{there.scheme}://{there.host}"
+            raise CallError("bad_request", f"it redirects to another address, {where}, which is not followed")
+    elif response.status_code >= 400:
+        stream, body = response.stream, b""
+        async for chunk in stream:
+            body += chunk
+            if len(body) > MOST_ERROR_BYTES:
+                break
+        await stream.aclose()
+        response.stream = _library().ByteStream(body[:MOST_ERROR_BYTES])
+
+
+def _library() -> Any:
+    """The HTTP library that OpenAI's client uses."""
+    from openai import DefaultAsyncHttpxClient
+
+    return import_module(DefaultAsyncHttpxClient.__mro__[1].__module__.partition(".")[0])

@@ -1,0 +1,63 @@
+"""Whether a reply that came is an answer, and why not."""
+
+from __future__ import annotations
+
+from multiplex.content import storable
+from multiplex.errors import CallError
+from multiplex.llm.error_mapping import safe
+from multiplex.llm.protocol import EndpointError
+from multiplex.llm.reading import Completion
+from multiplex.llm.reasoning import without_thinking
+from multiplex.llm.usage import Usage
+
+
+class UnusableError(Exception):
+    """A reply came and is no answer.
+
+    `attempts` is how many attempts in all make sense (None: as many as the settings allow); `usage` what it took.
+    """
+
+    def __init__(self, error: CallError, attempts: int | None, usage: Usage) -> None:
+        super().__init__(str(error))
+        self.error, self.attempts, self.usage = error, attempts, usage
+
+
+def read_answer(said: Completion, at: str, *, local: bool) -> str:
+    """The text of a reply, thinking left out. `at` names the model and its endpoint.
+
+    Raises:
+        UnusableError: it is no answer, or not the whole of one.
+        EndpointError: the endpoint tells of an error.
+    """
+    text = storable(without_thinking(said.text))
+    if said.error is not None:
+        raise EndpointError(said.error)
+    if (found := _find_fault(said, text, local=local)) is not None:
+        kind, why, attempts = found
+        raise UnusableError(CallError(kind, f"{at}: {why}"), attempts, said.usage)
+    return text
+
+
+def _find_fault(said: Completion, text: str, *, local: bool) -> tuple[str, str, int | None] | None:
+    """The kind of error, why, and how many attempts make sense: another would mostly be paid for the same."""
+    if said.refusal:
+        return "declined", f"the model declines to answer: {safe(said.refusal)}", 1
+    if said.ending == "declined":
+        part = f" after {len(text.split())} words" if text else ""
+        return "declined", f"stopped by the endpoint's content filter{part} ({safe(said.finish)})", 1
+    if not said.heard:
+        return "server", "the reply holds no answer (no choice in it)", 2
+    if said.ending is None:
+        return "server", "the stream ended in the middle of the answer", None
+    if said.ending == "broken":
+        return "server", f"the answer is not whole: it ended with {safe(said.finish)!r}", None
+    if said.ending == "tools":
+        return "empty", f"the model called a tool in place of answering ({safe(', '.join(said.tools)) or 'unnamed'})", 1
+    if text:
+        return None
+    if said.ending == "cut":
+        hint = "" if local else "; raise MULTIPLEX_VOICE_TOKENS"
+        return "cut_off", f"the token limit was spent before the answer began{hint}", 1
+    if said.reasoned or said.text.strip():
+        return "empty", "only reasoning came, no answer", 1
+    return "empty", "the reply is empty", 2

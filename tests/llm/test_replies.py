@@ -1,0 +1,226 @@
+"""What endpoints say beyond a plain reply, heard the same over each transport."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any, get_args
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from multiplex.errors import CallError, UsageError
+from multiplex.llm.adaptation import find_change
+from multiplex.llm.chat import Chat
+from multiplex.llm.clients import http_client, is_direct
+from multiplex.llm.protocol import read_error, read_usage
+from multiplex.llm.spec import api_key, parse_spec
+from multiplex.llm.transport import Transport
+from multiplex.llm.types import Call, Reply
+from tests.backend import Backend, Body, Say
+from tests.llm.test_transport import DONE, Endpoint, event, running
+
+HALF = "In Confucian thought filial piety binds families. Ubuntu teaches that a person"
+EVERY = pytest.mark.parametrize("transport", get_args(Transport))
+
+
+async def ask(url: str, transport: Transport, call: Call | None = None, **changes: Any) -> Reply:
+    spec = parse_spec("m", url).model_copy(update={"retries": 0, "timeout": 5.0, **changes})
+    chat = Chat(spec, transport=transport)
+    try:
+        return await chat.complete([SystemMessage("You are P."), HumanMessage("Why?")], call)
+    finally:
+        await chat.aclose()
+
+
+@pytest.mark.parametrize(
+    ("finish", "kind"),
+    [("content_filter", "declined"), ("SAFETY", "declined"), ("error", "server"), ("abort", "server"), ("x", "server")],
+)
+@EVERY
+async def test_a_reply_that_did_not_end_by_itself_is_no_answer(
+    backend: Backend, transport: Transport, finish: str, kind: str
+) -> None:
+    backend.script = lambda body, n: Say(HALF, finish=finish)
+    with pytest.raises(CallError) as caught:
+        await ask(backend.base_url, transport)
+    assert caught.value.kind == kind
+    assert caught.value.spent == (1, 4, 12)
+
+
+@EVERY
+async def test_a_limit_under_another_name_is_a_limit(backend: Backend, transport: Transport) -> None:
+    backend.script = lambda body, n: Say(HALF, finish="MAX_TOKENS")
+    assert (await ask(backend.base_url, transport)).cut
+
+
+@EVERY
+async def test_a_refusal_is_told_and_asked_for_once(transport: Transport) -> None:
+    said = {"content": None, "refusal": "I cannot help with that."}
+    choice = {"index": 0, "message": said, "finish_reason": "stop"}
+    async with running(Endpoint([json.dumps({"choices": [choice]}).encode()], kind=b"application/json")) as endpoint:
+        with pytest.raises(CallError, match="declines to answer: I cannot help") as caught:
+            await ask(endpoint.url, transport, retries=3)
+    assert caught.value.kind == "declined"
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b'{"error": {"message": "slow down", "code": 429}}'],
+        [b"data: " + b'{"error": {"message": "slow down", "code": 429}}' + b"\n\n"],
+        [event("half"), b'event: error\ndata: {"message": "slow down", "code": "rate_limit_exceeded"}\n\n'],
+        [event("half"), b'data: {"object": "error", "message": "slow down", "code": 429}\n\n'],
+    ],
+)
+@EVERY
+async def test_an_error_under_200_counts_as_what_it_says(transport: Transport, pieces: list[bytes]) -> None:
+    async with running(Endpoint(pieces)) as endpoint:
+        with pytest.raises(CallError, match=r"429, too many requests \(slow down") as caught:
+            await ask(endpoint.url, transport)
+    assert caught.value.kind == "rate_limited"
+
+
+@EVERY
+async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(transport: Transport) -> None:
+    usage = [{"prompt_tokens": 10, "completion_tokens": n} for n in (1, 2, 3)]
+    content: Any = [{"type": "thinking", "thinking": "Daoism?"}, {"type": "text", "text": "fine."}]
+    sent = [b"retry: 3000\n\n", b": x\r\r", b"data:\n\n", b"event: ping\ndata: {}\n\n", event(content, usage=usage[0]),
+            event(" So it is.", usage=usage[1]), event(finish="stop", usage=usage[2]), DONE]  # fmt: skip
+    async with running(Endpoint(sent)) as endpoint:
+        reply = await ask(endpoint.url, transport)
+    assert reply.text == "fine. So it is."
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (10, 3)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 0}, (None, None)),
+        ({"input_tokens": 10, "output_tokens": "30"}, (10, 30)),
+        ({"prompt_tokens": -1, "completion_tokens": 10**20}, (None, None)),
+        ([1], (None, None)),
+    ],
+)
+def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | None, int | None]) -> None:
+    read = read_usage(usage, spoke=True)
+    assert (read.input_tokens, read.output_tokens) == tokens
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "change"),
+    [
+        ({"message": {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}}, {"seed": 1},
+         ("seed", "unknown", None)),
+        ([{"error": {"message": 'Unknown name "seed": Cannot find field.'}}], {"seed": 1}, ("seed", "unknown", None)),
+        ({"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}, {"max_tokens": 16},
+         ("max_tokens", "renamed", "max_completion_tokens")),
+        ({"message": "max_tokens is too large: 5000. This model supports at most 4096"}, {"max_tokens": 5000},
+         ("max_tokens", "cap", 4096)),
+        ({"message": "temperature: range: 0..1"}, {"temperature": 1.5}, ("temperature", "value", None)),
+        ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, change: tuple[str, str, Any]) -> None:
+    found = find_change(read_error(body, 400), sent, ["system", "user"])
+    assert found is not None
+    assert (found.field, found.why, found.to) == change
+
+
+async def test_a_value_that_one_caller_sent_changes_no_other_call(backend: Backend) -> None:
+    def script(body: Body, n: int) -> Say:
+        refused = body.get("temperature", 0) > 1
+        return Say(status=400, error={"message": "temperature: range: 0..1", "type": "x"}) if refused else Say()
+
+    backend.script = script
+    chat = Chat(parse_spec("m", backend.base_url))
+    hot = await chat.adjusted(temperature=1.5).complete([HumanMessage("Why?")])
+    await chat.complete([HumanMessage("Why?")])
+    await chat.aclose()
+    assert hot.notes == (f"m at {backend.base_url} refuses temperature 1.5; it was left out",)
+    assert [body.get("temperature") for body in backend.requests] == [1.5, None, 0.7]
+
+
+async def test_an_error_that_only_quotes_a_field_teaches_nothing(backend: Backend) -> None:
+    quoted = {"message": "bad text: 'seed is an unsupported parameter'", "type": "x"}
+    backend.script = lambda body, n: Say(status=400, error=quoted) if n < 2 else Say()
+    chat = Chat(parse_spec("m", backend.base_url))
+    with pytest.raises(CallError):
+        await chat.complete([HumanMessage("Why?")], Call(seed=1))
+    await chat.complete([HumanMessage("Why?")], Call(seed=1))
+    await chat.aclose()
+    assert ["seed" in body for body in backend.requests] == [True, False, True]
+
+
+@EVERY
+async def test_without_a_system_role_the_persona_stands_in_the_users_message(
+    backend: Backend, transport: Transport
+) -> None:
+    def script(body: Body, n: int) -> Say:
+        system = any(message["role"] == "system" for message in body["messages"])
+        return Say(status=400, error={"message": "System role not supported", "type": "x"}) if system else Say()
+
+    backend.script = script
+    reply = await ask(backend.base_url, transport)
+    assert backend.requests[-1]["messages"] == [{"role": "user", "content": "You are P.\n\nWhy?"}]
+    assert "takes no system message" in reply.notes[0]
+
+
+async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("one two", finish="abort" if n == 0 else "stop")
+    reply = await ask(backend.base_url, "whole", retries=1)
+    assert (reply.usage.calls, reply.usage.output_tokens, reply.attempts) == (2, 4, 2)
+
+
+async def test_a_slow_stream_that_keeps_coming_is_waited_for(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("one two three four five", pace=0.3)
+    assert (await ask(backend.base_url, "streamed", timeout=0.8)).text == "one two three four five"
+
+
+async def test_a_reply_without_end_is_cut_and_told() -> None:
+    async with running(Endpoint([event("a" * 50_000), event("b" * 50_000)], ends=False)) as endpoint:
+        reply = await ask(endpoint.url, "streamed", Call(max_tokens=10))
+    assert reply.cut
+    assert len(reply.text) == 20_400
+    assert "sent more than the call can have asked for" in reply.notes[0]
+
+
+async def test_a_redirect_to_another_host_is_not_followed(backend: Backend) -> None:
+    there = {"Location": "http://localhost:9/v1/chat/completions"}
+    backend.script = lambda body, n: Say(status=307, headers=there)
+    with pytest.raises(CallError, match="redirects to another address, http://localhost"):
+        await ask(backend.base_url, "whole", retries=2)
+    assert len(backend.requests) == 1
+
+
+async def test_a_packed_reply_is_read() -> None:
+    choice = {"index": 0, "message": {"content": "fine."}, "finish_reason": "stop"}
+    packed = gzip.compress(json.dumps({"choices": [choice]}).encode())
+    kind = b"application/json\r\nContent-Encoding: gzip"
+    async with running(Endpoint([packed], kind=kind)) as endpoint:
+        assert (await ask(endpoint.url, "whole")).text == "fine."
+
+
+async def test_a_model_on_this_machine_is_asked_past_every_proxy(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent/ca.pem")):
+        monkeypatch.setenv(name, value)
+    assert (await ask(backend.base_url, "whole")).text == Say().text
+    assert is_direct("http://[::1]:8000/v1")
+    assert not is_direct("https://api.example.org/v1")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UsageError, match=r"^ALL_PROXY names a "):
+        http_client("https://api.example.org/v1", 5.0)
+
+
+def test_a_key_with_a_character_outside_ascii_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MK", "sk-abcdef…ghijkl")
+    with pytest.raises(UsageError, match=r"the key in MK holds a character that no key has \(U\+2026\)") as caught:
+        api_key(parse_spec("m", "http://127.0.0.1:9/v1", "MK"))
+    assert "abcdef" not in str(caught.value)
