@@ -52,7 +52,9 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         else:
             voice = await _write(persona, chat, turn, silent, slot, hear)
     except MultiplexError as error:
-        voice = silent.model_copy(update={"error": str(error), "seconds": perf_counter() - started})
+        kind = error.kind if isinstance(error, CallError) else None
+        seconds = perf_counter() - started
+        voice = silent.model_copy(update={"error": str(error), "error_kind": kind, "seconds": seconds})
         emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
         return voice
     finished = {

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from multiplex.council.conversation import conversation
 from multiplex.council.personas import Council
-from multiplex.council.planning import QUESTION_LIMIT, Plan, PlanMode, checked_question, plan, room_before
+from multiplex.council.planning import Plan, PlanMode, checked_question, plan, room_before
 from multiplex.errors import UsageError
-from multiplex.llm.spec import parse_spec
+from multiplex.llm.spec import QUESTION_LIMIT, parse_spec
 from tests.backend import Backend, Body, Say, asked
 from tests.council.test_graph import chat_for
 
