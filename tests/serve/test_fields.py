@@ -44,6 +44,38 @@ def test_a_conversation_with_tools_reaches_the_endpoint_as_it_is(house: House) -
     assert house.backend.requests[0]["messages"] == TRANSCRIPT
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_calls_of_tools_come_back(house: House, streamed: bool) -> None:
+    house.backend.script = lambda body, n: Say("", more={"tool_calls": [{"index": 0, **CALL}]}, finish="tool_calls")
+    response = house.served.chat(model="uniplex", tools=[TOOL], stream=streamed)
+    if streamed:
+        choices = [event["choices"][0] for event in events(response.text)[:-1]]
+        calls = next(each["delta"]["tool_calls"] for each in choices if "tool_calls" in each["delta"])
+        assert choices[-1]["finish_reason"] == "tool_calls"
+    else:
+        choice = response.json()["choices"][0]
+        calls = choice["message"]["tool_calls"]
+        assert choice["finish_reason"] == "tool_calls"
+        assert choice["message"]["content"] is None
+    assert calls == [{"index": 0, **CALL}]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_log_probabilities_come_back(house: House, streamed: bool) -> None:
+    told = {"content": [{"token": "Kin", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+    house.backend.script = lambda body, n: Say("Kin", logprobs=told)
+    response = house.served.chat(model="uniplex", logprobs=True, top_logprobs=2, stream=streamed)
+    choices = [event["choices"][0] for event in events(response.text)[:-1]] if streamed else response.json()["choices"]
+    assert [choice["logprobs"] for choice in choices if choice["logprobs"] is not None] == [told]
+
+
+def test_thinking_is_not_passed_on(house: House) -> None:
+    house.backend.script = lambda body, n: Say("<think>Hm.</think>Kin first.")
+    streamed = events(house.served.chat(model="uniplex", top_p=0.5, stream=True).text)
+    whole = house.served.chat(model="uniplex", top_p=0.5).json()
+    assert said(streamed) == whole["choices"][0]["message"]["content"] == "Kin first."
+
+
 @pytest.mark.parametrize(
     "field",
     [

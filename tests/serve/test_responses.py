@@ -76,6 +76,22 @@ def test_functions_and_their_results_go_through_a_single_call(house: House) -> N
     assert sent["max_tokens"] == 9
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_calls_of_functions_come_back(house: House, client: OpenAI, streamed: bool) -> None:
+    function = {"name": "weather", "arguments": '{"at": 1}'}
+    call = {"index": 0, "id": "c1", "type": "function", "function": function}
+    house.backend.script = lambda body, n: Say("", more={"tool_calls": [call]}, finish="tool_calls")
+    asked: dict[str, Any] = {"tools": [{"type": "function", "name": "weather", "parameters": {}}]}
+    if streamed:
+        with client.responses.stream(model="uniplex", input=QUESTION, **asked) as stream:
+            list(stream)
+            made: Any = stream.get_final_response()
+    else:
+        made = client.responses.create(model="uniplex", input=QUESTION, **asked)
+    (item,) = made.output
+    assert (item.type, item.call_id, item.name, item.arguments) == ("function_call", "c1", "weather", '{"at": 1}')
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
