@@ -10,9 +10,10 @@ import pytest
 from multiplex.serve.openai.fields import HONOURED, NEUTRAL
 from multiplex.serve.openai.schema import ChatRequest
 from multiplex.serve.openai.stop_sequences import StopFilter
-from tests.backend import Say
+from tests.backend import Backend, Say
 from tests.serve.conftest import House
 from tests.serve.luck import council, events, said
+from tests.serve.server import serving
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
@@ -201,3 +202,12 @@ def test_every_response_has_an_id_of_its_own(house: House) -> None:
 def test_what_is_not_there_says_what_is(house: House, path: str) -> None:
     error = httpx.post(f"{house.served.base_url}/{path}", json={}).json()["error"]
     assert error["message"].endswith("GET /v1/models, POST /v1/chat/completions, POST /v1/responses")
+
+
+def test_the_operator_may_raise_the_limit_on_a_question(backend: Backend) -> None:
+    backend.script = council
+    with serving(backend, "--max-question", "25000") as served:
+        assert served.chat("x" * 25_000).status_code == 200
+        refused = served.chat("x" * 25_001)
+    assert refused.status_code == 413
+    assert "--max-question raises it" in refused.json()["error"]["message"]
