@@ -75,11 +75,14 @@ def conversation(messages: Sequence[BaseMessage]) -> Conversation:
     if not asked:
         raise UsageError("there is no question: `messages` holds no human message")
     said = [(message.type, _text(message)) for message in messages]
+    stays_empty = [message.type == "ai" and not getattr(message, "tool_calls", None) for message in messages]
     return Conversation(
         said[asked[-1]][1],
         "\n\n".join(dict.fromkeys(text for kind, text in said if kind == "system" and text)),
         tuple(
-            (_SPEAKERS[kind], text) for kind, text in said[: asked[-1]] if kind == "ai" or (kind in _SPEAKERS and text)
+            (_SPEAKERS[kind], text)
+            for (kind, text), stays in zip(said[: asked[-1]], stays_empty, strict=False)
+            if kind in _SPEAKERS and (text or stays)
         ),
     )
 

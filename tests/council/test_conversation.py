@@ -129,6 +129,11 @@ async def test_a_question_that_leaves_no_room_is_asked_alone_and_says_so(backend
     assert "was left out" in made.notes[0]
 
 
+def test_an_empty_turn_of_the_assistant_keeps_its_place() -> None:
+    talk = conversation([HumanMessage("Who?"), AIMessage(""), HumanMessage(""), HumanMessage("Whose?")])
+    assert talk.turns == (("user", "Who?"), ("assistant", ""))
+
+
 def test_only_text_is_read() -> None:
     talk = conversation(
         [

@@ -60,7 +60,7 @@ def _check(message: Message, place: int) -> None:
 def _made(message: Message) -> BaseMessage | None:
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-    if not message.text.strip() and message.role != "assistant":
+    if not message.text.strip() and (message.role != "assistant" or message.tool_calls):
         return None
     kinds: dict[str, type[BaseMessage]] = {
         "user": HumanMessage, "assistant": AIMessage, "system": SystemMessage, "developer": SystemMessage,
