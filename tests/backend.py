@@ -19,7 +19,8 @@ Body = dict[str, Any]
 class Say:
     """One scripted reply. A `status` other than 200 sends `error`; `cut_after` pieces the connection breaks.
 
-    `delay` seconds go by before it, and `pace` before each piece of a stream.
+    `more` are further fields of the message, `logprobs` those of its choice. `delay` seconds go by before it, and
+    `pace` before each piece of a stream.
     """
 
     text: str = "Elders are heard first. Care is shared by all kin."
@@ -27,6 +28,8 @@ class Say:
     error: Body | str = field(default_factory=lambda: {"message": "scripted failure", "type": "test"})
     headers: dict[str, str] = field(default_factory=dict)
     finish: str = "stop"
+    more: Body = field(default_factory=dict)
+    logprobs: Body | None = None
     usage: bool = True
     delay: float = 0.0
     pace: float = 0.0
@@ -126,7 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.close()
                 return
             self._wait(say.pace)
-            self._event(_chunk(body, {"role": "assistant", "content": piece}))
+            chunk = _chunk(body, {"role": "assistant", "content": piece})
+            chunk["choices"][0]["logprobs"] = say.logprobs
+            self._event(chunk)
+        if say.more:
+            self._event(_chunk(body, say.more))
         if say.broken_event:
             self._event({"error": {"message": "the backend died", "type": "server_error"}})
         self._event(_chunk(body, {}, finish=say.finish))
@@ -142,7 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         if say.broken_event:
             data = json.dumps({"error": {"message": "the backend died", "type": "server_error"}}).encode()
         else:
-            choice = {"index": 0, "message": {"role": "assistant", "content": say.text}, "finish_reason": say.finish}
+            message = {"role": "assistant", "content": say.text, **say.more}
+            choice = {"index": 0, "message": message, "finish_reason": say.finish, "logprobs": say.logprobs}
             made = len(say.text.split(" ")) if say.text else 0
             usage = {"prompt_tokens": len(asked(body).split()), "completion_tokens": made}
             usage["total_tokens"] = sum(usage.values())

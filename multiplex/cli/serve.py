@@ -49,7 +49,8 @@ def serve(
     ] = None,
     max_body: Annotated[int, typer.Option("--max-body", min=1, help="Most bytes of a request.")] = 1_000_000,
     max_question: Annotated[
-        int, typer.Option("--max-question", min=1, max=20_000, help="Most characters of a question.")
+        int,
+        typer.Option("--max-question", min=1, help="Most characters of a question."),
     ] = 20_000,
     max_councils: Annotated[
         int | None,
@@ -89,11 +90,13 @@ def serve(
     from multiplex.settings import load_settings
 
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
-    spec = resolve_model(settings)
+    limited = {"question_limit": max_question}
+    spec = resolve_model(settings).model_copy(update=limited)
     _check_installed("fastapi", "uvicorn", "prometheus_client")
     if keep_days is not None and memory is None:
         raise UsageError("--keep-days is for a memory: say --memory too")
-    page = _page(ui, [resolve_model(settings, name) for name in ui_model or ()], runs, prices)
+    models = [resolve_model(settings, name).model_copy(update=limited) for name in ui_model or ()]
+    page = _page(ui, models, runs, prices)
 
     from multiplex.serve.options import Limits, ServeOptions
     from multiplex.serve.server import carry_out

@@ -44,6 +44,7 @@ class Voice(_Frozen):
         positions: of the sourcebook, those that it quotes or rests on, in the order of the text.
         asks: the question that a small model put to the reader; None where it asked none, or speaks for itself.
         error: one line; None where it spoke.
+        error_kind: the `kind` of the CallError behind it; None where it spoke, or where it was no call that failed.
         note: a flaw of a voice that did speak, such as a reply cut off at the token limit; else None.
         seconds: from its start to its end, retries included.
         digest: SHA-256 of the persona's content.
@@ -59,6 +60,7 @@ class Voice(_Frozen):
     positions: tuple[Cited, ...] = ()
     asks: str | None = None
     error: str | None = None
+    error_kind: str | None = None
     note: str | None = None
     round: int = 1
     seconds: float = 0.0

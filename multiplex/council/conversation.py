@@ -64,7 +64,8 @@ class Conversation:
 def conversation(messages: Sequence[BaseMessage]) -> Conversation:
     """The conversation that ends with the last human message.
 
-    Only text is read: images, tools' calls and their results are left out. System messages are the instructions,
+    Only text is read: images, tools' calls and their results are left out. A turn of the assistant that is empty keeps
+    its place, so that questions which nobody answered stay apart. System messages are the instructions,
     wherever they stand; one that is repeated counts once.
 
     Raises:
@@ -74,10 +75,15 @@ def conversation(messages: Sequence[BaseMessage]) -> Conversation:
     if not asked:
         raise UsageError("there is no question: `messages` holds no human message")
     said = [(message.type, _text(message)) for message in messages]
+    stays_empty = [message.type == "ai" and not getattr(message, "tool_calls", None) for message in messages]
     return Conversation(
         said[asked[-1]][1],
         "\n\n".join(dict.fromkeys(text for kind, text in said if kind == "system" and text)),
-        tuple((_SPEAKERS[kind], text) for kind, text in said[: asked[-1]] if kind in _SPEAKERS and text),
+        tuple(
+            (_SPEAKERS[kind], text)
+            for (kind, text), stays in zip(said[: asked[-1]], stays_empty, strict=False)
+            if kind in _SPEAKERS and (text or stays)
+        ),
     )
 
 

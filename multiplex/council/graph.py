@@ -25,7 +25,7 @@ from multiplex.council.quoting import check_speaker
 from multiplex.council.state import Asked, CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
 from multiplex.council.voice import heard_by, speak
-from multiplex.errors import ModelError, VoicesLostError
+from multiplex.errors import CallError, ModelError, VoicesLostError
 from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.local.server import PERSONA_SLOTS
 from multiplex.llm.usage import total
@@ -60,7 +60,8 @@ def build_graph(
 
     Raises:
         UsageError: an argument is wrong. Running the graph raises UsageError for a question that cannot be asked,
-            ModelError where no call could be made, VoicesLostError where fewer than `min_voices` spoke.
+            ModelError where no call could be made (CallError: the endpoint refused each), VoicesLostError where fewer
+            than `min_voices` spoke.
     """
     council = council or Council.load()
     needed = council.check(voice_models or (), rounds, min_voices)
@@ -100,7 +101,9 @@ def build_graph(
         voices = last_words(state["voices"], council.perspectives)
         lost = tuple(voice.perspective for voice in voices if voice.error is not None)
         if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
-            raise ModelError(f"no call could be made: {voices[0].error}")
+            why = f"no call could be made: {voices[0].error}"
+            refused = all(voice.error_kind == "bad_request" for voice in voices)
+            raise CallError("bad_request", why) if refused else ModelError(why)
         if len(voices) - len(lost) < needed:
             why = "; ".join(f"{voice.perspective}: {voice.error}" for voice in voices if voice.error is not None)
             raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {needed} must speak: {why}", lost)

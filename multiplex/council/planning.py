@@ -15,7 +15,7 @@ from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import SYNTHESIS_SLOT
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.spec import QUESTION_LIMIT, ModelSpec
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage, spent_on
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PlanMode = Literal["default", "model"]
 
-QUESTION_LIMIT = 20_000  # characters
 LOCAL_QUESTION_LIMIT = 2_500  # characters: what the embedded server's slots hold beside prompt and reply
 HISTORY_LIMIT = 16_000  # characters of what came before a question
 NEAR_POSITIONS = 4  # of each sourcebook, handed to its voice
@@ -48,14 +47,14 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def checked_question(question: str, *, local: bool = False) -> str:
-    """The question without surrounding space.
+def checked_question(question: str, *, local: bool = False, most: int = QUESTION_LIMIT) -> str:
+    """The question without surrounding space; `most` characters are taken where the model is not embedded.
 
     Raises:
         UsageError: it is empty or longer than a model can be asked.
     """
     question = question.strip()
-    limit = LOCAL_QUESTION_LIMIT if local else QUESTION_LIMIT
+    limit = LOCAL_QUESTION_LIMIT if local else most
     if not question:
         raise UsageError("the question is empty; give it as an argument, as @FILE, or on standard input")
     if len(question) > limit:
@@ -66,7 +65,7 @@ def checked_question(question: str, *, local: bool = False) -> str:
 
 def room_before(question: str, spec: ModelSpec) -> int:
     """How many characters of conversation a model can read before this question; 0 where they would be too few."""
-    room = (LOCAL_QUESTION_LIMIT if spec.local or spec.small else QUESTION_LIMIT) - len(question)
+    room = (LOCAL_QUESTION_LIMIT if spec.local or spec.small else spec.question_limit) - len(question)
     return min(room, HISTORY_LIMIT) if room >= LEAST_HISTORY else 0
 
 
@@ -108,7 +107,7 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
     Raises:
         UsageError: the question is empty or too long.
     """
-    question = checked_question(talk.question, local=chat.spec.local)
+    question = checked_question(talk.question, local=chat.spec.local, most=chat.spec.question_limit)
     if talk.alone:
         return question, Usage(), ()
     room = room_before(question, chat.spec)
@@ -129,7 +128,8 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         usage = reply.usage
         if reply.cut:
             raise CallError("cut_off", "the question was cut off at the token limit")
-        return checked_question(storable(reply.text), local=chat.spec.local), usage, reply.notes
+        alone = checked_question(storable(reply.text), local=chat.spec.local, most=chat.spec.question_limit)
+        return alone, usage, reply.notes
     except (CallError, UsageError) as error:
         note = f"the conversation was not made into one question ({error}); it stands before the question"
         return talk.pasted(), usage + spent_on(error), (note,)

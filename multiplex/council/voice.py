@@ -53,9 +53,9 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         else:
             voice = await _write(persona, chat, turn, silent, slot, hear)
     except MultiplexError as error:
-        voice = silent.model_copy(
-            update={"error": str(error), "seconds": perf_counter() - started, "usage": spent_on(error)}
-        )
+        kind = error.kind if isinstance(error, CallError) else None
+        seconds, spent = perf_counter() - started, spent_on(error)
+        voice = silent.model_copy(update={"error": str(error), "error_kind": kind, "seconds": seconds, "usage": spent})
         emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
         return voice
     finished = {

@@ -241,6 +241,15 @@ class Chat:
         line = self._lines.get(asyncio.get_running_loop())
         return line.limiter if line is not None else None
 
+    async def connection(self) -> Connection:
+        """The running event loop's connection to the endpoint, opened where there is none yet.
+
+        Raises:
+            UsageError: the key's environment variable is not set.
+            WeightsError: the embedded model cannot be had.
+        """
+        return await self._line()
+
     async def aclose(self) -> None:
         """Close the current event loop's connections; a later call opens new ones. A borrowed copy keeps them."""
         if not self._closes:

@@ -7,7 +7,7 @@ import socket
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from multiplex.errors import UsageError
 from multiplex.settings import Check, Settings, Synthesis, parse_words
@@ -17,6 +17,7 @@ OPENAI = "openai"
 OPENAI_KEY = "OPENAI_API_KEY"
 OLLAMA = ("127.0.0.1", 11434)
 ESSAY_WORDS = (700, 950)
+QUESTION_LIMIT = 20_000
 
 
 class ModelSpec(BaseModel):
@@ -41,6 +42,7 @@ class ModelSpec(BaseModel):
         timeout: seconds in which an endpoint says nothing; a whole reply may take ten times as long.
         retries: further attempts after a failed call.
         limit: calls under way at once at this endpoint and model.
+        question_limit: most characters of a question to a model that is not embedded; no part of what a record holds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +65,7 @@ class ModelSpec(BaseModel):
     timeout: float = 120.0
     retries: int = 3
     limit: int = 20
+    question_limit: int = Field(default=QUESTION_LIMIT, exclude=True)
 
     @property
     def local(self) -> bool:

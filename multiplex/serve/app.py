@@ -18,7 +18,10 @@ from multiplex.errors import MultiplexError
 from multiplex.serve.http.keys import is_loopback
 from multiplex.serve.http.limits import Gate
 from multiplex.serve.http.metrics import CONTENT_TYPE
+from multiplex.serve.http.request_ids import REQUEST_ID, RequestIds
 from multiplex.serve.openai.completions import complete
+from multiplex.serve.openai.response_schema import ResponseRequest
+from multiplex.serve.openai.responses import respond
 from multiplex.serve.openai.schema import ApiError, ChatRequest, ErrorReply, a_bug, as_api_error
 from multiplex.serve.service import Caller, Service
 
@@ -30,6 +33,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorReply},  # FastAPI then adds no 422, which is never sent
     "5XX": {"model": ErrorReply},
 }
+_THERE = ("GET /v1/models", "POST /v1/chat/completions", "POST /v1/responses")
 NO_JSON = "the body is not valid JSON"
 _TEXT: dict[str, Any] = {"content": {"text/plain": {}}}
 _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
@@ -47,11 +51,16 @@ def create_app(service: Service, page: Page | None = None) -> FastAPI:
     )
     if options.cors:
         app.add_middleware(
-            CORSMiddleware, allow_origins=options.cors, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=options.cors,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=[REQUEST_ID],
         )
     app.state.service = service
     guarded = is_loopback(options.host) and not service.keys
     app.add_middleware(Gate, hosts=LOCAL_NAMES if guarded else None, body=options.limits.body)
+    app.add_middleware(RequestIds)
     app.exception_handler(ApiError)(_told)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
@@ -106,6 +115,11 @@ def _add_pages(app: FastAPI) -> None:
         """Ask; the answer comes whole, or as server-sent events."""
         return await complete(service, known, request, body)
 
+    @app.post("/v1/responses", responses=_STREAM)
+    async def responses(body: ResponseRequest, request: Request, service: Running, known: Known) -> Response:
+        """Ask in the newer form; the answer comes whole, or as server-sent events."""
+        return await respond(service, known, request, body)
+
     @app.delete("/v1/threads/{name:path}", status_code=204)
     async def delete_thread(name: str, service: Running, known: Known) -> None:
         """Delete what a thread of the caller's holds."""
@@ -159,10 +173,13 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     return _envelope(ApiError(400, f"{param or 'body'}: {first['msg']}", param=param))
 
 
-async def _refused(_: Request, error: HTTPException) -> Response:
+async def _refused(request: Request, error: HTTPException) -> Response:
     said = NO_JSON if error.status_code == 400 else str(error.detail)  # FastAPI's, of a body that JSON's reader gave up
+    if error.status_code == 404 and request.url.path.startswith("/v1/"):
+        said = f"no such address; there are {', '.join(_THERE)}"
     return _envelope(ApiError(error.status_code, said), error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    return _envelope(a_bug(error, path=request.url.path))
+    told = a_bug(error, path=request.url.path, request=request.state.request_id)
+    return _envelope(told, {REQUEST_ID: request.state.request_id})

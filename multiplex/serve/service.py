@@ -124,17 +124,17 @@ class Service:
             finally:
                 self._busy_threads.discard(thread or "")
 
-    def thread(self, caller: Caller, name: object) -> str:
-        """Under which name the memory keeps this thread of the caller's.
+    def thread(self, caller: Caller, name: object, where: str = "thread_id") -> str:
+        """Under which name the memory keeps this thread of the caller's; `where` it was named.
 
         Raises:
             ApiError: 400, it is no name, or this server keeps no conversations.
         """
         if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
-            raise ApiError(400, "metadata.thread_id is a name of 1 to 200 characters", param="metadata.thread_id")
+            raise ApiError(400, f"{where} is a name of 1 to 200 characters", param=where)
         if self.memory.checkpointer is None:
             said = "this server keeps no conversations; start it with --memory, or send the whole conversation"
-            raise ApiError(400, said, param="metadata.thread_id")
+            raise ApiError(400, said, param=where)
         return f"{caller.space}/{name}"
 
     async def delete_thread(self, caller: Caller, name: str) -> None:

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from multiplex.council.conversation import conversation
 from multiplex.council.personas import Council
-from multiplex.council.planning import QUESTION_LIMIT, Plan, PlanMode, checked_question, plan, room_before
+from multiplex.council.planning import Plan, PlanMode, checked_question, plan, room_before
 from multiplex.errors import UsageError
-from multiplex.llm.spec import parse_spec
+from multiplex.llm.spec import QUESTION_LIMIT, parse_spec
 from tests.backend import Backend, Body, Say, asked
 from tests.council.test_graph import chat_for
 
@@ -127,6 +127,11 @@ async def test_a_question_that_leaves_no_room_is_asked_alone_and_says_so(backend
     assert backend.requests == []
     assert made.question == "x" * (QUESTION_LIMIT - 50)
     assert "was left out" in made.notes[0]
+
+
+def test_an_empty_turn_of_the_assistant_keeps_its_place() -> None:
+    talk = conversation([HumanMessage("Who?"), AIMessage(""), HumanMessage(""), HumanMessage("Whose?")])
+    assert talk.turns == (("user", "Who?"), ("assistant", ""))
 
 
 def test_only_text_is_read() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.content import content_root, sha256
-from multiplex.council.planning import QUESTION_LIMIT
 from multiplex.errors import ContentError, UsageError
+from multiplex.llm.spec import QUESTION_LIMIT
 
 BUILT_IN = "worldviews-175"
 ORIGINAL = "worldview-bench"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from multiplex.serve.conversation.turn import Piece, Said, Thought
+from multiplex.serve.conversation.turn import Piece, Said
 from multiplex.serve.openai.schema import ApiError
 
 STOPPING = "the server was told to stop before this answer was whole; ask again"
@@ -82,12 +82,10 @@ class Running:
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """The same pieces, neighbours of one kind made one."""
+    """The same pieces, neighbouring ones of the answer made one; each voice stays by itself."""
     out: list[Piece] = []
     for piece in pieces:
-        if out and isinstance(piece, Thought) and isinstance(out[-1], Thought):
-            out[-1] = Thought(out[-1].text + piece.text)
-        elif out and isinstance(piece, Said) and isinstance(out[-1], Said):
+        if out and isinstance(piece, Said) and isinstance(out[-1], Said):
             out[-1] = Said(out[-1].text + piece.text)
         else:
             out.append(piece)

@@ -13,6 +13,7 @@ from multiplex.council.answer import Answer
 from multiplex.council.events import Event
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError, MemoryLostError
+from multiplex.llm.relay import Passed
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
@@ -40,15 +41,17 @@ class Said:
 class Ended:
     """The whole answer, and the question as it was put to the voices. Nothing comes after it.
 
-    `notes` are what befell this turn beside its answer.
+    `notes` are what befell this turn beside its answer; `finish` is the reason that the endpoint gave for its end,
+    where a request was passed on to it.
     """
 
     answer: Answer
     question: str
     notes: tuple[str, ...] = ()
+    finish: str | None = None
 
 
-Piece = Thought | Said | Ended
+Piece = Thought | Said | Passed | Ended
 
 
 async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncGenerator[Event | Ended]:

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from multiplex.answering import Strategy
 from multiplex.content import storable
 from multiplex.council.answer import Finding
-from multiplex.council.planning import QUESTION_LIMIT
 from multiplex.evaluation import Tone
+from multiplex.llm.spec import QUESTION_LIMIT
 from multiplex.llm.usage import Usage
 from multiplex.present.result import CONSTRUCTIONS, READING
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from multiplex.council.answer import Answer
+from multiplex.llm.relay import Passed
 from multiplex.llm.usage import total
 from multiplex.serve.conversation.turn import Ended, Piece, Said, Thought
 from multiplex.serve.openai.schema import ApiError
@@ -19,11 +20,35 @@ ALIVE = b": the voices are thinking\n\n"
 ALIVE_EVERY = 10.0  # seconds of silence after which a stream says so
 
 
+class Form(Protocol):
+    """How the answer to one request is written: as a chat completion or as a response."""
+
+    @property
+    def id(self) -> str:
+        """The answer's id."""
+
+    def first(self) -> bytes:
+        """What is sent before anything is known."""
+
+    def piece(self, piece: Piece, extras: Mapping[str, Any]) -> bytes:
+        """A piece as events; the last piece carries `extras`."""
+
+    def last(self, answer: Answer | None) -> bytes:
+        """What ends a stream that went well."""
+
+    def failure(self, error: ApiError) -> bytes:
+        """What ends a stream that went wrong."""
+
+    def whole(self, pieces: Sequence[Piece], end: Ended, extras: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a request without a stream."""
+
+
 @dataclass(frozen=True)
-class Form:
-    """What every chunk and the whole completion of one request have in common."""
+class ChatForm:
+    """Chunks of OpenAI's chat completions; `usage` says whether a stream ends with the cost."""
 
     model: str
+    usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -37,36 +62,60 @@ class Form:
             return self._chunk({"reasoning_content": piece.text})
         if isinstance(piece, Said):
             return self._chunk({"content": piece.text})
-        return self._chunk({"multiplex": dict(extras)}, finish(piece.answer))
+        if isinstance(piece, Passed):
+            return self._chunk(piece.delta, logprobs=piece.logprobs)
+        return self._chunk({"multiplex": dict(extras)}, finish(piece))
 
-    def usage(self, answer: Answer) -> bytes:
-        """The event with the sum of all calls, and no choice in it."""
-        return event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(answer)})
+    def last(self, answer: Answer | None) -> bytes:
+        """The event with the sum of all calls and no choice in it, where it is wanted, and the end."""
+        if answer is None or not self.usage:
+            return DONE
+        return event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(answer)}) + DONE
 
-    def whole(self, thoughts: str, said: str, end: Ended, extras: Mapping[str, Any]) -> dict[str, Any]:
+    def failure(self, error: ApiError) -> bytes:
+        """The error's envelope as an event."""
+        return event(error.body.model_dump())
+
+    def whole(self, pieces: Sequence[Piece], end: Ended, extras: Mapping[str, Any]) -> dict[str, Any]:
         """The completion that a request without a stream is answered with."""
-        message = {"role": "assistant", "content": said, "refusal": None, "multiplex": dict(extras)}
+        thoughts = "".join(piece.text for piece in pieces if isinstance(piece, Thought))
+        passed = [piece for piece in pieces if isinstance(piece, Passed)]  # one: the endpoint's message
+        message: dict[str, Any] = {"role": "assistant", "content": said_of(pieces), "refusal": None}
+        for piece in passed:
+            message |= {name: value for name, value in piece.delta.items() if name != "content"}
+        if not message["content"] and (message.get("tool_calls") or message["refusal"]):
+            message["content"] = None
+        message["multiplex"] = dict(extras)
         if thoughts:
             message["reasoning_content"] = thoughts
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish(end.answer)}
+        logprobs = next((dict(piece.logprobs) for piece in passed if piece.logprobs is not None), None)
+        choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish(end)}
         return {**self._head("chat.completion"), "choices": [choice], "usage": usage_of(end.answer)}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
-    def _chunk(self, delta: Mapping[str, Any], why: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": why}
+    def _chunk(
+        self, delta: Mapping[str, Any], why: str | None = None, logprobs: Mapping[str, Any] | None = None
+    ) -> bytes:
+        choice = {"index": 0, "delta": dict(delta), "logprobs": logprobs, "finish_reason": why}
         return event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
 
-def failure(error: ApiError) -> bytes:
-    """The event that ends a stream which went wrong."""
-    return event(error.body.model_dump())
+def said_of(pieces: Iterable[Piece]) -> str:
+    """The text of an answer's pieces."""
+    said = ""
+    for piece in pieces:
+        if isinstance(piece, Said):
+            said += piece.text
+        elif isinstance(piece, Passed):
+            said += piece.delta.get("content") or ""
+    return said
 
 
-def finish(answer: Answer) -> str:
+def finish(end: Ended) -> str:
     """Why an answer ended, in OpenAI's words."""
-    return "length" if answer.cut else "stop"
+    return end.finish or ("length" if end.answer.cut else "stop")
 
 
 def usage_of(answer: Answer) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
-"""POST /v1/chat/completions: reads what is asked, lets a council answer, and sends it out as it comes."""
+"""POST /v1/chat/completions and /v1/responses: lets a council answer what is asked, and sends it out as it comes."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,17 @@ from starlette.responses import JSONResponse, Response
 
 from multiplex.errors import MultiplexError
 from multiplex.serve.conversation.request import TurnRequest
-from multiplex.serve.conversation.turn import Ended, Piece, Said, Thought, pieces
+from multiplex.serve.conversation.turn import Ended, Piece, Said, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
-from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, DONE, Form, failure
+from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, ChatForm, Form
+from multiplex.serve.openai.fields import check_council, unused
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, a_bug, as_api_error
 from multiplex.serve.openai.served_models import ServedModel
+from multiplex.serve.openai.single_calls import passed
+from multiplex.serve.openai.stop_sequences import StopFilter
 from multiplex.serve.openai.utility_prompts import is_chore
+from multiplex.serve.openai.wishes import needs_passing, thread_of, wants_measures
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,13 +34,17 @@ if TYPE_CHECKING:
 LEFT = 499  # what proxies log for a client that went away
 
 
-async def complete(service: Service, caller: Caller, request: Request, body: ChatRequest) -> Response:
-    """The answer to one request, streamed or whole.
+async def complete(
+    service: Service, caller: Caller, request: Request, body: ChatRequest, form: Form | None = None
+) -> Response:
+    """The answer to one request, streamed or whole, written as a chat completion where no other form is given.
 
     Raises:
         ApiError: it cannot be answered.
     """
-    reply = Reply(service, caller, body)
+    usage = body.stream_options is not None and body.stream_options.include_usage
+    reply = Reply(service, caller, body, form or ChatForm(body.model, usage), request.headers)
+    reply.request_id = request.state.request_id
     if body.stream:
         return EventStream(reply.events(), reply.close)
     try:
@@ -52,17 +61,29 @@ class Reply:
         ApiError: there is no such model, the conversation cannot be read, or it is too much now.
     """
 
-    def __init__(self, service: Service, caller: Caller, body: ChatRequest) -> None:
-        self._service, self._caller, self._body = service, caller, body
+    def __init__(
+        self, service: Service, caller: Caller, body: ChatRequest, form: Form, headers: Mapping[str, str]
+    ) -> None:
+        self._service, self._caller, self._body, self._form = service, caller, body, form
         self._began = perf_counter()
+        self.request_id: str | None = None
         offer = service.offer(body.model)
         messages = conversation(body, service.chat.spec, service.options.limits.question)
         self._chore = is_chore([(message.role, message.text) for message in body.messages])
-        self._measures = _wants_measures(body.metadata or {})
-        thread = None if self._chore else _thread(body.metadata or {}, caller, service)
-        self._form = Form(body.model)
+        offer = ServedModel("uniplex", "uniplex") if self._chore else offer
+        self._measures = wants_measures(body, headers)
+        thread = None if self._chore else thread_of(body, headers, caller, service)
+        self._unused: tuple[str, ...] = ()
+        self._stop: StopFilter | None = None
+        self._passes = False
+        if offer.council is None:
+            self._passes = needs_passing(body, thread)
+        else:
+            check_council(body, offer.name)
+            self._unused = unused(body)
+            self._stop = StopFilter([body.stop] if isinstance(body.stop, str) else body.stop) if body.stop else None
         self._asked = TurnRequest(
-            offer=ServedModel("uniplex", "uniplex") if self._chore else offer,
+            offer=offer,
             messages=messages,
             chat=service.chat.adjusted(temperature=body.temperature, max_tokens=body.answer_tokens, user=body.user),
             voice_chats={
@@ -91,12 +112,10 @@ class Reply:
                     if not batch:
                         yield ALIVE
         except ApiError as error:
-            yield failure(error)
+            yield self._form.failure(error)
             return
-        if self._answer is not None and self._body.stream_options and self._body.stream_options.include_usage:
-            yield self._form.usage(self._answer)
         self._outcome = "ok"
-        yield DONE
+        yield self._form.last(self._answer)
 
     async def whole(self) -> dict[str, Any]:
         """The answer as one completion.
@@ -109,18 +128,32 @@ class Reply:
             async for batch in self._batches():
                 came += batch
             end = next(piece for piece in came if isinstance(piece, Ended))
-            thoughts = "".join(piece.text for piece in came if isinstance(piece, Thought))
-            said = "".join(piece.text for piece in came if isinstance(piece, Said))
-            made = self._form.whole(thoughts, said, end, await self._extras(end))
+            made = self._form.whole(came, end, await self._extras(end))
         self._outcome = "ok"
         return made
 
     async def _batches(self) -> AsyncIterator[list[Piece]]:
-        made = pieces(self._asked, self._service.memory, self._service.graphs)
+        asked = self._asked
+        if self._passes:
+            made = passed(self._body, asked.offer.strategy, asked.chat, asked.seed, self._question)
+        else:
+            made = pieces(asked, self._service.memory, self._service.graphs)
         async for batch in self._service.running.gathered(made, ALIVE_EVERY):
             if batch and isinstance(batch[-1], Ended):
                 self._answer = batch[-1].answer
-            yield batch
+            yield [kept for piece in batch for kept in self._until_stop(piece)] if self._stop is not None else batch
+
+    def _until_stop(self, piece: Piece) -> Iterator[Piece]:
+        """A piece of a council's answer as far as it stands before a stop sequence of the request."""
+        if self._stop is None or not isinstance(piece, Said | Ended):
+            yield piece
+        elif isinstance(piece, Said):
+            if said := self._stop.feed(piece.text):
+                yield Said(said)
+        else:
+            if said := self._stop.feed("", last=True):
+                yield Said(said)
+            yield replace(piece, finish="stop") if self._stop.hit else piece
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -145,14 +178,14 @@ class Reply:
             "strategy": answer.strategy,
             "seed": self._asked.seed,
             "lost": list(answer.lost),
-            "notes": list(answer.notes),
+            "notes": [*answer.notes, *self._unused],
         }
         if answer.form is not None:
             told |= {"form": answer.form, "check": answer.check}
             told["findings"] = [finding.model_dump() for finding in answer.findings]
         if self._measures:
             measured = await self._service.measured(answer, end.question)
-            told["notes"] = list(measured.answer.notes)
+            told["notes"] = [*measured.answer.notes, *self._unused]
             told["measures"] = measured.measures and measured.measures.model_dump(mode="json")
             told["kept"] = measured.kept and measured.kept.model_dump(mode="json")
         return told
@@ -168,28 +201,10 @@ class Reply:
             self._question,
             self._answer,
             id=self._form.id,
+            request=self.request_id,
             chore=self._chore or None,
             streamed=bool(self._body.stream),
         )
-
-
-def _wants_measures(metadata: Mapping[str, Any]) -> bool:
-    wanted = metadata.get("measures", False)
-    if wanted in (True, "true"):
-        return True
-    if wanted in (False, "false", None):
-        return False
-    raise ApiError(400, "metadata.measures is true or false", param="metadata.measures")
-
-
-def _thread(metadata: Mapping[str, Any], caller: Caller, service: Service) -> str | None:
-    """The name under which the memory keeps this caller's conversation; None where none is named.
-
-    Raises:
-        ApiError: it is no name, or this server keeps no conversations.
-    """
-    name = metadata.get("thread_id")
-    return None if name is None else service.thread(caller, name)
 
 
 def _is_whole(body: ChatRequest) -> bool:

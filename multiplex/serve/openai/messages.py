@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multiplex.errors import UsageError
 from multiplex.llm.spec import ModelSpec
 from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-_TEXT = ("text", "input_text")
+_TEXT = ("text", "input_text", "output_text", "refusal")
 
 
 def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMessage, ...]:
-    """The messages that hold words, up to the newest of the user, which is the question.
+    """The messages up to the newest of the user, which is the question.
 
-    What tools said is left out, since no council uses any.
+    What tools said is left out, since no council uses any. A message without words is left out too, but a turn of the
+    assistant, which keeps its place: some endpoints refuse two turns of the user in a row.
 
     Raises:
         ApiError: 400 there is no question, or a message holds something that is no text; 413 it is too long.
@@ -27,17 +27,13 @@ def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMe
     last = max((i for i, message in enumerate(asked.messages) if message.role == "user"), default=None)
     if last is None:
         raise ApiError(400, "there is no question: no message has the role 'user'", param="messages")
-    from multiplex.council.planning import checked_question
-
     question, limit = asked.messages[last].text, most_characters(spec, most)
     if len(question) > limit:
-        said = f"the question has {len(question):,} characters; this server takes at most {limit:,}"
+        raised = "" if limit < most else "; --max-question raises it"
+        said = f"the question has {len(question):,} characters; this server takes at most {limit:,}{raised}"
         raise ApiError(413, said, code="question_too_long", param=f"messages[{last}].content")
-    try:
-        checked_question(question)
-    except UsageError as error:
-        said = "the question is empty" if not question.strip() else str(error)
-        raise ApiError(400, said, param=f"messages[{last}].content") from error
+    if not question.strip():
+        raise ApiError(400, "the question is empty", param=f"messages[{last}].content")
     return tuple(made for message in asked.messages[: last + 1] if (made := _made(message)) is not None)
 
 
@@ -52,7 +48,7 @@ def _check(message: Message, place: int) -> None:
     if message.content is None or isinstance(message.content, str):
         return
     for part in message.content:
-        if part.type not in _TEXT or part.text is None:
+        if part.type not in _TEXT or part.words is None:
             raise ApiError(
                 400,
                 f"a part of this message is {part.type!r}: a council reads text only",
@@ -64,7 +60,7 @@ def _check(message: Message, place: int) -> None:
 def _made(message: Message) -> BaseMessage | None:
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-    if not message.text.strip():
+    if not message.text.strip() and (message.role != "assistant" or message.tool_calls):
         return None
     kinds: dict[str, type[BaseMessage]] = {
         "user": HumanMessage, "assistant": AIMessage, "system": SystemMessage, "developer": SystemMessage,

@@ -1,11 +1,12 @@
-"""The shapes of OpenAI's chat API, as far as a council speaks it. Fields that are not named here are let through."""
+"""The shapes of OpenAI's chat API. What becomes of each field stands in `fields.py`."""
 
 from __future__ import annotations
 
 from logging import ERROR
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from multiplex.content import storable
 from multiplex.errors import CallError, MemoryLostError, ModelError, MultiplexError, UsageError, VoicesLostError
@@ -19,10 +20,16 @@ class _Given(BaseModel):
 
 
 class Part(_Given):
-    """A part of a message; only text can be read here."""
+    """A part of a message; only text can be read here, and what an assistant refused."""
 
     type: str
     text: str | None = None
+    refusal: str | None = None
+
+    @property
+    def words(self) -> str | None:
+        """What it says; None where it is no text."""
+        return self.refusal if self.type == "refusal" else self.text
 
 
 class Message(_Given):
@@ -30,13 +37,16 @@ class Message(_Given):
 
     role: Role
     content: str | list[Part] | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
     @property
     def text(self) -> str:
-        """Its text, parts joined."""
+        """Its text, parts joined; what an assistant refused where it said nothing else."""
         if isinstance(self.content, str):
             return storable(self.content)
-        return storable("\n".join(part.text for part in self.content or () if part.text is not None))
+        said = "\n".join(words for part in self.content or () if (words := part.words) is not None)
+        return storable(said or self.refusal or "")
 
 
 class StreamOptions(_Given):
@@ -45,11 +55,22 @@ class StreamOptions(_Given):
     include_usage: bool = False
 
 
+def _limit(tokens: int | None) -> int | None:
+    """Most tokens; -1 is how some clients say that there is no limit."""
+    if tokens == 0:
+        raise PydanticCustomError("tokens", "should be at least 1, or -1 for no limit")
+    return None if tokens == -1 else tokens
+
+
+Tokens = Annotated[Annotated[int, Field(ge=-1)] | None, AfterValidator(_limit)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+
+
 class ChatRequest(_Given):
     """The body of POST /v1/chat/completions.
 
-    `metadata.measures` ("true") asks for measures of the answer; `metadata.thread_id` names a conversation that a
-    server with memory keeps.
+    `measures` (true) asks for measures of the answer; `thread_id` names a conversation that a server with memory
+    keeps. Both may stand in `metadata` instead.
     """
 
     model: str
@@ -57,12 +78,35 @@ class ChatRequest(_Given):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Tokens = None
+    max_completion_tokens: Tokens = None
     seed: int | None = None
     n: Literal[1] | None = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
+    thread_id: str | None = None
+    measures: bool | Literal["true", "false"] | None = None
+    stop: str | list[str] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[dict[str, Any]] | None = None
+    function_call: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
 
     @field_validator("user")
     @classmethod
@@ -91,7 +135,11 @@ class ErrorReply(BaseModel):
 
 
 class ApiError(Exception):
-    """An answer other than the one that was asked for; `headers` go with it."""
+    """An answer other than the one that was asked for; `headers` go with it.
+
+    `retry` False tells OpenAI's clients not to ask again: the calls behind it have been retried here, or would be paid
+    for anew.
+    """
 
     def __init__(
         self,
@@ -102,11 +150,14 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: int | None = None,
+        retry: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.body = ErrorReply(error=ErrorBody(message=message, type=kind, param=param, code=code))
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if not retry:
+            self.headers["x-should-retry"] = "false"
         if status == 401:
             self.headers["WWW-Authenticate"] = "Bearer"
 
@@ -119,19 +170,21 @@ def a_bug(error: Exception, **about: Any) -> ApiError:
 
 
 def as_api_error(error: MultiplexError) -> ApiError:
-    """How one of our errors is told over the wire: the caller's fault is 400, the model's or the memory's is not."""
+    """How one of our errors is told over the wire: a caller's fault, which the endpoint may have told, is 400."""
     said = storable(str(error))
     if isinstance(error, UsageError):
         return ApiError(400, said)
     if isinstance(error, CallError):
         if error.kind == "rate_limited":
             return ApiError(429, said, kind="rate_limit_error", code="model_rate_limited", retry_after=10)
+        if error.kind == "bad_request":
+            return ApiError(400, said, code="model_bad_request", retry=False)
         status = 504 if error.kind == "timeout" else 502
-        return ApiError(status, said, kind="server_error", code=f"model_{error.kind}")
+        return ApiError(status, said, kind="server_error", code=f"model_{error.kind}", retry=False)
     if isinstance(error, VoicesLostError):
-        return ApiError(502, said, kind="server_error", code="voices_lost")
+        return ApiError(502, said, kind="server_error", code="voices_lost", retry=False)
     if isinstance(error, MemoryLostError):
         return ApiError(503, said, kind="server_error", code="memory_lost", retry_after=5)
     if isinstance(error, ModelError):
-        return ApiError(503, said, kind="server_error", code="model_unavailable", retry_after=5)
+        return ApiError(503, said, kind="server_error", code="model_unavailable", retry_after=5, retry=False)
     return ApiError(500, said, kind="server_error")
