@@ -14,6 +14,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import warnings
 from contextlib import suppress
@@ -140,8 +141,6 @@ class Forkserver:
     """The process that others are forked from; it ends with the tests."""
 
     def __init__(self, path: str) -> None:
-        import subprocess
-
         root = str(Path(__file__).parents[1])
         script = f"import sys; sys.path.insert(0, {root!r})\nfrom tests import forkserver\n{RUN}"
         # One thread: GNU's OpenMP hangs in a process that is forked from one with more.
@@ -153,7 +152,11 @@ class Forkserver:
         """End it, and everything that was forked from it."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(10)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:  # it was still importing
+            self.process.kill()
+            self.process.wait()
 
 
 RUN = """
