@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
+PROJECTION = "projection.npz"  # made by `python benchmarks/train_similarity.py`
+SIDES = ("question", "position")
 SHOWN = 0.38  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
 GIVEN = 0.34  # and of one that is handed to a capable model, which leaves out what does not bear on the question
 STEPS = 254  # the array holds embeddings as whole numbers: their parts, all within -0.5..0.5, times this
@@ -43,20 +45,50 @@ def nearest_positions(
 
 
 def nearness(asked: Rows, book: Sourcebook) -> list[float]:
-    """How near each position is to a question's embedding: the mean of three cosines, -1..1.
+    """How near each position is to a question's embedding, -2..2: the mean of three cosines, and a learned one.
 
-    To the position's text (statement and topic phrases together), to the nearest of its topic phrases, and to the
-    nearest topic that it covers; where it covers none, the mean of the first two.
+    The three are to the position's text (statement and topic phrases together), to the nearest of its topic phrases,
+    and to the nearest topic that it covers; where it covers none, the mean of the first two. The fourth is between
+    the embeddings of question and text as `project` moves them.
     """
     texts = embedded(book.texts) @ asked
     phrases = iter(embedded(book.phrases) @ asked)
     topics = dict(zip((topic.id for topic in load_topics()), embedded(topic_names()) @ asked, strict=True))
+    learned = project_positions(book.texts) @ project(asked[None], "question")[0]
     near = []
-    for text, position in zip(texts, book.positions, strict=True):
+    for text, moved, position in zip(texts, learned, book.positions, strict=True):
         parts = [text, max(next(phrases) for _ in position.topics)]
         parts += [max(topics[name] for name in position.covers)] if position.covers else []
-        near.append(float(sum(parts) / len(parts)))
+        near.append(float(sum(parts) / len(parts) + moved))
     return near
+
+
+def project(rows: Rows, side: str) -> Rows:
+    """The embeddings of questions or of positions, moved so that what bears on a question stands near it.
+
+    benchmarks/train_similarity.py has trained it. Shapes (n, 384) in and out, rows of length 1.
+    """
+    import numpy as np
+
+    weights = {key.partition(".")[2]: value for key, value in _projection().items() if key.startswith(f"{side}.")}
+    down = rows @ weights["down.weight"].T + weights["down.bias"]
+    bent = 0.5 * down * (1 + np.tanh(0.7978845608 * (down + 0.044715 * down**3)))  # GELU (Hendrycks and Gimpel 2016)
+    moved = rows @ weights["linear.weight"].T + bent @ weights["up.weight"].T + weights["up.bias"]
+    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True), dtype=np.float32)
+
+
+@cache
+def project_positions(texts: tuple[str, ...]) -> Rows:
+    """The texts of positions, embedded and moved; once in a process."""
+    return project(embedded(texts), "position")
+
+
+@cache
+def _projection() -> dict[str, Rows]:
+    import numpy as np
+
+    with np.load(content_root() / "agents" / FOLDER / PROJECTION, allow_pickle=False) as held:
+        return {key: held[key].astype(np.float32) for key in held.files}
 
 
 @cache
