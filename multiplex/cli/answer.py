@@ -22,6 +22,7 @@ from multiplex.evaluation import Evaluator
 from multiplex.llm.spec import ModelSpec
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
+from multiplex.text.console import SafeConsole
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment
@@ -58,8 +59,8 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     Raises:
         MultiplexError: nothing could be answered.
     """
-    out = Console(soft_wrap=False)
-    progress = out if out.is_terminal and not order.as_json else Console(stderr=True)
+    out = SafeConsole(soft_wrap=False)
+    progress = out if out.is_terminal and not order.as_json else SafeConsole(stderr=True)
     silent = order.quiet or (order.as_json and not progress.is_terminal)
     order = replace(order, strategies=checked_strategies(order.strategies or DEFAULT_STRATEGIES))
     order.council.check(order.voice_specs, order.rounds, order.min_voices)
@@ -68,7 +69,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     for line in why:
         progress.print(Text(line, "dim"), soft_wrap=True)
     order = _prepared(order, progress, silent=silent)
-    with_screen = Console(stderr=True, quiet=True) if silent else progress
+    with_screen = SafeConsole(stderr=True, quiet=True) if silent else progress
     screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
     nli = entailment(order.nli_model)
     if order.sentiment_model:
@@ -93,9 +94,11 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     if not silent and result.answers:
         progress.print(Text("measuring …", "dim"))
     result = measured(result, evaluator, nli)
-    _print(order, result, out, progress, streamed=screen.streamed)
-    if order.output is not None:
-        write_output(result, order.output, show_voices=order.show_voices)
+    try:
+        _print(order, result, out, progress, streamed=screen.streamed)
+    finally:  # the answer is paid for: a closed pipe or a full disk behind standard output leaves the file
+        if order.output is not None:
+            write_output(result, order.output, show_voices=order.show_voices)
     if error is None:
         return 0
     print(f"multiplex: {error}", file=sys.stderr)

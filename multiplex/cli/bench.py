@@ -281,17 +281,16 @@ def compare(
     output: Annotated[Path | None, typer.Option("--output", help="Also write to this file: .md or .json.")] = None,
 ) -> None:
     """Compare two runs on the units that both have: what changed, by how much, with intervals."""
-    from rich.console import Console
-
     from multiplex.bench.analysis.compare import compare as compared
     from multiplex.bench.report.comparison import print_comparison, write
     from multiplex.bench.store.store import Store
+    from multiplex.text.console import SafeConsole
 
     with Store.read(find_run(first, runs)) as a, Store.read(find_run(second, runs)) as b:
         for each in (a, b):
             warn_of_damage(each.folder, each.check())
         comparison = compared(a, b)
-    print_comparison(comparison, Console())
+    print_comparison(comparison, SafeConsole())
     if output is not None:
         write(comparison, output)
 
@@ -299,11 +298,10 @@ def compare(
 @bench.command("list")
 def list_runs(runs: DirFlag = RUNS) -> None:
     """The runs of a folder: what they hold, and how far they are."""
-    from rich.console import Console
-
     from multiplex.bench.report.listing import list_runs as listed
+    from multiplex.text.console import SafeConsole
 
-    listed(runs, Console())
+    listed(runs, SafeConsole())
 
 
 @bench.command()
@@ -315,14 +313,13 @@ def show(
     runs: DirFlag = RUNS,
 ) -> None:
     """One unit: its question, answer, voices, errors and measures."""
-    from rich.console import Console
-
     from multiplex.bench.report.listing import show as shown
     from multiplex.bench.store.store import Store
+    from multiplex.text.console import SafeConsole
 
     folder = find_run(name, runs) if name is not None else find_run_of_unit(unit, runs)
     with Store.read(folder) as store:
-        shown(store, unit, Console())
+        shown(store, unit, SafeConsole())
 
 
 @bench.command()

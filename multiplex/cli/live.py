@@ -28,6 +28,7 @@ from multiplex.present.result import (
     shares,
     warnings,
 )
+from multiplex.text.terminal import one_line
 
 BAR = 24  # characters of a full share
 
@@ -111,7 +112,7 @@ class Screen:
     def _on_synthesis_started(self, event: dict[str, Any]) -> None:  # noqa: ARG002
         if not self._stream:
             return
-        self._show(lambda: Markdown(self._written))
+        self._show(lambda: _markdown(self._written))
         self._console.print(self._table())
         self._console.print(Rule("multiplex", style="dim"))
 
@@ -130,7 +131,7 @@ class Screen:
         self.streamed = True
         whole, found, rest = self._written.rpartition("\n\n")
         if found:
-            self._console.print(Markdown(whole), "")
+            self._console.print(_markdown(whole), "")
             self._written = rest
 
     def _on_synthesis_restarted(self, event: dict[str, Any]) -> None:
@@ -144,13 +145,13 @@ class Screen:
             self._say(f"{event['strategy']}: done, {line.seconds:.1f} s")
             return
         if self._stream and self._written:
-            self._console.print(Markdown(self._written))
+            self._console.print(_markdown(self._written))
         self._written = ""
         self._show(self._table)
 
     def _say(self, line: str, *, always: bool = False) -> None:
         if self._live is None or always:
-            self._console.print(Text(line), style="yellow" if always else "", soft_wrap=True)
+            self._console.print(Text(one_line(line)), style="yellow" if always else "", soft_wrap=True)
 
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -165,6 +166,11 @@ class Screen:
         return table
 
 
+def _markdown(text: str) -> Markdown:
+    """A model's Markdown; the target of a link is written out, never hidden behind its words."""
+    return Markdown(text, hyperlinks=False)
+
+
 def print_result(console: Console, result: Result, *, streamed: bool, show_voices: bool) -> None:
     """The answers (but for one that was streamed already), the comparison, and what a reader must know."""
     for strategy in reading_order(result):
@@ -173,7 +179,7 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
             console.print(
                 Rule("the same model, simply asked (uniplex)" if strategy == "uniplex" else strategy, style="dim")
             )
-            console.print(Markdown(answer.text) if console.is_terminal else Text(answer.text))
+            console.print(_markdown(answer.text) if console.is_terminal else Text(answer.text))
         for voice in answer.voices if show_voices else ():
             console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
             console.print(Text(voice.text or f"lost: {voice.error}"))

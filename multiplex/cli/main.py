@@ -297,7 +297,9 @@ def personas(name: Annotated[str | None, typer.Argument(help="Show this one whol
 def main() -> NoReturn:
     """Run the command line; errors become one line and an exit code."""
     from multiplex.errors import MultiplexError
+    from multiplex.text.terminal import guard_streams
 
+    guard_streams()
     code: Any = 0
     try:
         code = app(standalone_mode=False) or 0
@@ -306,16 +308,26 @@ def main() -> NoReturn:
     except MultiplexError as error:
         code = _complain(str(error), error.exit_code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = CLOSED_PIPE
     except OSError as error:
         code = _complain(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     except Exception as error:
         code = _click_or_bug(error)
+    code = _flush(code)
     if code == INTERRUPTED:  # llama.cpp's threads would first finish the batch they are at, which takes long
-        sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _flush(code: int) -> int:
+    """Write out what is buffered, so that the interpreter has nothing left to fail at; the exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == 0:
+            return CLOSED_PIPE if isinstance(error, BrokenPipeError) else _complain(f"standard output: {error}", 1)
+    return code
 
 
 def _click_or_bug(error: Exception) -> int:
@@ -328,11 +340,13 @@ def _click_or_bug(error: Exception) -> int:
 
 
 def _complain(line: str, code: int) -> int:
+    from multiplex.text.terminal import one_line
+
     if os.environ.get("MULTIPLEX_DEBUG"):
         import traceback
 
         print(_without_keys(traceback.format_exc()), end="", file=sys.stderr)
-    print(f"multiplex: {line}", file=sys.stderr)
+    print(f"multiplex: {one_line(line)}", file=sys.stderr)
     return code
 
 

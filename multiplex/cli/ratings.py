@@ -23,6 +23,8 @@ from multiplex.bench.store.store import Store
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
+from multiplex.text.console import SafeConsole
+from multiplex.text.terminal import escape_json
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def carry_out(order: RatingsOrder) -> int:
         UsageError: nothing was handed out, or there are no ratings.
         MultiplexError: the model rated nothing, or the disk refuses.
     """
-    told, whole = Console(stderr=True), True
+    told, whole = SafeConsole(stderr=True), True
     if order.files:
         new, again = accept_files(order.folder, order.files)
         told.print(Text(f"{len(new)} ratings taken in, {len(again)} were there already", "dim"), soft_wrap=True)
@@ -57,9 +59,9 @@ def carry_out(order: RatingsOrder) -> int:
         known_keys(order.folder)
         raise UsageError(f"{order.folder}: no ratings yet; give the files that raters saved, or --rater judge")
     if order.as_json:
-        print(found.model_dump_json(indent=2))
+        print(escape_json(found.model_dump_json(indent=2)))
     else:
-        print_ratings(found, Console())
+        print_ratings(found, SafeConsole())
     return 0 if whole else 1
 
 

@@ -22,6 +22,8 @@ from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
 from multiplex.present.score_page import ScorePage
 from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
+from multiplex.text.console import SafeConsole
+from multiplex.text.terminal import escape_json, one_line
 
 MOST_GROUPS = 1000
 EVERY_TEXT = ""  # the tally over all groups
@@ -53,8 +55,8 @@ def score(order: ScoreOrder) -> int:
         UsageError: the file or an option is wrong, or no row could be measured.
         MultiplexError: the judge could not be asked, or the disk refuses.
     """
-    aside = Console(stderr=True)
-    out = aside if order.as_json else Console(soft_wrap=True)
+    aside = SafeConsole(stderr=True)
+    out = aside if order.as_json else SafeConsole(soft_wrap=True)
     if order.summary is not None and (order.summary.is_dir() or not order.summary.parent.is_dir()):
         raise UsageError(f"--summary {order.summary}: cannot be written there; does the folder exist?")
     with ExitStack() as stack:
@@ -69,7 +71,9 @@ def score(order: ScoreOrder) -> int:
         for each in scorer.score(rows):
             if isinstance(each, Skipped):
                 skipped, lost = skipped + 1, lost + each.lost
-                aside.print(Text(f"{order.path}:{each.line}: {each.reason}; skipped", "yellow"), soft_wrap=True)
+                aside.print(
+                    Text(f"{order.path}:{each.line}: {one_line(each.reason)}; skipped", "yellow"), soft_wrap=True
+                )
                 continue
             for group in {EVERY_TEXT, each.passage.group}:
                 if group not in tallies:
@@ -78,7 +82,7 @@ def score(order: ScoreOrder) -> int:
             if page is not None:
                 page.add(each, scorer.entities)
             print(
-                json.dumps(as_object(each, grouped=bool(order.columns.group)), ensure_ascii=False)
+                escape_json(json.dumps(as_object(each, grouped=bool(order.columns.group)), ensure_ascii=False))
                 if order.as_json
                 else as_line(each)
             )

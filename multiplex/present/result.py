@@ -7,6 +7,7 @@ from typing import Any
 
 from multiplex.answering import Measured, Result
 from multiplex.evaluation import Kept
+from multiplex.text.terminal import escape_json
 
 CONSTRUCTIONS = (
     "The voices are editorial constructions, spoken by a language model and not reviewed by members of the "
@@ -55,7 +56,7 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
 
 def as_json(result: Result) -> str:
     """The contract as JSON text."""
-    return json.dumps(contract(result), ensure_ascii=False, indent=2)
+    return escape_json(json.dumps(contract(result), ensure_ascii=False, indent=2))
 
 
 def as_record(result: Result) -> str:
@@ -79,7 +80,7 @@ def as_record(result: Result) -> str:
         if each.nulls:
             printed["nulls"] = {name: made.model_dump(mode="json") for name, made in each.nulls.items()}
     whole |= {"models": result.models, "version": result.version, "created": result.created}
-    return json.dumps(whole, ensure_ascii=False, indent=2)
+    return escape_json(json.dumps(whole, ensure_ascii=False, indent=2))
 
 
 def comparison(result: Result) -> list[tuple[str, list[str]]]:

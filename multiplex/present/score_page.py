@@ -11,14 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from rich.console import Console
-
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Entity
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.statistics.summary import Summary
 from multiplex.present.highlight import STYLE, legend, marked
 from multiplex.present.summary import as_line, notes, print_summary
+from multiplex.text.console import SafeConsole
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -100,7 +99,7 @@ class ScorePage:
 
 def _plain(name: str, summary: Summary) -> str:
     """The summary as the terminal shows it, without colours."""
-    console = Console(file=io.StringIO(), width=120, color_system=None)
+    console = SafeConsole(file=io.StringIO(), width=120, color_system=None)
     print_summary(console, summary, name)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
     return text

@@ -14,6 +14,7 @@ from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.present.result import READING
+from multiplex.text.terminal import one_line
 
 _SHOWN = ("start", "end", "text", "entity", "perspective", "cue", "score", "echo", "sentence")
 
@@ -54,7 +55,7 @@ def as_line(scored: Scored) -> str:
         )
     else:
         found = "n=0  no reference"
-    return f"{scored.passage.id}  {found}{_tone(of)}"
+    return f"{one_line(scored.passage.id)}  {found}{_tone(of)}"
 
 
 def _tone(of: Measures) -> str:

@@ -106,7 +106,7 @@ def test_the_first_failure_of_a_kind_is_told_and_foreign_text_moves_no_cursor() 
     for _ in range(3):
         progress.unit_started(UNIT)
         progress.unit_failed(UNIT, Failure(kind="server", message="500 [bold]\x1b[2J\nboo"))
-    assert said(on) == "0123456789abcdef (q-1, m, multiplex): server: 500 [bold] [2J boo\n"
+    assert said(on) == "0123456789abcdef (q-1, m, multiplex): server: 500 [bold][2J boo\n"
 
 
 def test_on_a_terminal_the_screen_is_live_notes_stay_and_the_last_state_is_printed() -> None:

@@ -25,6 +25,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
+from multiplex.text.console import SafeConsole
 
 COMPLETE, WITH_ERRORS, STOPPED = 0, 1, 3
 SEED = 7
@@ -65,7 +66,7 @@ def run(order: RunOrder) -> int:
             nothing was sent.
         MultiplexError: the disk refuses.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     wanted = questions.load(order.questions)
     checked(order.strategies)
     for spec in order.specs:
@@ -76,13 +77,13 @@ def run(order: RunOrder) -> int:
     if order.dry_run:
         if not there:
             units = _units(order, wanted, SEED if order.seed is None else order.seed)
-            print_estimate(Console(), estimate(units, order.specs, order.council, (), prices))
+            print_estimate(SafeConsole(), estimate(units, order.specs, order.council, (), prices))
             return COMPLETE
         with Store.read(order.folder) as store:
             units = _fitting(order, wanted, store)[1]
             states = store.states()
             todo = [unit for unit in units if states.get(unit.id) != "done"]
-            print_estimate(Console(), estimate(todo, order.specs, order.council, store.records(), prices))
+            print_estimate(SafeConsole(), estimate(todo, order.specs, order.council, store.records(), prices))
         return COMPLETE
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, wanted, store)

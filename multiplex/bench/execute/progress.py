@@ -13,6 +13,7 @@ from multiplex.bench.plan.budget import Budget
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure
 from multiplex.council.answer import Answer
+from multiplex.text.terminal import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -147,7 +148,7 @@ class Progress:
             done = self._already_done + self._done
         bar = ProgressBar(total=max(1, self._total), completed=done, width=BAR)
         parts = (self._counts(), self._costs(), [self._state()])
-        return Group(bar, *(Text(printable(" · ".join(part))) for part in parts if any(part)))
+        return Group(bar, *(Text(one_line(" · ".join(part))) for part in parts if any(part)))
 
     def _tick(self) -> None:
         while not self._ended.wait(self._interval):
@@ -156,7 +157,7 @@ class Progress:
     def _print(self, text: str, style: str = "") -> None:
         from rich.text import Text
 
-        self._console.print(Text(printable(text), style), soft_wrap=True)
+        self._console.print(Text(one_line(text), style), soft_wrap=True)
 
 
 def span(seconds: float) -> str:
@@ -171,8 +172,3 @@ def pace(rate: float) -> str:
     """So many a second, in words: `12 a minute`, `1.5 a minute`, `40 an hour`."""
     number, unit = (60 * rate, "a minute") if 60 * rate >= 1 else (3600 * rate, "an hour")
     return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
-
-
-def printable(text: str) -> str:
-    """A foreign text on one line, with nothing in it that moves a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)

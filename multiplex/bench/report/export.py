@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TextIO
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
 from multiplex.evaluation import FRAME, Measures
+from multiplex.text.terminal import escape_json
 
 Kind = Literal["csv", "jsonl"]
 Cell = str | int | float | None
@@ -48,9 +49,9 @@ def export(store: Records, path: Path, kind: Kind, scoring: str | None = None) -
 def as_line(record: Record) -> str:
     """Everything that is known of a unit as a line of JSON."""
     try:
-        return record.model_dump_json() + "\n"
-    except ValueError:  # half a character in a model's text has no UTF-8; the file's error handler writes it out
-        return json.dumps(record.model_dump(mode="python"), ensure_ascii=False) + "\n"
+        return escape_json(record.model_dump_json()) + "\n"
+    except ValueError:  # half a character in a model's text has no UTF-8
+        return escape_json(json.dumps(record.model_dump(mode="python"), ensure_ascii=False)) + "\n"
 
 
 class Table:

@@ -17,10 +17,10 @@ from multiplex.council.answer import Answer, Voice
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Measures
 from multiplex.llm.usage import Usage, total
+from multiplex.text.terminal import visible
 
 _HEAD = ("run", "questions", "models", "strategies", "units", "tokens", "last change")
 _NUMBERS = frozenset({"questions", "units", "tokens"})
-_INVISIBLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def list_runs(folder: Path, console: Console) -> None:
@@ -177,4 +177,4 @@ def _tokens(usage: Usage) -> str:
 
 def _plain(text: str, style: str = "") -> Text:
     """Foreign text as text: no markup, and nothing that a terminal would obey."""
-    return Text(text.translate(_INVISIBLE), style)
+    return Text(visible(text), style)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
+
+from multiplex.text.console import SafeConsole
 
 
 def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:
@@ -20,7 +21,7 @@ def ensure_weights(gguf: str | None, *, silent: bool = False) -> Path:
     from multiplex.llm.local.weights import locate
     from multiplex.llm.local.weights import plan as plan_weights
 
-    console = Console(stderr=True, quiet=silent)
+    console = SafeConsole(stderr=True, quiet=silent)
     if gguf is not None or locate() is not None:
         return ensure(gguf)
     console.print(Text(str(plan_weights())), soft_wrap=True)

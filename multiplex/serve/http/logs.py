@@ -8,6 +8,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from multiplex.text.terminal import escape_json
+
 LOGGER = logging.getLogger("multiplex.serve")
 
 
@@ -26,7 +28,7 @@ class Line(logging.Formatter):
             kind, _, trace = record.exc_info
             said["error"] = kind.__name__  # its words may quote what was asked
             said["where"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(trace)][-5:]
-        return json.dumps(said, ensure_ascii=False)
+        return escape_json(json.dumps(said, ensure_ascii=False))
 
 
 def configure() -> None:
