@@ -37,7 +37,8 @@ def serve(path: str) -> dict[str, Any] | None:
     from importlib import import_module
 
     for name in PRELOADED:
-        import_module(name)
+        with suppress(ImportError):  # an extra that is not installed
+            import_module(name)
     from multiplex.llm.embeddings import Embedder
 
     Embedder().encode(["The weights are read once."])
