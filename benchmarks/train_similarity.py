@@ -71,7 +71,7 @@ def main() -> None:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        print(f"epoch {epoch + 1}: loss of the last batch {float(loss):.3f}", flush=True)
+        print(f"epoch {epoch + 1}: loss of the last batch {loss.item():.3f}", flush=True)
     path = agents() / FOLDER / PROJECTION
     weights = {f"{name}.{key}": value.detach().numpy().astype(np.float16)
                for name, side in sides.items() for key, value in side.state_dict().items()}  # fmt: skip
