@@ -16,7 +16,7 @@ from multiplex.llm.error_mapping import Failure, explain, refused_parameter
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reasoning import without_thinking
-from multiplex.llm.spec import ModelSpec, resolve_model
+from multiplex.llm.spec import ModelSpec, resolve_model, room_advice
 from multiplex.llm.transport import Completion, OnDelta, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage
@@ -223,7 +223,7 @@ class Chat:
                         await self._pacing.take()
                     async with asyncio.timeout(self.spec.timeout):
                         said = await self._asked(line, messages, call, parameters, on_delta)
-                return self._read(said)
+                return self._read(said, call)
             except CallError as error:
                 # an empty reply: the model may do better once; cut off while thinking: it would not
                 failure = Failure(error, {"cut_off": 1, "empty": 2}.get(error.kind))
@@ -255,11 +255,11 @@ class Chat:
             on_delta(shown)
         return said
 
-    def _read(self, said: Completion) -> tuple[str, Usage, bool]:
+    def _read(self, said: Completion, call: Call) -> tuple[str, Usage, bool]:
         text, at = storable(without_thinking(said.text)), self._at
         if not text and said.finish == "length":
             raise CallError(
-                "cut_off", f"{at}: the token limit was spent before the answer began; raise MULTIPLEX_VOICE_TOKENS"
+                "cut_off", f"{at}: the token limit was spent before the answer began; {room_advice(self.spec, call)}"
             )
         if said.finish is None:
             raise CallError("server", f"{at}: the stream ended in the middle of the answer")
