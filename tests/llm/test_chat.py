@@ -26,7 +26,7 @@ def spec_of(backend: Backend, **changes: object) -> ModelSpec:
 @pytest.fixture(params=get_args(Transport), autouse=True)
 def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
     """Every test here holds for each way to hear a reply."""
-    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "wire": request.param, "turns": None})
+    monkeypatch.setattr(Chat.__init__, "__kwdefaults__", {"limiter": None, "transport": request.param, "pacing": None})
     way: Transport = request.param
     return way
 
