@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import secrets
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ _MARK = re.compile(
     r"<(/?\s*(?:question|voices?|heard|conversation|newest|instructions|sentences|harms|essay|findings|answers?)\b[^<>]*)>",
     re.IGNORECASE,
 )
+DEEPEST = 32  # levels of a YAML file; ours have six
 TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
 
 
@@ -71,16 +74,39 @@ def read_yaml(path: Path) -> Any:
     """The plain data (no tags, no objects) of a YAML file.
 
     Raises:
-        ContentError: it cannot be read, or is not YAML; the line is named.
+        ContentError: it cannot be read, is not YAML, has aliases or nests too deep; the line is named.
     """
     import yaml
 
+    text = read_text(path)
     try:
-        return yaml.load(read_text(path), Loader=_loader())  # noqa: S506  # a safe loader, the C one if built in
+        _refuse_bombs(path, text)
+        return yaml.load(text, Loader=_loader())  # noqa: S506  # a safe loader, the C one if built in
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
         raise ContentError(path, f"not valid YAML: {getattr(error, 'problem', error)}", line=line) from error
+    except ValueError as error:  # a day of month 13, a number of 5,000 digits
+        raise ContentError(path, f"not valid YAML: {error}") from error
+
+
+def _refuse_bombs(path: Path, text: str) -> None:
+    """A few lines of aliases stand for billions of values, and deep nesting ends the interpreter's stack."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        if isinstance(event, yaml.AliasEvent):
+            problem = f"alias *{event.anchor}: aliases are not read; write the value out"
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            problem = f"nested deeper than {DEEPEST}" if depth > DEEPEST else ""
+        else:
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            continue
+        if problem:
+            line = event.start_mark.line + 1 if event.start_mark is not None else None
+            raise ContentError(path, problem, line=line)
 
 
 def _loader() -> Any:
@@ -111,16 +137,18 @@ def read_tree(path: Path) -> tuple[Any, Any]:
     """The plain data of a YAML file and its nodes, which know their lines.
 
     Raises:
-        ContentError: it cannot be read, is not YAML, or a key stands twice; the line is named.
+        ContentError: as from `read_yaml`, or a key stands twice; the line is named.
     """
     import yaml
 
-    loader = _loader()(read_text(path))
+    text = read_text(path)
+    loader = _loader()(text)
     try:
+        _refuse_bombs(path, text)
         tree = loader.get_single_node()
         _refuse_repeated_keys(path, tree)
         return (None if tree is None else loader.construct_document(tree)), tree
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return read_yaml(path), None  # raises, with the line of the fault
     finally:
         loader.dispose()
@@ -150,6 +178,8 @@ def _refuse_repeated_keys(path: Path, node: Any) -> None:
     if isinstance(node, yaml.MappingNode):
         names = set()
         for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise ContentError(path, "a key is a list or a table; write a word", line=name.start_mark.line + 1)
             if name.value in names:
                 raise ContentError(path, "key stands twice", line=name.start_mark.line + 1, field=str(name.value))
             names.add(name.value)
@@ -195,18 +225,31 @@ def sha256(text: str) -> str:
 
 @contextmanager
 def open_draft(path: Path) -> Iterator[TextIO]:
-    """A text file that takes its name only once it is whole.
+    """A text file that takes its name only once it is whole; a device or pipe of that name is written to directly.
+
+    The draft has a name that nobody can foresee and is made anew, and the finished file replaces a symbolic link:
+    nobody who may write in the folder can lead the text into another file.
 
     Raises:
         MultiplexError: the disk refuses.
     """
-    draft = path.with_name(f".{path.name}.part")
+    form: Any = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}  # half a character has no UTF-8
     try:
-        # A lone surrogate, which a reply in JSON may hold, has no UTF-8 form.
-        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            yield out
-        draft.replace(path)
+        if _is_device(path):
+            with path.open("w", **form) as out:
+                yield out
+            return
+        draft = path.with_name(f".multiplex-{secrets.token_hex(8)}.part")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", **form) as out:
+                yield out
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is no place for a file of its own: /dev/stdout (a link), /dev/null, a named pipe."""
+    return path.absolute().parent in (Path("/dev"), Path("/dev/fd")) or (path.exists() and not path.is_file())

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         timeout: seconds in which an endpoint says nothing; a whole reply may take ten times as long.
         retries: further attempts after a failed call.
         limit: calls under way at once.
-        voice_tokens: most tokens of a voice.
+        voice_tokens: most tokens of a voice, and of the embedded model's plain answer.
         councils: by name, the personas of a council: built-in names, or files and folders as seen from the file.
     """
 

@@ -54,7 +54,7 @@ def models_verify() -> None:
     path = locate()
     if path is None:
         raise WeightsError("the embedded model is not here; `multiplex models pull` fetches it")
-    verify_weights(path, EMBEDDED)
+    verify_weights(path, EMBEDDED, afresh=True)
     typer.echo(f"{path} is {EMBEDDED.name}, whole (SHA-256 {EMBEDDED.sha256})")
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Columns, Skipped, read
@@ -150,6 +151,7 @@ def _print(out: Console, made: dict[str, Summary], scorer: Scorer) -> None:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     try:
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    except OSError as error:
-        raise MultiplexError(f"--summary {path}: {error.strerror or error}") from error
+        with open_draft(path) as out:
+            out.write(escape_json(json.dumps(content, ensure_ascii=False, indent=2)) + "\n")
+    except MultiplexError as error:
+        raise MultiplexError(f"--summary {error}") from error

@@ -144,7 +144,7 @@ def plan_near(question: str, council: Council, least: float = GIVEN) -> dict[str
 async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     from langchain_core.messages import HumanMessage
 
-    limit = SMALL_PLAN_TOKENS if chat.spec.local or chat.spec.small else None
+    limit = max(SMALL_PLAN_TOKENS, chat.spec.voice_tokens or 0) if chat.spec.local or chat.spec.small else None
     return await chat.complete(
         [HumanMessage(text)],
         Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),

@@ -100,7 +100,7 @@ def asking_messages(position: Position, question: str) -> list[BaseMessage]:
 
 def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
     return Call(
-        max_tokens=TOKENS,
+        max_tokens=max(TOKENS, chat.spec.voice_tokens or 0),  # a model may think first
         seed=call_seed(turn["seed"], persona.name, turn["round"]),
         slot=slot,
         grammar=asking_grammar() if chat.spec.local else None,

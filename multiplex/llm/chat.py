@@ -21,7 +21,7 @@ from multiplex.llm.own_model import ask_own
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
-from multiplex.llm.spec import ModelSpec, resolve_model, with_settings
+from multiplex.llm.spec import ModelSpec, resolve_model, room_advice, with_settings
 from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import OnDelta, Request, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
@@ -278,7 +278,7 @@ class Chat:
                     if self._pacing is not None:
                         await self._pacing.take()
                     completion = await self._ask(line, messages, call, adapted, reader, on_delta)
-                    text = read_answer(completion, self._at, local=self.spec.local)
+                    text = read_answer(completion, self._at, room_advice(self.spec, call))
             except Exception as error:
                 change = self._change(error, adapted)
                 if change is None or change in found or change in line.changes:

@@ -22,8 +22,10 @@ class UnusableError(Exception):
         self.error, self.attempts, self.usage = error, attempts, usage
 
 
-def read_answer(said: Completion, at: str, *, local: bool) -> str:
-    """The text of a reply, thinking left out. `at` names the model and its endpoint.
+def read_answer(said: Completion, at: str, room: str) -> str:
+    """The text of a reply, thinking left out.
+
+    `at` names the model and its endpoint; `room` says what gives a reply that was cut off more tokens.
 
     Raises:
         UnusableError: it is no answer, or not the whole of one.
@@ -32,13 +34,13 @@ def read_answer(said: Completion, at: str, *, local: bool) -> str:
     text = storable(without_thinking(said.text))
     if said.error is not None:
         raise EndpointError(said.error)
-    if (found := _find_fault(said, text, local=local)) is not None:
+    if (found := _find_fault(said, text, room)) is not None:
         kind, why, attempts = found
         raise UnusableError(CallError(kind, f"{at}: {why}"), attempts, said.usage)
     return text
 
 
-def _find_fault(said: Completion, text: str, *, local: bool) -> tuple[str, str, int | None] | None:
+def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int | None] | None:
     """The kind of error, why, and how many attempts make sense: another would mostly be paid for the same."""
     if said.refusal:
         return "declined", f"the model declines to answer: {safe(said.refusal)}", 1
@@ -56,8 +58,7 @@ def _find_fault(said: Completion, text: str, *, local: bool) -> tuple[str, str, 
     if text:
         return None
     if said.ending == "cut":
-        hint = "" if local else "; raise MULTIPLEX_VOICE_TOKENS"
-        return "cut_off", f"the token limit was spent before the answer began{hint}", 1
+        return "cut_off", f"the token limit was spent before the answer began; {room}", 1
     if said.reasoned or said.text.strip():
         return "empty", "only reasoning came, no answer", 1
     return "empty", "the reply is empty", 2

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from multiplex.errors import UsageError
+from multiplex.llm.types import Call
 from multiplex.settings import Check, Settings, Synthesis, parse_words
 
 LOCAL = "local"
@@ -157,9 +158,20 @@ def with_settings(spec: ModelSpec, settings: Settings) -> ModelSpec:
         for field in ("synthesis", "check", "timeout", "retries", "limit", "voice_tokens")
         if (value := getattr(settings, field)) is not None
     }
+    if spec.local and settings.voice_tokens is not None:
+        overrides["answer_tokens"] = settings.voice_tokens
     if settings.words is not None:
         overrides["words"] = parse_words(settings.words)
     return spec.model_copy(update=overrides)
+
+
+def room_advice(spec: ModelSpec, call: Call) -> str:
+    """What gives a call more room whose tokens were spent before its answer began."""
+    if spec.local or "multiplex:voice" in call.tags:
+        return "raise MULTIPLEX_VOICE_TOKENS" + (f" above {call.max_tokens}" if call.max_tokens else "")
+    if call.max_tokens is None:
+        return "its endpoint set the limit; raise it there"
+    return f"{call.max_tokens} were allowed; ask for more, or choose a model that thinks less"
 
 
 ModelSource = Literal["--model", "MULTIPLEX_MODEL", "the configuration file", "no other model is named"]

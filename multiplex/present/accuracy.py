@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.statistics.accuracy import Confusion, Figure, Validation
 
@@ -36,9 +37,10 @@ def print_and_write(parts: Iterable[Validation], output: Path) -> None:
         whole.absent += part.absent
     print("\n" + remainder(whole))
     try:
-        output.write_text(as_json(whole) if output.suffix == ".json" else as_markdown(whole), "utf-8")
-    except OSError as error:
-        raise MultiplexError(f"--output {output}: {error.strerror or error}") from error
+        with open_draft(output) as out:
+            out.write(as_json(whole) if output.suffix == ".json" else as_markdown(whole))
+    except MultiplexError as error:
+        raise MultiplexError(f"--output {error}") from error
 
 
 def row(figure: Figure) -> str:

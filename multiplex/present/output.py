@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from multiplex.answering import Result
+from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.present.document import as_html, as_markdown
 from multiplex.present.result import as_record
@@ -38,11 +39,8 @@ def write_output(result: Result, path: Path, *, show_voices: bool = False) -> No
         text = as_markdown(result, show_voices=show_voices)
     else:
         text = as_html(result, show_voices=show_voices)
-    draft = path.with_name(f".{path.name}.part")
     try:
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise MultiplexError(f"--output {path}: {error.strerror or error}; the answer stands on the screen") from error
-    finally:
-        draft.unlink(missing_ok=True)
+        with open_draft(path) as out:
+            out.write(text)
+    except MultiplexError as error:
+        raise MultiplexError(f"--output {error}; the answer stands on the screen") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Entity
 from multiplex.evaluation.scorer import Scored
@@ -79,9 +80,8 @@ class ScorePage:
         Raises:
             MultiplexError: the disk refuses.
         """
-        draft = self._path.with_name(f".{self._path.name}.part")
         try:
-            with draft.open("w", encoding="utf-8") as out:
+            with open_draft(self._path) as out:
                 out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend()))
                 for name, summary in summaries.items():
                     out.write(f"<pre>{escape(_plain(name, summary))}</pre>\n")
@@ -90,11 +90,8 @@ class ScorePage:
                 self._texts.seek(0)
                 shutil.copyfileobj(self._texts, out)
                 out.write("</body>\n</html>\n")
-            draft.replace(self._path)
-        except OSError as error:
-            raise MultiplexError(f"--html {self._path}: {error.strerror or error}") from error
-        finally:
-            draft.unlink(missing_ok=True)
+        except MultiplexError as error:
+            raise MultiplexError(f"--html {error}") from error
 
 
 def _plain(name: str, summary: Summary) -> str:

@@ -57,7 +57,23 @@ def test_an_answer_without_a_reference_has_no_share_and_no_entropy(tmp_path: Pat
     assert (row["references"], row["references_western"], row["share_western"], row["entropy"]) == ("0", "0", "", "")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1 is less", "@SUM(A1)", "\t=1", "\r=1", "  =1+1", "\n-x", "＝1+1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1 is less",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "  =1+1",
+        "\n-x",
+        "\u200b=1",
+        "\ufeff \x00+1",
+        "\u3000@x",
+        "＝1+1",
+    ],
+)
 def test_a_text_never_starts_a_formula(tmp_path: Path, text: str) -> None:
     assert harmless(text) == "'" + text
     _, given = one(text + " Kant")

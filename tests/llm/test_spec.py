@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from multiplex.errors import ContentError, UsageError
-from multiplex.llm.spec import api_key, model_source, parse_spec, resolve_model, unused_endpoints
+from multiplex.llm.spec import api_key, model_source, parse_spec, resolve_model, room_advice, unused_endpoints
+from multiplex.llm.types import Call
 from multiplex.settings import load_settings
 
 
@@ -16,6 +17,21 @@ def test_local_is_small() -> None:
 
 def test_a_gguf_is_named_after_a_colon() -> None:
     assert parse_spec("local:/models/x.gguf").gguf == "/models/x.gguf"
+
+
+def test_the_tokens_of_a_voice_are_those_of_the_embedded_models_plain_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_model(load_settings(), "local:x.gguf").answer_tokens == 200
+    monkeypatch.setenv("MULTIPLEX_VOICE_TOKENS", "1000")
+    assert resolve_model(load_settings(), "local:x.gguf").answer_tokens == 1000
+    assert resolve_model(load_settings(), "openai:m").answer_tokens is None
+
+
+def test_advice_names_what_gives_this_call_more_room() -> None:
+    hosted, local, voice = parse_spec("openai:m"), parse_spec("local"), ("multiplex:voice",)
+    assert room_advice(local, Call(max_tokens=200)) == "raise MULTIPLEX_VOICE_TOKENS above 200"
+    assert room_advice(hosted, Call(tags=voice)) == "raise MULTIPLEX_VOICE_TOKENS"
+    assert room_advice(hosted, Call()) == "its endpoint set the limit; raise it there"
+    assert "MULTIPLEX" not in room_advice(hosted, Call(max_tokens=50))
 
 
 def test_openai_reads_its_own_key_and_has_no_address() -> None:

@@ -18,8 +18,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -581,14 +583,47 @@ def test_verification_tells_truncated_from_too_long_from_another_hash(
         verify(tmp_path / "absent.gguf", model.weights)
 
 
-def test_a_verification_is_remembered_until_the_file_changes(cache: Path, model: Model) -> None:
+def _noting(hashing: Any, names: list[str]) -> Any:
+    def noted(file: Any, name: str) -> Any:
+        names.append(name)
+        return hashing(file, name)
+
+    return noted
+
+
+def test_a_verification_is_remembered_with_its_time_and_made_afresh_on_demand(
+    cache: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = put_whole(model)
     verify(path, model.weights)
+    hashed: list[str] = []
+    monkeypatch.setattr(hashlib, "file_digest", _noting(hashlib.file_digest, hashed))
+    verify(path, model.weights)
+    assert hashed == []
+    verify(path, model.weights, afresh=True)
+    assert hashed == ["sha256"]
+    note = json.loads(places(model.weights).verified.read_text("utf-8"))
+    assert note["sha256"] == model.weights.sha256
+    assert datetime.now(UTC) - datetime.fromisoformat(note["checked"]) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_file_of_the_same_size_and_time_in_its_place_is_no_verified_file(
+    in_place: bool, cache: Path, model: Model
+) -> None:
+    path = put_whole(model)
+    verify(path, model.weights)
+    assert path.stat().st_mode & 0o222 == 0
     status = path.stat()
-    path.write_bytes(bytes(len(model.content)))
+    other = bytes(len(model.content))
+    if in_place:
+        path.chmod(0o644)
+        path.write_bytes(other)
+        path.chmod(0o444)
+    else:
+        path.unlink()
+        path.write_bytes(other)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    verify(path, model.weights)  # same size and time: not hashed again
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     with pytest.raises(WeightsError, match="SHA-256"):
         verify(path, model.weights)
 
@@ -598,6 +633,7 @@ def test_a_file_is_found_in_the_cache_by_its_hash(cache: Path, model: Model) -> 
     assert locate(source) is None
     path = put_whole(model)
     assert locate(source) == path
+    path.unlink()
     path.write_bytes(b"GGUF but not this one")
     with pytest.raises(WeightsError, match="SHA-256"):
         locate(source)

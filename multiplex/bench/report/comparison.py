@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiplex.bench.analysis.compare import Change, ComparedArm, Comparison, FigureName
-from multiplex.errors import MultiplexError, UsageError
+from multiplex.content import open_draft
+from multiplex.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,10 +60,8 @@ def write(comparison: Comparison, path: Path) -> None:
     if path.suffix not in (".md", ".json"):
         raise UsageError(f"--output {path}: end it in .md or .json")
     text = as_markdown(comparison) if path.suffix == ".md" else comparison.model_dump_json(indent=2) + "\n"
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise MultiplexError(f"{path} cannot be written: {error.strerror}") from error
+    with open_draft(path) as out:
+        out.write(text)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

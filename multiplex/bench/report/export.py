@@ -114,6 +114,12 @@ def _figures(of: Measures | None) -> list[Cell]:
 
 def harmless(cell: Cell) -> Cell:
     """The cell, behind an apostrophe where it is a text that a spreadsheet would run; numbers stay numbers."""
-    if isinstance(cell, str) and (cell[:1] in FORMULA or cell.lstrip()[:1] in FORMULA) and cell:
+    if isinstance(cell, str) and (cell[:1] in FORMULA or _from_visible(cell)[:1] in FORMULA):
         return "'" + cell
     return cell
+
+
+def _from_visible(text: str) -> str:
+    """The text from its first visible sign on: spreadsheets skip white space, control and zero-width signs."""
+    start = next((at for at, sign in enumerate(text) if sign.isprintable() and not sign.isspace()), len(text))
+    return text[start:]

@@ -14,9 +14,11 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from multiplex.errors import WeightsError
+from multiplex.content import open_draft
+from multiplex.errors import MultiplexError, WeightsError
 
 MAGIC = b"GGUF"
 CHUNK = 1 << 20  # bytes read, hashed or written at once
@@ -160,10 +162,10 @@ def plan(weights: Weights = EMBEDDED) -> Plan:
     return Plan(weights, at.whole, False, to_fetch, to_fetch + 2 * weights.size // max(len(weights.parts), 1), free)
 
 
-def verify(path: Path, weights: Weights = EMBEDDED) -> None:
+def verify(path: Path, weights: Weights = EMBEDDED, *, afresh: bool = False) -> None:
     """Checks that a file is this model, by size and then by hash.
 
-    A success is remembered with the file's size and time of change, so that a start-up does not hash a gigabyte again.
+    A success is remembered, so that a start-up does not hash a gigabyte again; `afresh` hashes whatever is remembered.
 
     Raises:
         WeightsError: it is absent, truncated, too long, or of another hash.
@@ -176,16 +178,30 @@ def verify(path: Path, weights: Weights = EMBEDDED) -> None:
         raise WeightsError(f"{path} is truncated ({size:,} of {weights.size:,} bytes); {_mend(path)}")
     if size > weights.size:
         raise WeightsError(f"{path} is not {weights.name}: {size:,} bytes, not {weights.size:,}; {_mend(path)}")
-    _check_hash(path, weights.sha256)
+    _check_hash(path, weights.sha256, afresh=afresh)
 
 
 def remember(path: Path, digest: str) -> None:
-    """Notes that the file at this path has this SHA-256, for as long as its size and time of change stay."""
-    status = path.stat()
-    note = {"path": str(path.absolute()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    """Notes that the file at this path has this SHA-256, and when it was checked; makes it read-only in the cache."""
     # A cache that cannot be written to costs a second hashing, never the answer.
-    with contextlib.suppress(OSError):
-        (cache_dir() / f"{digest}.verified.json").write_text(json.dumps(note), "utf-8")
+    with contextlib.suppress(OSError, MultiplexError):
+        if path.parent == cache_dir() and os.name == "posix":  # elsewhere a read-only file cannot be replaced
+            path.chmod(0o444)
+        note = {**_seen(path), "sha256": digest, "checked": datetime.now(UTC).isoformat(timespec="seconds")}
+        with open_draft(cache_dir() / f"{digest}.verified.json") as out:
+            out.write(json.dumps(note))
+
+
+def _seen(path: Path) -> dict[str, str | int]:
+    """What tells a file from one put in its place: the time of its last change of any kind cannot be set back."""
+    status = path.stat()
+    return {
+        "path": str(path.absolute()),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+        "inode": status.st_ino,
+    }
 
 
 def remove(weights: Weights = EMBEDDED) -> int:
@@ -264,15 +280,10 @@ def _check_magic(path: Path, why: str = "") -> Path:
     return path
 
 
-def _check_hash(path: Path, digest: str) -> None:
+def _check_hash(path: Path, digest: str, *, afresh: bool = False) -> None:
     try:
-        status = path.stat()
-        seen = {"path": str(path.absolute()), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-        note = cache_dir() / f"{digest}.verified.json"
-        # A note that is absent or spoilt only means that the file is hashed again.
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(note.read_text("utf-8")) == seen:
-                return
+        if not afresh and _is_remembered(path, digest):
+            return
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -282,3 +293,11 @@ def _check_hash(path: Path, digest: str) -> None:
             f"{path} is damaged or another file: its SHA-256 is {found[:12]}…, not {digest[:12]}…; {_mend(path)}"
         )
     remember(path, digest)
+
+
+def _is_remembered(path: Path, digest: str) -> bool:
+    # A note that is absent or spoilt only means that the file is hashed again.
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        note = json.loads((cache_dir() / f"{digest}.verified.json").read_text("utf-8"))
+        return bool({**note, **_seen(path), "sha256": digest} == note)
+    return False
