@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
 PROJECTION = "projection.npz"  # made by `python benchmarks/train_similarity.py`
 SIDES = ("question", "position")
-SHOWN = 0.38  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
-GIVEN = 0.34  # and of one that is handed to a capable model, which leaves out what does not bear on the question
+SHOWN = 0.72  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
+GIVEN = 0.6  # and of one that is handed to a capable model, which leaves out what does not bear on the question
 STEPS = 254  # the array holds embeddings as whole numbers: their parts, all within -0.5..0.5, times this
 Pair = tuple[int, int]
 
