@@ -202,6 +202,9 @@ def score(
     scaffold_column: Annotated[
         str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
     ] = None,
+    question_column: Annotated[
+        str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
+    ] = None,
     frame: ScoreFrameFlag = None,
     cues: CuesFlag = None,
     extractor: ExtractorFlag = "local",
@@ -241,7 +244,7 @@ def score(
 
     order = ScoreOrder(
         path=file,
-        columns=Columns(text_column, group_by, scaffold_column),
+        columns=Columns(text_column, group_by, scaffold_column, question_column),
         frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
         cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
         extractor=extractor,  # type: ignore[arg-type]  # checked above

@@ -24,6 +24,7 @@ def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {"id": passage.id}
     if grouped:
         made["group"] = passage.group
+    made["reference_count"] = of.n
     made["references"] = [_reference(each) for each in of.references]
     figures = of.model_dump(mode="json", exclude={"references", "frame", "cues"})
     made |= figures
