@@ -178,8 +178,8 @@ def bootstrap(
 
     The interval is `interval`, accelerated by `jackknife`, and None where either is. With fewer than `MANY_FREEDOM`
     degrees of freedom, one for each question but the first of its stratum (`join_few`), it is the percentile interval,
-    as wide as Student's t asks; with fewer than `LEAST_FREEDOM`, or for a biased figure `LEAST_BIASED`, there is none. The
-    plain one would miss a biased figure, whose resamples fall below the observed about as far as the observed falls
+    as wide as Student's t asks; with fewer than `LEAST_FREEDOM`, or `LEAST_BIASED` for a biased figure, there is none.
+    The plain one would miss a biased figure, whose resamples fall below the observed about as far as the observed falls
     below the truth: such a figure is corrected by the bootstrap's own estimate of bias (Efron and Tibshirani 1993,
     section 10.2), as a ratio r = value / mean of the resampled, so that values near 0 keep their scale: the centre is
     value r, the resampled are multiplied by r^2, and both end at 100. The interval may so lie above the observed value,
