@@ -82,7 +82,7 @@ OutputFlag = Annotated[
 
 
 ScoredArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, or plain text; - for standard input.")
+    str, typer.Argument(metavar="FILE", help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input.")
 ]
 ScoreFrameFlag = Annotated[
     str | None,

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
+from multiplex.evaluation.chats import Chat, read_chat
 from multiplex.evaluation.extraction.references import Span
 from multiplex.text.tokens import has_word
 
@@ -30,10 +31,6 @@ _KINDS: Mapping[str, Kind] = {
 }  # fmt: skip
 _SHEETS = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers"})
 _CHATS = ("messages", "conversations")
-_SPEAKERS = {
-    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "ai": "assistant", "bot": "assistant",
-    "user": "user", "human": "user", "system": "system", "developer": "system",
-}  # fmt: skip
 _UNCLOSED = "unexpected end of data"  # the csv module's words
 
 
@@ -336,15 +333,15 @@ def _require(path: str, names: list[str], columns: Columns) -> None:
 
 
 def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int | None = None) -> Passage | Skipped:
-    text, chat = row.get(columns.text), _Chat()
+    text, chat = row.get(columns.text), Chat()
     if text is None:
         text = next((row[name] for name in _CHATS if isinstance(row.get(name), list)), None)
     if text is None:
         return Skipped(line, f"no {columns.text!r}")
     if isinstance(text, list):
-        if (read_chat := _chat(text)) is None:
+        if (found := read_chat(text)) is None:
             return Skipped(line, "no reply of an assistant in its messages")
-        chat, text = read_chat, read_chat.text
+        chat, text = found, found.text
     if not isinstance(text, str):
         return Skipped(line, f"{columns.text!r} is {type(text).__name__}, not text")
     if not has_word(text):
@@ -371,39 +368,6 @@ def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int
 def _whole(value: object) -> str:
     """A value as text that can be written: half a surrogate pair becomes "?", so places in it stay right."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
-
-
-@dataclass(frozen=True)
-class _Chat:
-    text: str = ""
-    question: str = ""
-    prompt: str = ""
-
-
-def _chat(messages: Sequence[object]) -> _Chat | None:
-    """The last reply of a chat, what the user said last before it, and the system's words; None where there is none."""
-    said = [
-        (_SPEAKERS.get(str(each.get("role") or each.get("from"))), _content(each.get("content", each.get("value"))))
-        for each in messages
-        if isinstance(each, dict)
-    ]
-    last = next(
-        (place for place in reversed(range(len(said))) if said[place][0] == "assistant" and said[place][1]), None
-    )
-    if last is None:
-        return None
-    asked = [words for speaker, words in said[:last] if speaker == "user"]
-    told = [words for speaker, words in said[:last] if speaker == "system"]
-    return _Chat(said[last][1], asked[-1] if asked else "", "\n\n".join(told))
-
-
-def _content(value: object) -> str:
-    """A message's text: as it stands, or the text of its parts, a line each."""
-    if isinstance(value, str):
-        return value
-    parts = value if isinstance(value, list) else []
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _spans(value: Any, length: int) -> tuple[Span, ...]:
