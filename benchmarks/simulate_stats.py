@@ -1,15 +1,16 @@
 """Intervals and tests of `multiplex/evaluation/resampling.py` on simulated benchmarks whose truth is known.
 
 `python benchmarks/simulate_stats.py [SIMULATIONS]` prints, as Markdown, how often the 95% interval holds the truth and
-how often the test calls a difference. A benchmark is 7 domains of 25 questions. An answer has 0 to 20 references, as
-many as a beta-binomial draw says; they fall on 7 perspectives as a Dirichlet-multinomial draw says, so that references
-of one answer resemble each other. With domain effects the domains differ in their shares and in how many references
-their questions draw.
+how often the test calls a difference. A benchmark is 7 domains of 25 questions, or of the few that `--limit` leaves. An
+answer has 0 to 20 references, as many as a beta-binomial draw says; they fall on 7 perspectives as a
+Dirichlet-multinomial draw says, so that references of one answer resemble each other. With domain effects the domains
+differ in their shares and in how many references their questions draw.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from multiplex.evaluation.statistics import permutation, resampling, row_sums
 
 DOMAINS, QUESTIONS, MOST = 7, 25, 20
-LABELS = tuple(str(domain) for domain in range(DOMAINS) for _ in range(QUESTIONS))
+LIMITS = (8, 10, 14, 21, 35)
 SHARES = {
     "wide": (2, 1.6, 1.3, 1, 1, 0.8, 0.6),
     "tilted": (3, 1.6, 1.3, 1, 0.9, 0.6, 0.4),
@@ -49,6 +50,17 @@ class World:
     concentration: float = 5.0
     """Of the Dirichlet draw: the lower, the more one answer's references resemble each other."""
     effects: bool = False
+    limit: int = DOMAINS * QUESTIONS
+    """Questions of the benchmark, given to the domains in turn."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The domain of each question."""
+        return tuple(np.array([str(domain) for domain in range(DOMAINS)]).repeat(self._many).tolist())
+
+    @property
+    def _many(self) -> NDArray[np.intp]:
+        return np.array([len(range(domain, self.limit, DOMAINS)) for domain in range(DOMAINS)])
 
     @functools.cached_property
     def _domains(self) -> tuple[Array, Array]:
@@ -60,8 +72,8 @@ class World:
         return np.random.default_rng(99).dirichlet(5 * shares, DOMAINS), self.references * slopes
 
     def questions(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """What the questions of one benchmark call for: shares, shape (175, 7), and references, as a part of 20."""
-        shares, references = (values.repeat(QUESTIONS, axis=0) for values in self._domains)
+        """What the questions of one benchmark call for: shares, shape (n, 7), and references, as a part of 20."""
+        shares, references = (values.repeat(self._many, axis=0) for values in self._domains)
         drawn = rng.gamma(self.concentration * shares) + 1e-12
         part = references / MOST
         return drawn / drawn.sum(axis=1, keepdims=True), rng.beta(4 * part, 4 * (1 - part))
@@ -79,28 +91,29 @@ class World:
     @functools.cached_property
     def _expected(self) -> Array:
         shares, references = self._domains
-        return np.append(references @ shares, np.zeros(4))
+        return np.append((self._many * references) @ shares, np.zeros(4))
 
     @functools.cached_property
     def _means(self) -> Array:
-        rng = np.random.default_rng(12345)
-        return np.sum([self.answers(rng).sum(axis=0) for _ in range(1000)], axis=0)
+        rng, whole = np.random.default_rng(12345), replace(self, limit=DOMAINS * QUESTIONS)
+        drawn = np.sum([whole.answers(rng) for _ in range(1000)], axis=0)
+        return self._many @ drawn.reshape(DOMAINS, QUESTIONS, -1).sum(axis=1)
 
 
-def holds(estimate: resampling.Estimate, truth: float) -> bool:
-    """Whether the interval holds the truth."""
+def holds(estimate: resampling.Estimate, truth: float) -> float:
+    """Whether the interval holds the truth; NaN where there is none."""
     around = estimate.interval
-    return around is not None and around.low <= truth <= around.high
+    return math.nan if around is None else float(around.low <= truth <= around.high)
 
 
 def covered(world: World, figures: dict[str, row_sums.Figure], simulations: int, resamples: int, seed: int) -> Array:
-    """How often the interval of every figure holds the truth, 0..1."""
+    """How often the interval of every figure holds the truth, 0..1; NaN where it had none."""
     rng, hits = np.random.default_rng(seed), []
     for number in range(simulations):
-        strata = row_sums.by_stratum(world.answers(rng), LABELS)
+        strata = row_sums.by_stratum(world.answers(rng), world.labels)
         found = resampling.bootstrap(strata, figures, resamples=resamples, seed=number)
         hits.append([holds(found[name], world.truth(name)) for name in figures])
-    return np.mean(hits, axis=0)
+    return _mean(hits)
 
 
 def difference_covered(
@@ -114,9 +127,17 @@ def difference_covered(
     truths = {name: 0.0 if a == b else a.truth(name) - b.truth(name) for name in figures}
     for number in range(simulations):
         first, second = _arms(rng, a, b)
-        found = resampling.paired_bootstrap(first, second, figures, LABELS, resamples=resamples, seed=number)
+        found = resampling.paired_bootstrap(first, second, figures, a.labels, resamples=resamples, seed=number)
         hits.append([holds(found.differences[name], truths[name]) for name in figures])
-    return np.mean(hits, axis=0)
+    return _mean(hits)
+
+
+def _mean(hits: list[list[float]]) -> Array:
+    """The means of the columns over what is there: a benchmark without a figure's interval counts for no side."""
+    table = np.array(hits)
+    there = ~np.isnan(table)
+    sums = np.where(there, table, 0.0).sum(axis=0)
+    return np.divide(sums, there.sum(axis=0), out=np.full(len(sums), np.nan), where=there.any(axis=0))
 
 
 def rejected(a: World, b: World, figures: dict[str, row_sums.Figure], simulations: int, seed: int) -> Array:
@@ -171,6 +192,15 @@ def main(simulations: int) -> None:
                     f"{world.truth('pooled'):.1f}",
                     *map(float, cover),
                 )
+    print("\nThe same for small benchmarks, one arm and the paired difference of two of one world:\n")
+    _head("questions", "shares", "domain effects", *names, *(f"difference in {name}" for name in names))
+    for limit in LIMITS:
+        for shares in ("wide", "skewed"):
+            for effects in (False, True):
+                world = World(shares, effects=effects, limit=limit)
+                one = covered(world, FIGURES, simulations, RESAMPLES, 4)
+                two = difference_covered(world, world, FIGURES, simulations, RESAMPLES, 5)
+                _row(limit, shares, _said(effects), *map(float, one), *map(float, two))
     print("\nThe same for the paired difference of two arms:\n")
     _head("a", "b", "domain effects", *names)
     for effects in (False, True):

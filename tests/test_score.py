@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from multiplex.evaluation.evaluator import BATCH
 from tests.backend import Backend, Say, asked
 from tests.command import at, run
 
@@ -37,6 +38,7 @@ def test_json_is_one_object_a_text_with_offsets_that_hold(rows: Path) -> None:
         for reference in each["references"]:
             assert row["text"][reference["start"] : reference["end"]] == reference["text"]
     first, second, third = printed
+    assert (first["reference_count"], third["reference_count"]) == (first["n"], 0)
     assert first["shares"]["east_asian"] == first["shares"]["african"] == 0.5
     assert {(each["entity"], each["echo"]) for each in second["references"]} >= {("islam", True), ("zakat", False)}
     assert (third["n"], third["entropy"], third["sentiment"]) == (0, None, None)
@@ -52,6 +54,15 @@ def test_malformed_rows_are_told_skipped_and_counted(rows: Path) -> None:
     assert f"{rows}:5: 'text' is int, not text; skipped" in done.stderr
     assert done.stderr.rstrip().endswith("3 measured, 2 skipped")
     assert run("score", str(rows), "--no-sentiment", "--strict").returncode == 1
+
+
+def test_rows_that_are_skipped_for_the_same_reason_are_counted(rows: Path) -> None:
+    with rows.open("a") as out:
+        out.write('{"id": "e", "text": 5}\n' * 1000)
+    done = run("score", str(rows), "--no-sentiment")
+    assert done.stderr.count("'text' is int, not text; skipped") == 6
+    assert f"{rows}: 995 more like it: 'text' is int, not text; skipped" in done.stderr
+    assert done.stderr.rstrip().endswith("3 measured, 1,000 skipped")
 
 
 def test_groups_and_the_summary_are_written(rows: Path, tmp_path: Path) -> None:
@@ -156,6 +167,17 @@ def test_a_text_that_the_judge_fails_on_is_named_and_the_others_are_kept(rows: P
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["a", "c"]
     assert f"{rows}:2: not judged" in done.stderr
     assert "2 measured, 1 skipped (1 by the model)" in done.stderr
+
+
+def test_the_last_text_alone_in_its_batch_costs_the_others_nothing(tmp_path: Path, backend: Backend) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps({"text": f"Kant wrote {n}."}) + "\n" for n in range(BATCH + 1)), "utf-8")
+    backend.script = lambda body, _: Say(status=400) if f"wrote {BATCH}." in asked(body) else Say('{"references": []}')
+    out = tmp_path / "summary.json"
+    done = run("score", str(path), "--extractor", "judge", *at(backend), "--no-sentiment", "--summary", str(out))
+    assert done.returncode == 1
+    assert f"{BATCH} measured, 1 skipped (1 by the model)" in done.stderr
+    assert json.loads(out.read_text())["all"]["texts"] == BATCH
 
 
 def test_a_judge_that_refuses_everything_ends_the_run(rows: Path, backend: Backend) -> None:

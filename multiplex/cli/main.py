@@ -83,7 +83,8 @@ OutputFlag = Annotated[
 
 
 ScoredArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help=".jsonl, .csv, .tsv, .parquet, or plain text; - for standard input.")
+    str,
+    typer.Argument(metavar="FILE", help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input."),
 ]
 ScoreFrameFlag = Annotated[
     str | None,
@@ -204,6 +205,9 @@ def score(
     scaffold_column: Annotated[
         str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
     ] = None,
+    question_column: Annotated[
+        str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
+    ] = None,
     frame: ScoreFrameFlag = None,
     cues: CuesFlag = None,
     extractor: ExtractorFlag = "local",
@@ -243,7 +247,7 @@ def score(
 
     order = ScoreOrder(
         path=file,
-        columns=Columns(text_column, group_by, scaffold_column),
+        columns=Columns(text_column, group_by, scaffold_column, question_column),
         frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
         cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
         extractor=extractor,  # type: ignore[arg-type]  # checked above

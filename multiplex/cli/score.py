@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from multiplex.content import open_draft
+from multiplex.content import open_draft, storable
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Columns, Skipped, read
@@ -24,9 +26,10 @@ from multiplex.llm.spec import ModelSpec
 from multiplex.present.score_page import ScorePage
 from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
 from multiplex.text.console import SafeConsole
-from multiplex.text.terminal import escape_json, one_line
+from multiplex.text.terminal import escape_json
 
 MOST_GROUPS = 1000
+TOLD = 5  # skipped rows of one kind that are told one by one
 EVERY_TEXT = ""  # the tally over all groups
 ToneReader = Literal["classifier", "judge", "none"]
 
@@ -68,13 +71,12 @@ def score(order: ScoreOrder) -> int:
         task = bar.add_task("measuring", total=file.stat().st_size if file.is_file() else None)
         tallies: dict[str, Tally] = {}
         skipped = lost = 0
+        skips = _Skips(order.path, aside)
         rows = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
         for each in scorer.score(rows):
             if isinstance(each, Skipped):
                 skipped, lost = skipped + 1, lost + each.lost
-                aside.print(
-                    Text(f"{order.path}:{each.line}: {one_line(each.reason)}; skipped", "yellow"), soft_wrap=True
-                )
+                skips.tell(each)
                 continue
             for group in {EVERY_TEXT, each.passage.group}:
                 if group not in tallies:
@@ -87,6 +89,7 @@ def score(order: ScoreOrder) -> int:
                 if order.as_json
                 else as_line(each)
             )
+        skips.count()
         bar.update(task, description="summing up")
         summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
         made = {name: summary for name, summary in summaries.items() if summary is not None}
@@ -95,13 +98,37 @@ def score(order: ScoreOrder) -> int:
         measured = made[EVERY_TEXT].texts if made else 0
         _print(out, made, scorer)
         if page is not None:
-            page.finish(order.path, made)
+            page.finish(storable(order.path), made)
         if order.summary is not None:
             _write(order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}))
     aside.print(Text(f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")))
     if not made:
         raise UsageError(f"{order.path}: no text could be measured")
     return 1 if lost or (skipped and order.strict) else 0
+
+
+class _Skips:
+    """Tells of skipped rows: the first of each kind with their lines, the others by their number."""
+
+    def __init__(self, path: str, aside: Console) -> None:
+        self._path, self._aside = path, aside
+        self._seen: Counter[str] = Counter()
+
+    def tell(self, row: Skipped) -> None:
+        """Print a skipped row, unless enough of its kind were."""
+        kind = re.sub(r"\d+", "N", row.reason)
+        self._seen[kind] += 1
+        if self._seen[kind] <= TOLD:
+            self._print(f"{self._path}:{row.line}: {one_line(row.reason)}; skipped")
+
+    def count(self) -> None:
+        """Print how many more there were of each kind."""
+        for kind, times in self._seen.items():
+            if times > TOLD:
+                self._print(f"{self._path}: {times - TOLD:,} more like it: {kind}; skipped")
+
+    def _print(self, line: str) -> None:
+        self._aside.print(Text(line, "yellow"), soft_wrap=True)
 
 
 def _scorer(order: ScoreOrder) -> Scorer:

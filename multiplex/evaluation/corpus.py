@@ -1,4 +1,7 @@
-"""Reads texts to be measured from a file of any length, row by row: JSON Lines, CSV, Parquet or plain text."""
+"""Reads texts to be measured from a file of any length, row by row: JSON Lines, CSV, Parquet or plain text.
+
+A JSON array is read too, at once; a row may be a chat (`messages`), whose last reply is the text.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,29 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
+from multiplex.evaluation.chats import Chat, read_chat
 from multiplex.evaluation.extraction.references import Span
 from multiplex.text.tokens import has_word
 
 STDIN = "-"
 FIELD_LIMIT = 10_000_000  # characters of one CSV field; the csv module's own limit is 131,072
+ARRAY_LIMIT = 500_000_000  # bytes of a JSON array, which is read at once; JSON Lines may be of any length
 Kind = Literal["jsonl", "csv", "parquet", "text"]
 _KINDS: Mapping[str, Kind] = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+_SHEETS = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers"})
+_CHATS = ("messages", "conversations")
+_UNCLOSED = "unexpected end of data"  # the csv module's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +69,16 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns are read; a column that is named must be there."""
+    """Which columns are read; a column that is named must be there.
+
+    Where a row has no `text`, the last reply of its `messages` (or `conversations`) is its text, what the user asked
+    before it the question, and the system's words the prompt.
+    """
 
     text: str = "text"
     group: str | None = None
     scaffold: str | None = None
+    question: str | None = None
 
 
 def read(
@@ -71,15 +86,19 @@ def read(
 ) -> Iterator[Passage | Skipped]:
     """The rows of a file in order, one at a time; "-" is standard input.
 
-    The name's ending tells the form: .jsonl or .ndjson, .csv or .tsv (with a header), .parquet; any other file is
-    plain text and one passage. Standard input is JSON Lines where it begins with a brace, else plain text.
-    `progress` is told the bytes read so far.
+    The name's ending tells the form: .jsonl, .ndjson or .json (one object a line, or an array of objects), .csv or
+    .tsv (with a header), .parquet; any other file is plain text and one passage. Standard input is JSON where it begins
+    so, else plain text. `progress` is told the bytes read so far. Half a surrogate pair, which JSON may hold and no
+    file can, becomes "?".
 
     Raises:
-        UsageError: the file cannot be read, or lacks a named column altogether.
+        UsageError: the file cannot be read, is a spreadsheet, has a CSV quote that is never closed or a JSON array that
+            does not hold, or lacks a named column altogether.
     """
     columns = columns or Columns()
     tell = progress or (lambda _: None)
+    if path != STDIN and Path(path).suffix.lower() in _SHEETS:
+        raise UsageError(f"{path}: a spreadsheet; save the sheet as CSV (UTF-8) and give that file")
     try:
         kind = "stdin" if path == STDIN else _KINDS.get(Path(path).suffix.lower(), "text")
         if kind == "parquet":
@@ -87,8 +106,8 @@ def read(
             return
         with _opened(path) as stream:
             if kind == "stdin":
-                kind = "jsonl" if stream.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "text"
-            yield from {"jsonl": _json_lines, "csv": _csv, "text": _plain}[kind](path, stream, columns, tell)
+                kind = "jsonl" if _beginning(stream) in (b"{", b"[") else "text"
+            yield from {"jsonl": _json, "csv": _csv, "text": _plain}[kind](path, stream, columns, tell)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
 
@@ -102,29 +121,94 @@ def _opened(path: str) -> Iterator[io.BufferedReader]:
         yield stream
 
 
-def _json_lines(
-    _: str, stream: io.BufferedReader, columns: Columns, tell: Callable[[int], object]
+def _beginning(stream: io.BufferedReader) -> bytes:
+    """The first byte that is no space, or nothing."""
+    return stream.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+
+
+def _json(
+    path: str, stream: io.BufferedReader, columns: Columns, tell: Callable[[int], object]
 ) -> Iterator[Passage | Skipped]:
+    """The rows of JSON Lines, of an array, or of an object that is spread over several lines."""
+    begins = _beginning(stream)
+    first = stream.readline() if begins == b"{" else b""
+    lines_only = path.lower().endswith((".jsonl", ".ndjson"))
+    if begins != b"[" and (lines_only or not first or _parsed(first) is not None):
+        yield from _json_lines(chain([first], stream), columns, tell)
+        return
+    raw = first + stream.read(ARRAY_LIMIT + 1 - len(first))
+    if len(raw) > ARRAY_LIMIT:
+        raise UsageError(f"{path}: an array of more than {ARRAY_LIMIT:,} bytes; write JSON Lines, one object a line")
+    tell(len(raw))
+    value = _parsed(raw)
+    if value is not None:
+        yield from _json_rows(path, value, columns)
+    elif lines_only or (path == STDIN and begins == b"{"):
+        yield from _json_lines(raw.splitlines(keepends=True), columns, tell)
+    elif path == STDIN:
+        yield from _plain(path, io.BufferedReader(io.BytesIO(raw)), columns, tell)
+    else:
+        raise UsageError(f"{path}: is not valid JSON: {_fault(raw)}")
+
+
+def _json_lines(lines: Iterable[bytes], columns: Columns, tell: Callable[[int], object]) -> Iterator[Passage | Skipped]:
     read_bytes = 0
-    for line, raw in enumerate(stream, start=1):
+    for line, raw in enumerate(lines, start=1):
         read_bytes += len(raw)
         tell(read_bytes)
         if not raw.strip():
             continue
-        try:
-            row = json.loads(raw.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            yield Skipped(line, "not UTF-8")
-        except (json.JSONDecodeError, RecursionError) as error:
-            yield Skipped(line, f"not JSON ({getattr(error, 'msg', 'nested too deeply')})")
+        if (row := _parsed(raw)) is None:
+            fault = _fault(raw)
+            yield Skipped(line, fault if fault == "not UTF-8" else f"not JSON ({fault})")
         else:
             yield _passage(row, line, columns) if isinstance(row, dict) else Skipped(line, "not a JSON object")
+
+
+def _json_rows(path: str, value: object, columns: Columns) -> Iterator[Passage | Skipped]:
+    """The rows of one JSON value: an array of objects, an object that holds one such array, or a single row."""
+    if isinstance(value, dict) and not {columns.text, *_CHATS} & value.keys():
+        arrays = [each for each in value.values() if _is_table(each)]
+        if len(arrays) != 1:
+            there = ", ".join(map(repr, list(value)[:8])) or "nothing"
+            raise UsageError(f"{path}: no {columns.text!r}, and not one array of objects alone; it has {there}")
+        value = arrays[0]
+    for number, row in enumerate(value if isinstance(value, list) else [value], start=1):
+        yield _passage(row, number, columns) if isinstance(row, dict) else Skipped(number, "not a JSON object")
+
+
+def _parsed(raw: bytes) -> object | None:
+    """The JSON value; None where it is none (`null` is no row either, and is told as one): see `_fault`."""
+    try:
+        value: object = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return False if value is None else value
+
+
+def _fault(raw: bytes) -> str:
+    """Why `_parsed` found no value."""
+    try:
+        json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    except json.JSONDecodeError as error:
+        return error.msg if error.lineno == 1 else str(error)
+    except (ValueError, RecursionError) as error:
+        return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    raise AssertionError("there is no fault")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _csv(
     path: str, stream: io.BufferedReader, columns: Columns, tell: Callable[[int], object]
 ) -> Iterator[Passage | Skipped]:
     csv.field_size_limit(FIELD_LIMIT)
+    if Path(path).is_file():  # a pipe can be read once
+        _check_quotes(path)
     # What is not UTF-8 comes through as a lone surrogate and is told below with its line.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     try:
@@ -133,11 +217,41 @@ def _csv(
         text.detach()
 
 
+def _check_quotes(path: str) -> None:
+    """Read the file once before anything is measured: a quote that is never closed takes all that follows it.
+
+    Raises:
+        UsageError: there is such a quote.
+    """
+    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
+        line = 1
+        while True:
+            try:
+                if next(reader, None) is None:
+                    return
+            except csv.Error as error:
+                if str(error) == _UNCLOSED:
+                    raise _unclosed(path, line) from error
+            line = reader.line_num + 1
+
+
+def _unclosed(path: str, line: int) -> UsageError:
+    return UsageError(f"{path}:{line}: is not valid CSV: {_UNCLOSED}; the quote that opens there is never closed")
+
+
+def _delimiter(path: str) -> str:
+    return "\t" if path.lower().endswith(".tsv") else ","
+
+
 def _records(
     path: str, text: io.TextIOWrapper, columns: Columns, tell: Callable[[], object]
 ) -> Iterator[Passage | Skipped]:
-    reader = csv.reader(text, delimiter="\t" if path.lower().endswith(".tsv") else ",")
-    header = next(reader, None)
+    reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        raise UsageError(f"{path}:1: is not valid CSV: {error}; the first line names the columns") from error
     if header is None:
         raise UsageError(f"{path}: is empty; a CSV file begins with a line of column names")
     _require(path, header, columns)
@@ -149,7 +263,10 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
-            yield Skipped(line, f"not CSV ({error})")
+            if str(error) == _UNCLOSED:
+                raise _unclosed(path, line) from error
+            last = reader.line_num
+            yield Skipped(line, f"not CSV ({error})" + (f", up to line {last}" if last > line else ""))
             continue
         tell()
         if not fields:
@@ -173,12 +290,14 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
         ) from error
     try:
         with parquet.ParquetFile(path) as file:
-            _require(path, file.schema_arrow.names, columns)
-            wanted = {columns.text, columns.group, columns.scaffold, "id", "question", "prompt"}
+            names = file.schema_arrow.names
+            _require(path, [*names, columns.text] if {*_CHATS} & {*names} else names, columns)
+            wanted = {columns.text, columns.group, columns.scaffold, columns.question}
+            wanted |= {"id", "question", "prompt", *_CHATS}
             line = 0
             size = max(1, file.metadata.num_rows)
             total = Path(path).stat().st_size
-            for batch in file.iter_batches(256, columns=[n for n in file.schema_arrow.names if n in wanted]):
+            for batch in file.iter_batches(256, columns=[name for name in names if name in wanted]):
                 for row in batch.to_pylist():
                     line += 1
                     tell(total * line // size)
@@ -198,7 +317,7 @@ def _plain(
         line = raw[: error.start].count(b"\n") + 1
         yield Skipped(line, "not UTF-8")
         return
-    name = "stdin" if path == STDIN else Path(path).name
+    name = "stdin" if path == STDIN else _whole(Path(path).name)
     yield Passage(name, text, 1) if has_word(text) else Skipped(1, "no word in it")
 
 
@@ -207,35 +326,48 @@ def _require(path: str, names: list[str], columns: Columns) -> None:
         ("--text-column", columns.text),
         ("--group-by", columns.group),
         ("--scaffold-column", columns.scaffold),
+        ("--question-column", columns.question),
     ):
         if name is not None and name not in names:
             raise UsageError(f"{path}: no column {name!r}; it has {', '.join(map(repr, names))}; name one with {flag}")
 
 
 def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int | None = None) -> Passage | Skipped:
-    text = row.get(columns.text)
+    text, chat = row.get(columns.text), Chat()
+    if text is None:
+        text = next((row[name] for name in _CHATS if isinstance(row.get(name), list)), None)
     if text is None:
         return Skipped(line, f"no {columns.text!r}")
+    if isinstance(text, list):
+        if (found := read_chat(text)) is None:
+            return Skipped(line, "no reply of an assistant in its messages")
+        chat, text = found, found.text
     if not isinstance(text, str):
         return Skipped(line, f"{columns.text!r} is {type(text).__name__}, not text")
     if not has_word(text):
         return Skipped(line, f"no word in {columns.text!r}")
-    if columns.group is not None and row.get(columns.group) is None:
-        return Skipped(line, f"no {columns.group!r}")
+    for column in (columns.group, columns.question):
+        if column is not None and row.get(column) is None:
+            return Skipped(line, f"no {column!r}")
     try:
         scaffold = _spans(row.get(columns.scaffold), len(text)) if columns.scaffold else ()
     except ValueError as error:
         return Skipped(line, f"{columns.scaffold!r}: {error}")
     known = row.get("id")
     return Passage(
-        id=str(known) if known not in (None, "") else str(number or line),
-        text=text,
+        id=_whole(known) if known not in (None, "") else str(number or line),
+        text=_whole(text),
         line=line,
-        group=str(row[columns.group]) if columns.group else "",
-        question=str(row.get("question") or ""),
-        prompt=str(row.get("prompt") or ""),
+        group=_whole(row[columns.group]) if columns.group else "",
+        question=_whole(row.get(columns.question or "question") or chat.question),
+        prompt=_whole(row.get("prompt") or chat.prompt),
         scaffold=scaffold,
     )
+
+
+def _whole(value: object) -> str:
+    """A value as text that can be written: half a surrogate pair becomes "?", so places in it stay right."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def _spans(value: Any, length: int) -> tuple[Span, ...]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from multiplex.evaluation.extraction.judge import Judge, JudgeReport
 
 
+MANY = 10  # texts of one batch that all fail: the judge's endpoint is gone
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """One text's measures.
@@ -64,6 +67,8 @@ class Scorer:
         self._evaluator, self._extractor, self._judge, self._judges_tone = evaluator, extractor, judge, judges_tone
         self._comparison = Comparison(evaluator.frame, evaluator.cues) if extractor == "both" else None
         self._runner = asyncio.Runner()
+        self._has_judged = False
+        self._gave_up: MultiplexError | None = None
 
     def __enter__(self) -> Scorer:
         return self
@@ -78,8 +83,10 @@ class Scorer:
     def score(self, rows: Iterable[Passage | Skipped]) -> Iterator[Scored | Skipped]:
         """The rows in order, measured; one that cannot be measured comes back as Skipped.
 
+        Where the judge failed on a batch of many after it judged others, it is not asked again: the rest is lost.
+
         Raises:
-            MultiplexError: no text of a whole batch could be judged; the first reason is raised.
+            MultiplexError: no text of the first batch could be judged; the first reason is raised.
         """
         source = iter(rows)
         while batch := list(islice(source, BATCH)):
@@ -109,12 +116,21 @@ class Scorer:
     def _batch(self, batch: Sequence[Prepared]) -> list[Scored | Skipped]:
         reports: list[JudgeReport | MultiplexError | None] = [None] * len(batch)
         tones: list[np.ndarray | MultiplexError] | None = None
+        if self._gave_up is not None:
+            return [
+                Skipped(each.passage.line, f"not judged: the judge failed before ({self._gave_up})", lost=True)
+                for each in batch
+            ]
         if self._judge is not None and batch:
             reports, tones = self._runner.run(self._judged(self._judge, batch))
         lost = [_error(reports[k], tones[k] if tones else None) for k in range(len(batch))]
         errors = [error for error in lost if error is not None]
         if errors and len(errors) == len(batch):
-            raise errors[0]
+            if not self._has_judged:
+                raise errors[0]
+            if len(errors) >= MANY:
+                self._gave_up = errors[-1]
+        self._has_judged = self._has_judged or len(errors) < len(batch)
         kept = [k for k, error in enumerate(lost) if error is None]
         extracted = self._extracted([batch[k] for k in kept], [reports[k] for k in kept])
         measures = iter(self._evaluator.measured(extracted, [tones[k] for k in kept] if tones else None))  # type: ignore[misc]

@@ -12,10 +12,15 @@ from multiplex.evaluation.extraction.agreement import Agreement
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.scorer import Scored
+from multiplex.evaluation.statistics.resampling import LEAST_BIASED, LEAST_FREEDOM
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.present.result import READING
 from multiplex.text.terminal import one_line
 
+INTERVALS = (
+    f"none for fewer than {LEAST_FREEDOM + 1}. Those of a pooled entropy ({LEAST_BIASED + 1} or more), and of the "
+    "number made of it, are corrected for the bias of few references, so the figure itself may lie below its own."
+)
 _SHOWN = ("start", "end", "text", "entity", "perspective", "cue", "score", "echo", "sentence")
 
 
@@ -25,6 +30,7 @@ def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
     made: dict[str, Any] = {"id": passage.id}
     if grouped:
         made["group"] = passage.group
+    made["reference_count"] = of.n
     made["references"] = [_reference(each) for each in of.references]
     figures = of.model_dump(mode="json", exclude={"references", "frame", "cues"})
     made |= figures
@@ -138,7 +144,7 @@ def print_agreement(console: Console, agreement: Agreement) -> None:
 def notes(summary: Summary) -> str:
     """How to read the figures, and over what they are taken."""
     line = f"{READING} Frame: {', '.join(summary.frame)}; cues: {', '.join(summary.cues)}."
-    return line + (" Brackets: 95% bootstrap intervals over texts." if summary.texts > 1 else "")
+    return line + (f" Brackets: 95% bootstrap intervals over texts; {INTERVALS}" if summary.texts > 1 else "")
 
 
 def as_summary(

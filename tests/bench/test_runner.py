@@ -137,6 +137,38 @@ async def test_an_endpoint_that_refuses_everything_stops_the_run_after_a_few_cal
     assert outcome.pending >= 100 - CIRCUIT - 2
 
 
+async def test_a_question_that_is_refused_for_good_holds_no_other_up(backend: Backend, tmp_path: Path) -> None:
+    questions = tuple(Question(id=f"q{i}", question=f"What do we owe the dead? ({i})") for i in range(21))
+    units = matrix(questions, ["m"], STRATEGIES, 1, seed=7)
+    backend.script = lambda body, _: Say(status=500) if "(0)" in asked(body) else Say()
+    for limit in (1, 20):
+        outcome = await run(tmp_path / str(limit), spec(backend), units, limit=limit)
+        assert outcome == Outcome(20 * len(STRATEGIES), len(STRATEGIES), 0)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_bad_request_tells_of_its_question_alone_once_anything_was_answered(
+    backend: Backend, tmp_path: Path, answered: bool
+) -> None:
+    questions = tuple(Question(id=str(i), question=f"Why {i:03}?") for i in range(30))
+    units = matrix(questions, ["m"], ["uniplex"], 1, seed=7)
+    backend.script = lambda body, _: Say() if answered and "Why 000" in asked(body) else Say(status=400)
+    outcome = await run(tmp_path, spec(backend), units, limit=1)
+    assert (outcome.done, outcome.stopped is None) == (answered, answered)
+    assert outcome.failed == (29 if answered else CIRCUIT - 1)
+
+
+async def test_what_was_never_tried_comes_before_what_failed(backend: Backend, tmp_path: Path) -> None:
+    questions = tuple(Question(id=str(i), question=f"Why {i:03}?") for i in range(12))
+    units = matrix(questions, ["m"], ["uniplex"], 1, seed=7)
+    backend.script = lambda *_: Say(status=503)
+    first = await run(tmp_path, spec(backend), units, limit=1)
+    assert (first.failed + first.pending, first.pending) == (12, 3)
+    backend.script, before = (lambda *_: Say()), len(backend.requests)
+    assert await run(tmp_path, spec(backend), units, limit=1) == Outcome(12, 0, 0)
+    assert "Why 009?" in asked(backend.requests[before])
+
+
 async def test_a_spent_budget_stops_the_run_once_what_is_out_has_come(backend: Backend, tmp_path: Path) -> None:
     backend.script = lambda body, number: Say(delay=0.05)
     units = matrix(QUESTIONS, ["m"], ["multiplex"], 1, seed=7)

@@ -65,6 +65,81 @@ def test_csv_rows_that_are_short_or_not_utf8_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_quote_that_is_never_closed_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", 'id,text\n1,One.\n2,"Two.\n' + "3,Three.\n" * 100)
+    with pytest.raises(UsageError, match=r"a\.csv:3: is not valid CSV: unexpected end of data"):
+        next(read(path))
+    with pytest.raises(UsageError, match=r"b\.csv:1: is not valid CSV"):
+        next(read(written(tmp_path, "b.csv", '"id"x,text\n1,One.\n')))
+
+
+def test_a_quote_in_the_wrong_place_costs_its_own_row(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", 'id,text\n1,"One" he said.\n2,Two.\n')
+    told, kept = read(path)
+    assert told == Skipped(2, "not CSV (',' expected after '\"')")
+    assert kept == Passage("2", "Two.", 3)
+
+
+def test_half_an_emoji_becomes_a_question_mark_in_every_field(tmp_path: Path) -> None:
+    row = '{"id": "a\\ud83d", "text": "O\\ud83dne.", "question": "\\ude00?", "prompt": "\\ud83d", "m": "\\ud83d"}'
+    assert list(read(written(tmp_path, "a.jsonl", row), Columns(group="m"))) == [
+        Passage("a?", "O?ne.", 1, "?", "??", "?")
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
+def test_a_json_array_is_read_whatever_its_file_is_called(tmp_path: Path, name: str) -> None:
+    rows = [{"text": "One."}, {"id": "b", "text": "Two."}, 3]
+    for indent in (None, 2):
+        found = list(read(written(tmp_path, name, json.dumps(rows, indent=indent))))
+        assert found == [Passage("1", "One.", 1), Passage("b", "Two.", 2), Skipped(3, "not a JSON object")]
+
+
+def test_a_json_file_may_hold_lines_a_table_or_one_row(tmp_path: Path) -> None:
+    lines = written(tmp_path, "a.json", '{"text": "One."}\n{"text": "Two."}\n')
+    assert [each.text for each in read(lines) if isinstance(each, Passage)] == ["One.", "Two."]
+    table = written(tmp_path, "b.json", json.dumps({"version": 1, "rows": [{"text": "One."}]}, indent=1))
+    assert list(read(table)) == [Passage("1", "One.", 1)]
+    assert list(read(written(tmp_path, "c.json", '{\n"text": "One."\n}'))) == [Passage("1", "One.", 1)]
+    with pytest.raises(UsageError, match=r"d\.json: is not valid JSON: Expecting value: line 2 column 1"):
+        list(read(written(tmp_path, "d.json", '[{"text": "One."},\n')))
+    with pytest.raises(UsageError, match="no 'text', and not one array of objects alone; it has 'a', 'b'"):
+        list(read(written(tmp_path, "e.json", '{\n"a": 1, "b": 2}')))
+    broken = written(tmp_path, "f.jsonl", '["text"]\n{"text": "Two."}\n')
+    assert list(read(broken)) == [Skipped(1, "not a JSON object"), Passage("2", "Two.", 2)]
+
+
+def test_the_last_reply_of_a_chat_is_its_text(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "Elders"}, {"type": "text", "text": "speak."}]
+    chats = [
+        {"messages": [
+            {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"},
+            {"role": "assistant", "content": "So."}, {"role": "user", "content": "Who?"},
+            {"role": "assistant", "content": parts},
+        ]},
+        {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Kin."}]},
+        {"messages": [{"role": "user", "content": "Who?"}]},
+    ]  # fmt: skip
+    path = written(tmp_path, "a.jsonl", "".join(json.dumps(chat) + "\n" for chat in chats))
+    assert list(read(path)) == [
+        Passage("1", "Elders\nspeak.", 1, question="Who?", prompt="Be brief."),
+        Passage("2", "Kin.", 2, question="Who?"),
+        Skipped(3, "no reply of an assistant in its messages"),
+    ]
+
+
+def test_the_column_of_the_question_can_be_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "asked,text\nWho?,Kin.\n")
+    assert list(read(path, Columns(question="asked"))) == [Passage("1", "Kin.", 2, question="Who?")]
+    with pytest.raises(UsageError, match=r"no column 'query'.* name one with --question-column"):
+        list(read(path, Columns(question="query")))
+
+
+def test_a_spreadsheet_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.XLSX: a spreadsheet; save the sheet as CSV"):
+        list(read(written(tmp_path, "a.XLSX", b"PK")))
+
+
 def test_a_column_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no column 'text'; it has 'id', 'answer'; name one with --text-column"):
         list(read(written(tmp_path, "a.csv", "id,answer\n1,x\n")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -281,6 +282,34 @@ def test_within_strata_the_jackknife_counts_no_difference_between_them() -> None
     assert found.bias == pytest.approx(0.0, abs=1e-9)
 
 
+def test_strata_too_small_to_show_their_spread_are_put_together() -> None:
+    whole = ordinary(20, 30)
+    apart = [whole[:6], whole[6:8], whole[8:9], *(whole[k : k + 3] for k in range(9, 30, 3))]
+    joined = resampling.join_few(apart)
+    assert [len(rows) for rows in joined] == [6, 24]
+    assert np.array_equal(joined[1], whole[6:])
+    lone = resampling.join_few([whole[:1], whole[1:21], whole[21:]])
+    assert [len(rows) for rows in lone] == [20, 10]
+    found = resampling.bootstrap([whole[k : k + 1] for k in range(30)], {"x": MEAN_OF_FIRST}, resamples=300)
+    assert found == resampling.bootstrap([whole], {"x": MEAN_OF_FIRST}, resamples=300)
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_too_few_questions_have_no_interval(has: bool) -> None:
+    questions = resampling.LEAST_FREEDOM + has
+    one_each = [ordinary(21, questions)[k : k + 1] for k in range(questions)]
+    found = resampling.bootstrap(one_each, {"x": MEAN_OF_FIRST}, resamples=300)["x"]
+    assert found.value is not None
+    assert (found.interval is not None) is has
+
+
+def test_an_interval_of_few_questions_reaches_as_far_as_students_t() -> None:
+    values = ordinary(22, 100_000)[:, 0]
+    found = resampling.interval(values, 0.0, freedom=10)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((-2.228, 2.228), abs=0.05)
+
+
 # Two arms
 
 
@@ -295,6 +324,22 @@ def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them
     pooled = [diversity.entropy_percent({"a": x, "b": y}) or 0.0 for x, y in ((6, 2), (9, 3))]
     assert values["pooled"] == pytest.approx(pooled[0] - pooled[1])
     assert values["share"] == pytest.approx(75 - 75)
+
+
+def test_the_share_of_questions_with_a_reference_counts_every_question() -> None:
+    a = np.zeros((120, 7))
+    b = np.zeros((120, 7))
+    a[:98, 0] = 1
+    b[60:109, 1] = 1
+    found = resampling.paired_bootstrap(
+        row_sums.answer_rows(a), row_sums.answer_rows(b), FIGURES | {"referring": row_sums.REFERRING}, resamples=200
+    )
+    estimate = found.differences["referring"]
+    assert estimate.value == pytest.approx(100 * (98 - 49) / 120)
+    assert estimate.interval is not None
+    assert estimate.interval.low < 40.8 < estimate.interval.high
+    p = permutation.permutation(row_sums.answer_rows(a), row_sums.answer_rows(b), {"r": row_sums.REFERRING})
+    assert p["r"] == pytest.approx(1e-4)
 
 
 def test_both_arms_are_resampled_by_the_same_questions() -> None:
@@ -374,6 +419,15 @@ def test_the_interval_of_pooled_entropy_holds_the_truth_as_often_as_it_says() ->
     pooled = {"pooled": row_sums.POOLED}
     cover = np.mean([covered(world, pooled, 600, resamples=400, seed=1) for world in WORLDS])
     assert 0.93 <= cover <= 0.97
+
+
+def test_intervals_of_few_questions_hold_the_truth_as_often_as_they_say() -> None:
+    few = [replace(world, limit=10) for world in WORLDS]
+    one = np.mean([covered(world, FIGURES, 500, resamples=400, seed=4) for world in few], axis=0)
+    two = np.mean([difference_covered(world, world, FIGURES, 500, resamples=400, seed=5) for world in few], axis=0)
+    cover = dict(zip([*FIGURES, *(f"difference {name}" for name in FIGURES)], [*one, *two], strict=True))
+    assert math.isnan(cover.pop("pooled"))  # so few answers show nothing of its bias
+    assert all(0.92 <= each <= 0.98 for each in cover.values()), cover  # 0.93 to 0.97, but for chance
 
 
 def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:

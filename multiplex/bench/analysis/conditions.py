@@ -185,7 +185,7 @@ def _within(columns: slice, figure: row_sums.Figure) -> row_sums.Figure:
 
 
 def ratio(top: int, bottom: int, least: float, most: float) -> row_sums.Figure:
-    """sum(top) / sum(bottom), within its bounds; undefined where the bottom is 0."""
+    """sum(top) / sum(bottom), within its bounds; undefined where the bottom is 0; arms compare where both have it."""
 
     def statistic(sums: Array) -> Array:
         import numpy as np
@@ -195,7 +195,7 @@ def ratio(top: int, bottom: int, least: float, most: float) -> row_sums.Figure:
         within: Array = quotients.clip(least, most)
         return within
 
-    return row_sums.Figure(statistic)
+    return row_sums.Figure(statistic, paired=True)
 
 
 def _scaled(of: Estimate, by: float) -> Estimate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from multiplex.bench.execute.unit import Work, execute, length
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOCAL_WIDTH = 3  # units at once on the embedded model: its slots are full then, and units still end one by one
-CIRCUIT = 10  # calls that fail one after another, with none between that was answered, say that nothing will be
+CIRCUIT = 10  # calls, and questions, that fail with no answer between them say that nothing will be answered
 _LACKING = {"failed": "failed", "damaged": "is damaged"}
 REFUSALS = frozenset({"unreachable", "refused", "rate_limited", "server", "bad_request", "timeout"})
+OF_ALL = frozenset({"unreachable", "refused"})  # what no question alone brings about, if two have met it
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,38 @@ class Outcome:
     def error_rate(self) -> float:
         """Failed units of those that ended, 0..1; 0 where none ended."""
         return self.failed / (self.done + self.failed) if self.failed else 0.0
+
+
+@dataclass
+class _Circuit:
+    """Whether a model's endpoint answers at all: the failures since its last answer, and what questions they are of.
+
+    One question that an endpoint refuses for good fails in every call of every strategy, so questions are counted
+    besides calls: as many as `most` says, but two where nothing answers or the key is refused. Where an answer was
+    ever given, a `bad_request` says something of its question alone.
+
+    Attributes:
+        most: questions that must have failed; a run of fewer questions than CIRCUIT needs them all, and at least two.
+        ever: whether the run holds an answer of this model.
+    """
+
+    most: int
+    ever: bool
+    calls: int = 0
+    questions: set[str] = field(default_factory=set)
+
+    def close(self) -> None:
+        """An answer came."""
+        self.ever, self.calls = True, 0
+        self.questions.clear()
+
+    def opens(self, question: str, kind: str) -> bool:
+        """Count a call that failed for good; whether so many did that no further one is worth sending."""
+        if kind not in REFUSALS or (kind == "bad_request" and self.ever):
+            return False
+        self.calls += 1
+        self.questions.add(question)
+        return self.calls >= CIRCUIT and len(self.questions) >= (2 if kind in OF_ALL else self.most)
 
 
 class Runner:
@@ -78,16 +111,22 @@ class Runner:
         self._budget, self._watch = budget, watch
         self._states: dict[str, str] = {**store.states(), **dict.fromkeys(spoiled, "damaged")}
         self._lengths: dict[str, int] = {}
-        self._failed_in_a_row = dict.fromkeys(chats, 0)
+        self._circuits: dict[str, _Circuit] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: set[str] = set()  # calls whose request was sent
         self._stopped: str | None = None
 
     async def run(self, units: Sequence[Unit]) -> Outcome:
-        """Do every unit that is not done yet; a failed one is tried again."""
+        """Do every unit that is not done yet: those that were never tried first, then those that failed, again."""
+        before = {unit.id: self._states[unit.id] for unit in units}
+        for model in self._chats:
+            own = [unit for unit in units if unit.model == model]
+            questions = len({unit.question_id for unit in own})
+            answered = any(before[unit.id] == "done" for unit in own)
+            self._circuits[model] = _Circuit(most=max(2, min(CIRCUIT, questions)), ever=answered)
         todo: dict[str, deque[Unit]] = {model: deque() for model in self._chats}
-        for unit in units:
-            if self._states[unit.id] not in ("done", "damaged"):
+        for unit in sorted(units, key=lambda unit: before[unit.id] == "failed"):
+            if before[unit.id] not in ("done", "damaged"):
                 self._states[unit.id] = "pending"
                 todo[unit.model].append(unit)
         try:
@@ -116,12 +155,24 @@ class Runner:
                     task.result()  # raises what was not expected
 
     def _next(self, todo: deque[Unit]) -> Unit | None:
-        """The first unit that need not wait."""
+        """The first unit that need not wait, one of a question that did not just fail before the others.
+
+        So a question that is refused for good holds nothing up, and an endpoint that is gone is soon known to be.
+        """
+        first: int | None = None
         for place, unit in enumerate(todo):
-            if unit.needs is None or self._states[unit.needs] != "pending":
-                del todo[place]
-                return unit
-        return None
+            if unit.needs is not None and self._states[unit.needs] == "pending":
+                continue
+            first = place if first is None else first
+            if unit.question_id not in self._circuits[unit.model].questions:
+                break
+        else:
+            if first is None:
+                return None
+            place = first
+        unit = todo[place]
+        del todo[place]
+        return unit
 
     async def _unit(self, unit: Unit, chat: Chat) -> None:
         self._watch.unit_started(unit)
@@ -199,17 +250,15 @@ class Runner:
 
     def answered(self, model: str, reply: Reply) -> None:
         """Count a reply that came and was written down."""
-        self._failed_in_a_row[model] = 0
+        self._circuits[model].close()
         self._budget.add(model, reply.usage)
 
-    async def refused(self, model: str, error: CallError) -> None:
+    async def refused(self, unit: Unit, error: CallError) -> None:
         """Count a call that failed for good, with what it took; too many in a row stop the run."""
-        self._budget.add(model, spent_on(error))
-        if error.kind not in REFUSALS:
-            return
-        self._failed_in_a_row[model] += 1
-        if self._failed_in_a_row[model] >= CIRCUIT:
-            await self.stop(f"{CIRCUIT} calls in a row failed, the last: {error}")
+        self._budget.add(unit.model, spent_on(error))
+        circuit = self._circuits[unit.model]
+        if circuit.opens(unit.question_id, error.kind):
+            await self.stop(f"{circuit.calls} calls in a row failed, the last: {error}")
 
 
 class _Gate:
@@ -219,23 +268,23 @@ class _Gate:
     """
 
     def __init__(self, ledger: UnitLedger, unit: Unit, run: Runner) -> None:
-        self._ledger, self._unit, self._model, self._run = ledger, unit.id, unit.model, run
+        self._ledger, self._unit, self._run = ledger, unit, run
 
     async def begin(self, key: str) -> Reply | None:
         return await self._written(self._ledger.begin(key))
 
     async def admit(self, key: str) -> None:
-        await self._run.admit(self._unit + key)
+        await self._run.admit(self._unit.id + key)
 
     async def keep(self, key: str, reply: Reply) -> None:
         await self._written(self._ledger.keep(key, reply))
-        self._run.answered(self._model, reply)
-        self._run.settled(self._unit + key)
+        self._run.answered(self._unit.model, reply)
+        self._run.settled(self._unit.id + key)
 
     async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
         await self._written(self._ledger.fail(key, error, seconds, attempts))
-        await self._run.refused(self._model, error)
-        self._run.settled(self._unit + key)
+        await self._run.refused(self._unit, error)
+        self._run.settled(self._unit.id + key)
 
     async def _written(self, work: Awaitable[T]) -> T:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiplex.bench.analysis.model import Analysis, Arm, Contrast, Group, Told
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.report.tables import NONE, Table, chance, estimate, number, plain
+from multiplex.present.summary import INTERVALS
 
 
 def contrasts(analysis: Analysis, *, primary: bool) -> Table:
@@ -101,7 +102,7 @@ def parted(analysis: Analysis, title: str, pick: Callable[[Arm], Iterable[Group]
     if not any(rows for _, rows in groups):
         return None
     head = ("strategy", "questions about", "n", "references", "mean0", "mean", "pooled", "shares by reference")
-    return Table(title, head, groups, folded=True)
+    return Table(title, head, groups, f"Brackets: 95% intervals over questions; {INTERVALS}", folded=True)
 
 
 def councils(analysis: Analysis) -> Table | None:

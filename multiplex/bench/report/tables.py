@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Arm
 from multiplex.evaluation.statistics.summary import TONES, Estimate
-from multiplex.present.summary import shown
+from multiplex.present.summary import INTERVALS, shown
 
 NONE = "–"
 
@@ -104,7 +104,8 @@ def entropy(analysis: Analysis) -> Table:
     note = (
         "Percent of the maximum, by reference. mean0: over all answers, 0 where there is no reference; mean: over "
         "those with one; pooled: references of all answers added first. With a reference: percent of questions. "
-        "Unprompted: without names that stood in the prompt or the question. Brackets: 95% intervals over questions."
+        "Unprompted: without names that stood in the prompt or the question. Brackets: 95% intervals over questions; "
+        f"{INTERVALS}"
     )
     return of_arms(analysis, "Entropy by reference", columns, note)
 
@@ -116,7 +117,10 @@ def weightings(analysis: Analysis) -> Table:
         return f"by {weighting}, {reading}", lambda arm: estimate(getattr(arm.weightings[weighting], reading))
 
     columns = [column(each, reading) for each in ("presence", "words") for reading in ("mean0", "mean", "pooled")]
-    note = "By presence: a perspective counts once an answer. By words: the words of the referring sentences."
+    note = (
+        "By presence: a perspective counts once an answer. By words: the words of the referring sentences. "
+        "Brackets: as above."
+    )
     return of_arms(analysis, "Entropy in other weightings", columns, note, folded=True)
 
 

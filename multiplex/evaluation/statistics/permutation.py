@@ -39,6 +39,7 @@ def permutation(
 
     if permutations < 1:
         raise UsageError(f"{permutations} permutations; at least one is needed")
+    width = a.shape[-1]
     a, b, _ = pair_up(a, b)
     rng = np.random.default_rng(seed)
     moved = np.zeros((permutations, a.shape[1]))
@@ -48,7 +49,7 @@ def permutation(
     observed = np.hstack([a.sum(axis=0), b.sum(axis=0)])[None]
     found: dict[str, float | None] = {}
     for name, figure in figures.items():
-        difference = within_arms(figure, arms_of(a))
+        difference = within_arms(figure, arms_of(figure, width))
         seen = none_if_nan(difference(observed)[0])
         # An undefined difference is NaN, which is not less than anything.
         extreme = 0 if seen is None else np.count_nonzero(~(np.abs(difference(swapped)) < abs(seen) - NONE_LEFT))

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+FEW = 5  # questions of a stratum that show a spread and a skewness of their own
+MANY_FREEDOM = 30  # degrees of freedom from which the resamples' own bias and skewness are more than noise
+LEAST_FREEDOM = 6  # seven questions of one stratum; with fewer there is no interval
+LEAST_BIASED = 12  # the same for a figure of one arm that must be corrected for bias
+CALIBRATION = 0.75  # of the few degrees of freedom: what holds on simulated benchmarks, whose answers are skewed
 CHUNK = 512  # rows read at once; with 2,000 resamples their weights take 8 MB
 
 
@@ -59,7 +64,7 @@ class Paired:
     differences: dict[str, Estimate]
     questions: int
     dropped: int
-    """Questions left out of MEAN because an arm has no entropy there."""
+    """Questions left out of the figures that are `paired` because an arm has no entropy there."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0)
     Each stratum is drawn anew with return, as many questions as it has, exactly and by the seed alone. The deviations
     of its sums from the observed are stretched by sqrt(m / (m - 1)), m its questions, which makes their variance
     unbiased (Rao and Wu, JASA 83, 1988); sums of counts may so fall below 0, and the figures here read those as 0.
-    A stratum of one question adds no deviation, since nothing is known of its spread.
+    Strata too small to tell of their spread are put together: see `join_few`.
 
     Raises:
         UsageError: no stratum, or fewer than one resample.
@@ -90,6 +95,7 @@ def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0)
     if not strata or resamples < 1:
         raise UsageError(f"{len(strata)} strata and {resamples} resamples; at least one of each is needed")
     rng = np.random.default_rng(seed)
+    strata = join_few(strata)
     width = strata[0][:0].shape[1]
     total = np.zeros((resamples, width))
     for rows in strata:
@@ -108,30 +114,44 @@ def resampled_sums(strata: Sequence[Rows], resamples: int = 2000, seed: int = 0)
     return total
 
 
-def interval(values: Array, centre: float, acceleration: float = 0.0, level: float = 0.95) -> Interval | None:
+def interval(
+    values: Array, centre: float | None, acceleration: float = 0.0, level: float = 0.95, freedom: float = math.inf
+) -> Interval | None:
     """The BCa interval of resampled `values`, shape (B,), around `centre` (Efron and Tibshirani 1993, section 14.3).
 
-    Without acceleration and with as many values below `centre` as above it is the percentile interval. None where more
+    Where `centre` is None it is taken to be the median of the values.
+
+    With few degrees of `freedom` it reaches as far as Student's t does instead of the normal distribution (Hesterberg,
+    The American Statistician 69, 2015, section 5.3): else it is too narrow for few questions. Without acceleration,
+    with as many values below `centre` as above it and infinite freedom it is the percentile interval. None where more
     than (1 - level) / 2 of the values are undefined (NaN): they could all lie beyond either end; fewer are left out.
 
     Raises:
         UsageError: the level is not between 0 and 1.
     """
     import numpy as np
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtr, ndtri, stdtrit
 
-    if not 0 < level < 1:
-        raise UsageError(f"level is {level}; it must lie between 0 and 1")
+    check_level(level)
     known = values[~np.isnan(values)]
     if len(values) - len(known) > (1 - level) / 2 * len(values) or not len(known):
         return None
-    below = np.count_nonzero(known < centre - NONE_LEFT)
-    above = np.count_nonzero(known > centre + NONE_LEFT)
-    half = 0.5 / len(known)
-    shift = ndtri(np.clip(0.5 + (below - above) * half, half, 1 - half))
-    reach = shift + ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
+    shift = 0.0
+    if centre is not None:
+        below = np.count_nonzero(known < centre - NONE_LEFT)
+        above = np.count_nonzero(known > centre + NONE_LEFT)
+        half = 0.5 / len(known)
+        shift = ndtri(np.clip(0.5 + (below - above) * half, half, 1 - half))
+    ends = np.array([(1 - level) / 2, (1 + level) / 2])
+    reach = shift + (stdtrit(freedom, ends) if math.isfinite(freedom) else ndtri(ends))
     low, high = np.quantile(known, ndtr(shift + reach / np.maximum(1 - acceleration * reach, NONE_LEFT)))
     return Interval(float(low), float(high))
+
+
+def check_level(level: float) -> None:
+    """Raises UsageError: the level is not between 0 and 1."""
+    if not 0 < level < 1:
+        raise UsageError(f"level is {level}; it must lie between 0 and 1")
 
 
 def jackknife(strata: Sequence[Rows], figure: Figure = POOLED) -> Jackknife | None:
@@ -156,14 +176,17 @@ def bootstrap(
 ) -> dict[str, Estimate]:
     """Every figure as observed, with its interval over resamples of the questions within each stratum.
 
-    The interval is `interval`, accelerated by `jackknife`, and None where either is. The plain one would miss a biased
-    figure, whose resamples fall below the observed about as far as the observed falls below the truth: such a figure
-    is corrected by the bootstrap's own estimate of bias (Efron and Tibshirani 1993, section 10.2), as a ratio r =
-    value / mean of the resampled, so that values near 0 keep their scale: the centre is value r, the resampled are
-    multiplied by r^2, and both end at 100. The interval may so lie above the observed value, which stays as it is.
+    The interval is `interval`, accelerated by `jackknife`, and None where either is. With fewer than `MANY_FREEDOM`
+    degrees of freedom, one for each question but the first of its stratum (`join_few`), it is the percentile interval,
+    as wide as Student's t asks; with fewer than `LEAST_FREEDOM`, or `LEAST_BIASED` for a biased figure, there is none.
+    The plain one would miss a biased figure, whose resamples fall below the observed about as far as the observed falls
+    below the truth: such a figure is corrected by the bootstrap's own estimate of bias (Efron and Tibshirani 1993,
+    section 10.2), as a ratio r = value / mean of the resampled, so that values near 0 keep their scale: the centre is
+    value r, the resampled are multiplied by r^2, and both end at 100. The interval may so lie above the observed value,
+    which stays as it is; where figures are printed, a line says so.
     Where all answers agree it has no width: what no answer shows, no resample can.
     """
-    return _estimates(strata, figures, _ONE, resamples, seed, level)
+    return _estimates(strata, figures, dict.fromkeys(figures, _ONE), resamples, seed, level)
 
 
 def paired_bootstrap(
@@ -179,17 +202,35 @@ def paired_bootstrap(
     """The difference a - b of every figure, with an interval by the same resampled questions for both arms.
 
     `a` and `b` are rows of the same questions in the same order, shape (n, C); `labels` are the questions' strata. For
-    MEAN a question where an arm has no entropy is left out of both. Each arm is corrected for bias as `bootstrap` says.
+    a `paired` figure a question where an arm has no entropy is left out of both. Each arm is corrected for bias as
+    `bootstrap` says.
 
     Raises:
         UsageError: the arms or the labels do not fit each other.
     """
     import numpy as np
 
-    a, b, dropped = pair_up(a, b)
-    both: Array = np.hstack([a, b])
+    first, second, dropped = pair_up(a, b)
+    both: Array = np.hstack([first, second])
     strata = [both] if labels is None else by_stratum(both, labels)
-    return Paired(_estimates(strata, figures, arms_of(a), resamples, seed, level), len(a), dropped)
+    arms = {name: arms_of(figure, a.shape[1]) for name, figure in figures.items()}
+    return Paired(_estimates(strata, figures, arms, resamples, seed, level), len(a), dropped)
+
+
+def join_few(strata: Sequence[Rows]) -> list[Rows]:
+    """The strata, those of fewer than `FEW` questions put together; what stays so small joins the smallest other.
+
+    A single question's spread about the mean of its stratum cannot be seen, nor the skewness of a few. Together they
+    are seen with what their strata differ by, so that an interval is rather too wide than too narrow (Cochran,
+    Sampling Techniques, 1977, section 5A.12).
+    """
+    import numpy as np
+
+    few = [rows for rows in strata if 0 < len(rows) < FEW]
+    others = sorted((rows for rows in strata if len(rows) >= FEW), key=len)
+    if others and 0 < sum(map(len, few)) < FEW:
+        few, others = [*few, others[0]], others[1:]
+    return [*others, np.concatenate([rows[:] for rows in few])] if len(few) > 1 else [*others, *few] or [*strata[:1]]
 
 
 def weighted_sums(weights: NDArray[np.integer], rows: Array) -> Array:
@@ -213,21 +254,36 @@ def _corrected(figure: Figure, sums: Array, observed: Array) -> tuple[Array, flo
 
 
 def _estimates(
-    strata: Sequence[Rows], figures: Mapping[str, Figure], arms: _Arms, resamples: int, seed: int, level: float
+    strata: Sequence[Rows],
+    figures: Mapping[str, Figure],
+    arms: Mapping[str, _Arms],
+    resamples: int,
+    seed: int,
+    level: float,
 ) -> dict[str, Estimate]:
+    import numpy as np
+
+    check_level(level)
+    strata = join_few(strata)
+    freedom = sum(max(0, len(rows) - 1) for rows in strata)
     sums = resampled_sums(strata, resamples, seed)
     observed = _sum(strata)[None]
-    statistics = {name: within_arms(figure, arms) for name, figure in figures.items()}
+    statistics = {name: within_arms(figure, arms[name]) for name, figure in figures.items()}
     jackknives = _jackknives(strata, statistics)
     found = {}
     for name, figure in figures.items():
         around = None
-        if known := jackknives[name]:
-            parts = [_corrected(figure, sums[:, arm], observed[:, arm]) for arm in arms]
+        least = LEAST_BIASED if figure.biased and len(arms[name]) == 1 else LEAST_FREEDOM
+        if (known := jackknives[name]) and freedom >= least:
+            parts = [_corrected(figure, sums[:, arm], observed[:, arm]) for arm in arms[name]]
             values, centre = parts[0]
             for others, other in parts[1:]:
                 values, centre = values - others, centre - other
-            around = interval(values, centre, known.acceleration, level)
+                values[np.abs(values) < NONE_LEFT] = 0.0  # the arms' sums are rounded each in its own way
+            if freedom >= MANY_FREEDOM:
+                around = interval(values, centre, known.acceleration, level, freedom)
+            else:
+                around = interval(values, None, 0.0, level, CALIBRATION * freedom)
         found[name] = Estimate(none_if_nan(statistics[name](observed)[0]), around)
     return found
 
@@ -239,7 +295,7 @@ def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> 
     def read(sums: Array) -> Array:
         return np.array([statistic(sums) for statistic in statistics.values()])
 
-    several = [rows for rows in strata if len(rows) > 1]
+    several = [rows for rows in join_few(strata) if len(rows) > 1]
     if not several or not statistics:
         return dict.fromkeys(statistics)
     observed = _sum(strata)
@@ -268,10 +324,10 @@ _Arms = tuple[slice, ...]
 _ONE: _Arms = (slice(None),)
 
 
-def arms_of(rows: Array) -> _Arms:
-    """Where the columns of two arms lie, side by side."""
-    width = rows.shape[1]
-    return slice(0, width), slice(width, 2 * width)
+def arms_of(figure: Figure, width: int) -> _Arms:
+    """Where the columns of a figure's two arms lie in the rows of `pair_up`, side by side; `width` is one arm's."""
+    start = width if figure.paired else 0
+    return slice(start, start + width), slice(start + 2 * width, start + 3 * width)
 
 
 def within_arms(figure: Figure, arms: _Arms) -> Statistic:
@@ -283,13 +339,23 @@ def within_arms(figure: Figure, arms: _Arms) -> Statistic:
 
 
 def pair_up(a: Array, b: Array) -> tuple[Array, Array, int]:
+    """Each arm's rows twice, shape (n, 2 C): as they are, then without the entropies that the other arm lacks.
+
+    Returns:
+        The rows of a, those of b, and how many questions lack an entropy in an arm.
+
+    Raises:
+        UsageError: the arms do not fit each other.
+    """
+    import numpy as np
+
     if a.ndim != 2 or a.shape != b.shape:
         raise UsageError(f"the arms have shapes {a.shape} and {b.shape}; rows of the same questions are needed")
-    a, b = a.copy(), b.copy()
     both = (a[:, -3] > 0) & (b[:, -3] > 0)
-    for rows in (a, b):
+    paired = a.copy(), b.copy()
+    for rows in paired:
         rows[~both, -4:-2] = 0.0
-    return a, b, int((~both).sum())
+    return np.hstack([a, paired[0]]), np.hstack([b, paired[1]]), int((~both).sum())
 
 
 def read_chunks(rows: Rows) -> Iterator[Array]:

@@ -25,10 +25,16 @@ Statistic = Callable[["Array"], "Array"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of interest; `biased` where few answers move it so far that its interval must be corrected for it."""
+    """A figure of interest.
+
+    Attributes:
+        biased: few answers move it so far that its interval must be corrected for it.
+        paired: between two arms it is compared over the questions alone where both have an entropy.
+    """
 
     statistic: Statistic
     biased: bool = False
+    paired: bool = False
 
 
 def entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -109,7 +115,7 @@ def _pooled(sums: Array) -> Array:
     return np.where(defined, entropy, np.nan)
 
 
-MEAN = Figure(_mean)
+MEAN = Figure(_mean, paired=True)
 """Mean H over the answers that have one."""
 
 

@@ -25,7 +25,7 @@ RESAMPLES, SEED = 1000, 7
 
 
 class Estimate(BaseModel):
-    """A figure with its 95% interval; each is None where it does not exist (an interval needs two texts)."""
+    """A figure with its 95% interval; each is None where it does not exist (see `resampling.bootstrap`)."""
 
     model_config = ConfigDict(frozen=True)
     value: float | None

@@ -1,0 +1,46 @@
+"""The text of a chat, as files of chats hold it: `messages` of OpenAI, `conversations` of ShareGPT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_SPEAKERS = {
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "ai": "assistant", "bot": "assistant",
+    "user": "user", "human": "user", "system": "system", "developer": "system",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chat:
+    """What a chat holds of use to a measurement; a part is empty where the chat lacks it."""
+
+    text: str = ""
+    question: str = ""
+    prompt: str = ""
+
+
+def read_chat(messages: Sequence[object]) -> Chat | None:
+    """The last reply of a chat, what the user said last before it, and the system's words; None where there is none."""
+    said = [
+        (_SPEAKERS.get(str(each.get("role") or each.get("from"))), _content(each.get("content", each.get("value"))))
+        for each in messages
+        if isinstance(each, dict)
+    ]
+    last = next(
+        (place for place in reversed(range(len(said))) if said[place][0] == "assistant" and said[place][1]), None
+    )
+    if last is None:
+        return None
+    asked = [words for speaker, words in said[:last] if speaker == "user"]
+    told = [words for speaker, words in said[:last] if speaker == "system"]
+    return Chat(said[last][1], asked[-1] if asked else "", "\n\n".join(told))
+
+
+def _content(value: object) -> str:
+    """A message's text: as it stands, or the text of its parts, a line each."""
+    if isinstance(value, str):
+        return value
+    parts = value if isinstance(value, list) else []
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "\n".join(text for text in texts if isinstance(text, str))
