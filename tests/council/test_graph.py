@@ -218,7 +218,7 @@ async def test_a_question_that_gives_orders_stays_between_its_marks(backend: Bac
     for body in backend.requests:
         system = [m["content"] for m in body["messages"] if m["role"] == "system"]
         assert all("HACKED" not in text for text in system)
-        user = body["messages"][-1]["content"]
+        user = asked({"messages": body["messages"][-1:]})
         assert "$speaker {speaker}" in user
         assert user.index("<question>") < user.index("HACKED")
         assert user.count("</question>") == 1

@@ -7,6 +7,7 @@ power cut takes it away.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -144,6 +145,13 @@ class Store:
         """Write down what the run is made with, in place of what stood there."""
         text = as_json(manifest)
         self._now(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (text,)))
+
+    def secret(self) -> str:
+        """The run's own secret, which goes into the marks of its prompts; made at the first call and then the same."""
+        fresh = secrets.token_hex(16)
+        self._now(lambda db: db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,)))
+        (found,) = self._reader.rows("SELECT value FROM meta WHERE key = 'secret'")[0]
+        return str(found)
 
     def add(self, units: Sequence[Unit]) -> None:
         """Add units, in this order, after those that are there; those that are there already stay as they are."""
