@@ -27,3 +27,9 @@ page *flags:
 docs:
     WRITE_CLI_HELP=1 {{bin}}/python -m pytest -q tests/test_readme.py -k help
     {{bin}}/mkdocs build --strict
+
+# The hashes of constraints-hashes.txt anew, after a change of constraints.txt (needs uv); its first three lines stay.
+hashes:
+    head -3 constraints-hashes.txt > hashes.new
+    uv pip compile pyproject.toml --extra serve --extra parquet -c constraints.txt --generate-hashes --universal --python-version 3.11 --no-annotate --no-header -q >> hashes.new
+    mv hashes.new constraints-hashes.txt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from multiplex.errors import ContentError, MultiplexError
+from multiplex.text.marks import Marks
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 PROJECT = "multiplex-worldviews"
-_MARK = re.compile(
-    r"<(/?\s*(?:question|voices?|heard|conversation|newest|instructions|sentences|harms|essay|findings|answers?)\b[^<>]*)>",
-    re.IGNORECASE,
-)
 DEEPEST = 32  # levels of a YAML file; ours have six
 TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
 
@@ -208,14 +204,18 @@ def prompt(name: str, /, **values: str) -> str:
         raise ContentError(content_root() / "prompts" / f"{name}.md", f"bad or unfilled field {error}") from error
 
 
+def marked_prompt(name: str, marks: Marks, /, **values: str) -> str:
+    """As `prompt`, where `$marks` says which marks count in it.
+
+    Raises:
+        ContentError: as `prompt`.
+    """
+    return prompt(name, marks=prompt("marks", nonce=marks.nonce), **values)
+
+
 def storable(text: str) -> str:
     """The text without what cannot be sent on or stored: halves of characters, which JSON may hold, and NUL."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
-
-
-def as_data(text: str) -> str:
-    """Text of a user or a model, made fit to stand between a prompt's <marks>: it cannot close them or open its own."""
-    return _MARK.sub(r"‹\1›", text)
 
 
 def sha256(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import select
 import threading
 import time
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Body = dict[str, Any]
+_NONCE = re.compile(r" [0-9a-f]{12}(?=>)|(?<=that bear the code )[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Backend:
 
 
 def asked(body: Body) -> str:
-    """All text of a request's messages."""
-    return "\n".join(str(message["content"]) for message in body["messages"])
+    """All text of a request's messages, the marks round material without their nonce."""
+    return _NONCE.sub("", "\n".join(str(message["content"]) for message in body["messages"]))
 
 
 class _Handler(BaseHTTPRequestHandler):

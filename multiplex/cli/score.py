@@ -26,7 +26,7 @@ from multiplex.llm.spec import ModelSpec
 from multiplex.present.score_page import ScorePage
 from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
 from multiplex.text.console import SafeConsole
-from multiplex.text.terminal import escape_json
+from multiplex.text.terminal import escape_json, one_line
 
 MOST_GROUPS = 1000
 TOLD = 5  # skipped rows of one kind that are told one by one

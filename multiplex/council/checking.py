@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from multiplex.content import as_data, prompt
+from multiplex.content import marked_prompt
 from multiplex.council.answer import Finding, FindingKind, Synthesis
 from multiplex.council.essay import Material, essay_messages, essay_words, find_fault
 from multiplex.council.events import Emit
@@ -178,7 +178,9 @@ def check_messages(essay: str, material: Material) -> list[BaseMessage]:
     """The prompt of the call that reads an essay against its voices."""
     from langchain_core.messages import HumanMessage
 
-    return [HumanMessage(prompt("check", **material.blocks(), essay=as_data(essay)))]
+    marks = material.marks(essay)
+    text = marked_prompt("check", marks, **material.blocks(marks), essay=marks.enclose("essay", essay))
+    return [HumanMessage(text)]
 
 
 def read_findings(reply: str, essay: str, material: Material) -> list[Finding]:
@@ -226,7 +228,8 @@ async def _revise(
         for finding in found
         if finding.state == "open"
     )
-    asked = prompt("revise", findings=as_data(listed), low=low, high=high)
+    marks = material.marks(draft.text, listed)
+    asked = marked_prompt("revise", marks, findings=marks.enclose("findings", listed), low=low, high=high)
     messages = [*essay_messages(material, essay_words(chat)), AIMessage(draft.text), HumanMessage(asked)]
     call = _call(seed, "revision", REVISION_TAG, None, chat.spec.synthesis_tokens)
     reply = await chat.complete(messages, call)

@@ -10,7 +10,7 @@ import asyncio
 from functools import cached_property
 from typing import Any
 
-from multiplex.content import as_data, prompt
+from multiplex.content import prompt
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
@@ -20,6 +20,7 @@ from multiplex.council.similarity import nearest_positions
 from multiplex.council.strategies import check_strategy, multiplex, one_call
 from multiplex.council.voice import on_record
 from multiplex.llm.chat import Chat
+from multiplex.text.marks import as_data
 
 ECHOED = (
     "western"  # the perspective a plain answer stands nearest to; another council's first persona where it lacks it
@@ -33,7 +34,7 @@ async def checklist(question: str, chat: Chat, seed: int, emit: Emit, *, council
     Raises:
         CallError: the call failed for good.
     """
-    titles = ", ".join(persona.title for persona in council.personas)
+    titles = ", ".join(as_data(persona.title) for persona in council.personas)
     system = prompt("checklist", perspectives=titles, words=str(words))
     return await one_call("checklist", question, system, chat, seed, emit, max_tokens=_tokens(words, chat))
 
@@ -56,12 +57,15 @@ async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
     """
     near = await asyncio.to_thread(nearest_positions, question, council.personas, NEAR_POSITIONS)
     parts = [
-        f"## {persona.title}\n\n{persona.system_prompt}\n{on_record(persona, near.get(persona.name, ()), mark=False)}"
+        f"## {as_data(persona.title)}\n\n{persona.system_prompt}\n"
+        f"{on_record(persona, near.get(persona.name, ()), mark=False)}"
         for persona in council.personas
     ]
     low, high = map(str, essay_words(chat))
     system = prompt("solo_council", personas="\n\n".join(parts), essay=prompt("essay", low=low, high=high))
-    return await one_call("solo-council", f"<question>\n{as_data(question)}\n</question>", system, chat, seed, emit)
+    marks = chat.marks(seed, question)
+    asked = f"{marks.enclose('question', question)}\n\n{prompt('marks', nonce=marks.nonce)}"
+    return await one_call("solo-council", asked, system, chat, seed, emit)
 
 
 async def echo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from multiplex.content import as_data, prompt
+from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.events import Emit
 from multiplex.council.seeds import call_seed
@@ -15,6 +15,7 @@ from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, spent_on
+from multiplex.text.marks import Marks, as_data, make_marks
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -43,17 +44,22 @@ class Material:
     Attributes:
         question: as it stands alone.
         voices: those that spoke, in the order in which they are given.
+        seed, secret: what the marks round them are made with (`make_marks`).
     """
 
     question: str
     voices: tuple[Voice, ...]
+    seed: int = 0
+    secret: str | None = None
 
-    def blocks(self) -> dict[str, str]:
+    def marks(self, *more: str) -> Marks:
+        """The marks of a prompt that holds the question, the voices and `more`."""
+        return make_marks(self.secret, self.seed, self.question, *(voice.text for voice in self.voices), *more)
+
+    def blocks(self, marks: Marks) -> dict[str, str]:
         """The fields `question` and `voices` of a prompt: data between marks."""
-        voices = "\n\n".join(
-            f'<voice tradition="{voice.title}">\n{as_data(voice.text)}\n</voice>' for voice in self.voices
-        )
-        return {"question": as_data(self.question), "voices": voices}
+        voices = "\n\n".join(marks.enclose("voice", voice.text, tradition=voice.title) for voice in self.voices)
+        return {"question": marks.enclose("question", self.question), "voices": marks.wrap("voices", voices)}
 
 
 def essay_words(chat: Chat) -> tuple[int, int]:
@@ -70,9 +76,10 @@ def essay_messages(material: Material, words: tuple[int, int], again: str = "") 
     from langchain_core.messages import HumanMessage, SystemMessage
 
     low, high = map(str, words)
-    asked = prompt("essay_voices", **material.blocks(), low=low, high=high)
+    marks = material.marks()
+    asked = marked_prompt("essay_voices", marks, **material.blocks(marks), low=low, high=high)
     if again:
-        asked += "\n\n" + prompt("again", reason=again, low=low, high=high)
+        asked += "\n\n" + prompt("again", reason=as_data(again), low=low, high=high)
     return [SystemMessage(prompt("essay", low=low, high=high)), HumanMessage(asked)]
 
 

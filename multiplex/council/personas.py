@@ -26,6 +26,7 @@ from multiplex.council.positions import (
     read_sourcebook,
 )
 from multiplex.errors import ContentError, UsageError
+from multiplex.text.marks import as_data
 
 
 class Reasoning(Part):
@@ -133,7 +134,7 @@ class Persona(Part):
         Ideas, schools, dissent and words stand in it only where there is no sourcebook; positions of a sourcebook come
         with the question that they are near to.
         """
-        return prompt(
+        told = prompt(
             "persona",
             speaker=self.speaker,
             reasoning="\n".join(f"- {subject}: {text}" for subject, text in self.reasoning),
@@ -142,6 +143,7 @@ class Persona(Part):
             speaks_for="; ".join(self.speaks_for),
             does_not_speak_for="; ".join(self.does_not_speak_for),
         )
+        return as_data(told)
 
     @property
     def _sources(self) -> str:

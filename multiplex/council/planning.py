@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from multiplex.content import as_data, prompt, storable
-from multiplex.council.conversation import Conversation, conversation
+from multiplex.content import marked_prompt, prompt, storable
+from multiplex.council.conversation import Conversation, conversation, cut
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
@@ -26,6 +26,7 @@ PlanMode = Literal["default", "model"]
 
 LOCAL_QUESTION_LIMIT = 2_500  # characters: what the embedded server's slots hold beside prompt and reply
 HISTORY_LIMIT = 16_000  # characters of what came before a question
+TASK_LIMIT = 400  # characters of a task that a model plans: one sentence is asked for
 NEAR_POSITIONS = 4  # of each sourcebook, handed to its voice
 LEAST_HISTORY = 200  # characters: in less there is nothing to understand
 SMALL_PLAN_TOKENS = 200  # of a small model's question or plan; an answer's limit is no matter of the plan
@@ -87,14 +88,18 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         return Plan(question, tasks, near, usage, notes)
     default = dict(tasks)
     try:
-        reply = await _ask(prompt("plan", question=as_data(question), perspectives=", ".join(tasks)), chat, seed)
+        marks = chat.marks(seed, question)
+        asked = marked_prompt(
+            "plan", marks, question=marks.enclose("question", question), perspectives=", ".join(tasks)
+        )
+        reply = await _ask(asked, chat, seed)
     except CallError as error:
         notes = (*notes, f"no plan by the model ({error}); every voice had the same task")
         return Plan(question, tasks, near, usage + spent_on(error), notes)
     for line in reply.text.splitlines():
         perspective, _, task = line.partition(":")
         if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
-            tasks[perspective] = task.strip()
+            tasks[perspective] = cut(task.strip(), TASK_LIMIT)
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
         notes = (*notes, f"the model planned no task for {', '.join(unplanned)}; each had the default one")
@@ -116,11 +121,14 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
     if chat.spec.small:  # a small model mixes the voices of earlier answers into the question it should rewrite
         return talk.in_a_row(room), Usage(), ()
     talk = talk.shortened(room)
-    text = prompt(
+    marks = chat.marks(seed, question, talk.instructions, *(part for turn in talk.turns for part in turn))
+    turns = "\n".join(marks.enclose("turn", said, speaker=speaker) for speaker, said in talk.turns)
+    text = marked_prompt(
         "stand_alone",
-        instructions=as_data(talk.instructions) or "(none)",
-        history=as_data(talk.history()) or "(none)",
-        question=as_data(question),
+        marks,
+        instructions=marks.enclose("instructions", talk.instructions or "(none)"),
+        history=marks.wrap("conversation", turns or "(none)"),
+        question=marks.enclose("newest", question),
     )
     usage = Usage()
     try:

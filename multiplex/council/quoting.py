@@ -12,7 +12,7 @@ from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from multiplex.content import as_data, prompt
+from multiplex.content import prompt
 from multiplex.council.answer import Cited, Span, Voice
 from multiplex.council.events import Emit
 from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
@@ -25,6 +25,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, spent_on
+from multiplex.text.marks import as_data
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -92,10 +93,13 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
 
 
 def asking_messages(position: Position, question: str) -> list[BaseMessage]:
-    """The prompt: the position's statement and the question."""
+    """The prompt: the position's statement and the question, on a line each.
+
+    A small model reads no marks; that its reply is one question without a strange name is checked (`read_question`).
+    """
     from langchain_core.messages import HumanMessage
 
-    return [HumanMessage(prompt("ask", statement=position.says, question=as_data(question)))]
+    return [HumanMessage(prompt("ask", statement=position.says, question=as_data(" ".join(question.split()))))]
 
 
 def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:

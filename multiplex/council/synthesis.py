@@ -29,7 +29,7 @@ async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: i
     alone spoke it is the answer, and no call is made.
     """
     emit({"type": "synthesis.started"})
-    material = gather_material(question, voices, seed)
+    material = gather_material(question, voices, seed, chat.secret)
     if chat.spec.synthesis == "written" and len(material.voices) == 1:
         return _stand_alone(material.voices[0], emit)
     try:
@@ -52,7 +52,7 @@ async def finish(
     Harms that the question or a voice touches are kept with everyone in the council on record against them. Those of
     the question are told under the answer; of those that only a voice touches, which may be in passing, a note speaks.
     """
-    material = gather_material(question, voices, seed)
+    material = gather_material(question, voices, seed, chat.secret)
     if draft.form == "essay" and not draft.failed:
         if chat.spec.check == "none":
             draft = draft.model_copy(update={"check": "none"})
@@ -68,11 +68,11 @@ async def finish(
     return draft
 
 
-def gather_material(question: str, voices: Sequence[Voice], seed: int) -> Material:
-    """The voices that spoke, in an order that the seed fixes."""
+def gather_material(question: str, voices: Sequence[Voice], seed: int, secret: str | None = None) -> Material:
+    """The voices that spoke, in an order that the seed fixes; `secret` as in `make_marks`."""
     spoken = [voice for voice in voices if voice.error is None]
     random.Random(f"{seed} order").shuffle(spoken)
-    return Material(question, tuple(spoken))
+    return Material(question, tuple(spoken), seed, secret)
 
 
 def _name_contesters(harms: Sequence[Touched]) -> str:

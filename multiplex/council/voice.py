@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from multiplex.content import as_data, prompt
+from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Cited, Voice
 from multiplex.council.events import Emit
 from multiplex.council.personas import Persona
@@ -22,6 +22,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import spent_on
+from multiplex.text.marks import Marks, as_data, make_marks
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -81,7 +82,7 @@ async def _write(
         tags=("multiplex:voice", "nostream"),
         persona=persona.name,
     )
-    reply = await chat.complete(voice_messages(persona, turn), call, on_delta=hear)
+    reply = await chat.complete(voice_messages(persona, turn, chat.secret), call, on_delta=hear)
     text, note = _kept(reply, chat.spec)
     note = "; ".join([*([note] if note else []), *reply.notes]) or None
     text, cited = read_marks(text, _near(persona, turn))
@@ -104,17 +105,29 @@ def _kept(reply: Reply, spec: ModelSpec) -> tuple[str, str | None]:
     )
 
 
-def voice_messages(persona: Persona, turn: Turn) -> list[BaseMessage]:
-    """The fixed part first, so that a prompt cache serves the next question; the question is marked as data."""
+def voice_messages(persona: Persona, turn: Turn, secret: str | None = None) -> list[BaseMessage]:
+    """The fixed part first, so that a prompt cache serves the next question.
+
+    The question, a task that was planned for it and what others said stand between marks; `secret` as in `make_marks`.
+    """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    heard = "\n\n".join(f"Voice {chr(ord('A') + i)}:\n{as_data(text)}" for i, text in enumerate(turn["heard"]))
+    marks = make_marks(secret, turn["seed"], turn["question"], turn["task"], *turn["heard"])
+    heard = "\n\n".join(marks.enclose("voice", text, letter=chr(ord("A") + i)) for i, text in enumerate(turn["heard"]))
     name = "voice_again" if heard else persona.turn_prompt
-    values = {"question": as_data(turn["question"]), "task": turn["task"]} | ({"heard": heard} if heard else {})
+    values = {"question": marks.enclose("question", turn["question"]), "task": _task(turn["task"], marks)}
+    if heard:
+        values["heard"] = marks.wrap("heard", heard)
     if name == "voice":
         values |= {"harms": _harms(persona, turn["question"]), "positions": on_record(persona, _near(persona, turn))}
     system = persona.system_prompt
-    return [*([SystemMessage(system)] if system else []), HumanMessage(prompt(name, **values))]
+    return [*([SystemMessage(system)] if system else []), HumanMessage(marked_prompt(name, marks, **values))]
+
+
+def _task(task: str, marks: Marks) -> str:
+    """Our own task as it is; one that was planned, by a model or a caller, as material."""
+    own = prompt("task")
+    return own if task == own else prompt("task_given", task=own, given=marks.enclose("task", task))
 
 
 def _near(persona: Persona, turn: Turn) -> list[Position]:
@@ -130,7 +143,7 @@ def on_record(persona: Persona, near: Sequence[Position], *, mark: bool = True) 
     for position in near:
         opposed = persona.sourcebook.opponents(position) if persona.sourcebook else []
         against = "; ".join(f"[{numbers[o.id]}], on {about}" for o, about in opposed if o.id in numbers)
-        line = f"[{numbers[position.id]}] {position}"
+        line = f"[{numbers[position.id]}] {as_data(str(position))}"
         lines.append(f"{line} Against: {against}." if against else line)
     return "\n" + prompt("positions", positions="\n".join(lines), mark=prompt("mark") + " " if mark else "") + "\n"
 
@@ -158,7 +171,7 @@ def _harms(persona: Persona, question: str) -> str:
         return ""
     return (
         "\nThe question touches practices that harm people. On record in your tradition, with those who contest them:\n"
-        f"{describe_harms(touched)}\n"
+        f"{as_data(describe_harms(touched))}\n"
     )
 
 

@@ -27,6 +27,7 @@ from multiplex.llm.transport import OnDelta, Request, Transport, observed, strea
 from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage, spent_on
 from multiplex.settings import Check, load_settings
+from multiplex.text.marks import Marks, make_marks
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -72,6 +73,7 @@ class Chat:
         self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
         self._ledger: Ledger | None = None
         self._closes = True
+        self.secret: str | None = None
 
     def with_transport(self, transport: Transport) -> Chat:
         """A copy that uses another transport; connections are shared."""
@@ -101,12 +103,17 @@ class Chat:
             changes["check"] = check
         return self._made(spec=spec.model_copy(update=changes))
 
-    def recorded(self, ledger: Ledger) -> Chat:
+    def recorded(self, ledger: Ledger, secret: str | None = None) -> Chat:
         """A copy that writes each reply to `ledger` before it is used.
 
-        A reply that stands there already is given without a call.
+        A reply that stands there already is given without a call. `secret` goes into the marks of prompts: it must be
+        the same when a ledger is used again, or no request is known to it.
         """
-        return self._made(ledger=ledger)
+        return self._made(ledger=ledger, secret=secret)
+
+    def marks(self, seed: int, *data: str) -> Marks:
+        """The marks of a prompt to this model that holds this material."""
+        return make_marks(self.secret, seed, *data)
 
     def borrowed(self) -> Chat:
         """A copy whose `aclose` leaves the shared connections open."""
@@ -118,6 +125,7 @@ class Chat:
         spec: ModelSpec | None = None,
         transport: Transport | None = None,
         ledger: Ledger | None = None,
+        secret: str | None = None,
         closes: bool = True,
     ) -> Chat:
         chat = Chat(
@@ -129,6 +137,7 @@ class Chat:
         )
         chat._lines, chat._ledger = self._lines, ledger or self._ledger
         chat._closes = closes and self._closes
+        chat.secret = secret or self.secret
         return chat
 
     async def complete(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,22 @@ async def test_each_unit_has_the_calls_of_its_strategy_and_a_further_start_makes
     assert len(backend.requests) == calls
     assert await run(tmp_path, spec(backend), units) == Outcome(64, 0, 0)
     assert len(backend.requests) == calls
+
+
+async def test_the_marks_of_a_runs_prompts_are_made_with_a_secret_that_the_run_keeps_to_itself(
+    backend: Backend, tmp_path: Path
+) -> None:
+    units = matrix(QUESTIONS[:1], ["m"], ["multiplex"], 1, seed=7)
+    nonces = []
+    for name in ("one", "two"):
+        await run(tmp_path / name, spec(backend), units)
+        text = str(backend.requests[-1]["messages"][-1]["content"])
+        nonces.append(re.findall(r"<question ([0-9a-f]{12})>", text))
+        with Store.open(tmp_path / name) as store:
+            assert store.secret() == store.secret()
+            assert store.secret() not in text
+    assert nonces[0] != nonces[1]
+    assert [len(each) for each in nonces] == [1, 1]
 
 
 async def test_a_run_that_is_extended_asks_only_what_is_new(backend: Backend, tmp_path: Path) -> None:

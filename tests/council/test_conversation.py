@@ -50,7 +50,10 @@ async def test_earlier_turns_are_folded_into_one_question_by_one_call(
     assert made.question == ALONE
     assert made.usage.calls == calls == len(backend.requests)
     read = asked(backend.requests[0])
-    assert "user: What do the young owe elders?\nassistant: Care, says the council." in read
+    assert (
+        '<turn speaker="user">\nWhat do the young owe elders?\n</turn>\n'
+        '<turn speaker="assistant">\nCare, says the council.\n</turn>'
+    ) in read
     assert "<newest>\nAnd the other way round?\n</newest>" in read
     assert all("Care, says the council." not in asked(body) for body in backend.requests[1:])
 
@@ -101,7 +104,7 @@ async def test_a_long_conversation_keeps_its_newest_turns(backend: Backend) -> N
     turns = [kind(f"turn {i} " + "word " * 200) for i in range(60) for kind in (HumanMessage, AIMessage)]
     await planned(backend, [*turns, HumanMessage("And then?")])
     read = asked(backend.requests[0])
-    assert "assistant: turn 59" in read
+    assert '<turn speaker="assistant">\nturn 59' in read
     assert "turn 3 " not in read
     assert 15_000 < len(read) < 18_000
 

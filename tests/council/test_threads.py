@@ -44,7 +44,9 @@ async def test_a_second_question_in_a_thread_sees_the_first_and_starts_with_fres
     await chat.aclose()
     assert state["question"] == "Both together?"
     assert len(backend.requests) == 8 + 9
-    assert "user: First question?\nassistant: This is what synthesis says." in asked(backend.requests[8])
+    read = asked(backend.requests[8])
+    assert '<turn speaker="user">\nFirst question?\n</turn>' in read
+    assert '<turn speaker="assistant">\nThis is what synthesis says.' in read
     assert len(state["voices"]) == 7
     assert state["planning"].usage.calls == 1
 
@@ -149,7 +151,7 @@ async def test_nested_in_another_graph_it_takes_and_gives_messages_only(backend:
     assert set(state) == {"messages"}
     assert [message.type for message in state["messages"]] == ["human", "ai", "human", "ai"]
     assert isinstance(state["messages"][-1], AIMessage)
-    assert "assistant: This is what synthesis says." in asked(backend.requests[8])
+    assert '<turn speaker="assistant">\nThis is what synthesis says.' in asked(backend.requests[8])
 
 
 async def test_the_events_of_a_nested_council_come_with_its_place(backend: Backend) -> None:

@@ -276,7 +276,7 @@ async def test_a_text_without_sentences_costs_no_call(backend: Backend) -> None:
 
 
 def test_the_prompt_explains_every_perspective_and_every_cue() -> None:
-    text = prompt("judge", sentences="[1] x")
+    text = prompt("judge", sentences="[1] x", marks="")
     assert all(f"\n- {name}: " in text for name in (*KNOWN, *CUES))
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from multiplex.llm.embeddings import DIMENSIONS, Embedder, Remembering
+from multiplex.errors import WeightsError
+from multiplex.llm.embeddings import DIMENSIONS, FILES, Embedder, Remembering, check_files, find_model
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,34 @@ def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("modules.json", b"[]", "another file"),
+        ("model.safetensors", None, "cannot be read"),
+        ("adapter_config.json", b"{}", "not one of the files"),
+    ],
+)
+def test_the_model_is_loaded_only_from_the_files_whose_hashes_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: bytes | None, told: str
+) -> None:
+    folder = tmp_path / "model"
+    for file in FILES:  # the hub's repository, say, brings the same bytes
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(find_model() / file, folder / file)
+    monkeypatch.setenv("MULTIPLEX_EMBEDDINGS", str(folder))
+    assert find_model() == folder
+    check_files(folder)
+    (folder / name).unlink(missing_ok=True)
+    if change is not None:
+        (folder / name).write_bytes(change)
+    with pytest.raises(WeightsError, match=told):
+        check_files(folder)
+
+
+def test_the_code_of_the_package_that_brings_the_model_is_not_run() -> None:
+    script = "import sys, multiplex.llm.embeddings as e; e.check_files(e.find_model()); print(e.PACKAGE in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -257,7 +257,7 @@ def test_a_server_killed_in_the_middle_of_a_conversation_goes_on_with_it(backend
     with serving(backend, "--memory", place) as served:
         assert ask_thread(served, "And the old?").status_code == 200
     read = next(asked(body) for body in reversed(backend.requests) if "Rewrite the newest" in asked(body))
-    assert "user: What do the young owe?\nassistant: Kin first." in read
+    assert '<turn speaker="user">\nWhat do the young owe?\n</turn>\n<turn speaker="assistant">\nKin first.' in read
     assert "<newest>\nAnd the old?\n</newest>" in read
 
 

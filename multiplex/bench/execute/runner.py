@@ -115,6 +115,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: set[str] = set()  # calls whose request was sent
         self._stopped: str | None = None
+        self._secret = store.secret()
 
     async def run(self, units: Sequence[Unit]) -> Outcome:
         """Do every unit that is not done yet: those that were never tried first, then those that failed, again."""
@@ -183,7 +184,9 @@ class Runner:
                 return await self._fail(unit, failure)
             work = Work(unit, self._council, self._length(unit.needs) if unit.needs else None)
             try:
-                answer = await execute(work, chat.recorded(_Gate(self._store.ledger(unit.id), unit, self)))
+                answer = await execute(
+                    work, chat.recorded(_Gate(self._store.ledger(unit.id), unit, self), self._secret)
+                )
             except MultiplexError as error:
                 return await self._fail(unit, Failure(kind=_kind(error), message=str(error)))
             except Exception as error:  # a fault of ours in one unit: told and counted, and the others go on

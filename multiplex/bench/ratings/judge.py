@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from multiplex.bench.ratings.blind import Key, Sheet, ShownQuestion
 from multiplex.bench.ratings.files import Accepted, Rated, Rating
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS, Rubric, as_markdown
-from multiplex.content import as_data, prompt
+from multiplex.content import marked_prompt
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
+from multiplex.text.marks import make_marks
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -98,9 +99,10 @@ def rating_messages(question: ShownQuestion, rubric: Rubric) -> list[BaseMessage
     """The prompt for one question: the rubric, then question and answers as data."""
     from langchain_core.messages import HumanMessage
 
-    answers = "\n\n".join(f'<answer letter="{of.letter}">\n{as_data(of.text)}\n</answer>' for of in question.answers)
-    text = prompt("rate", rubric=as_markdown(rubric), question=as_data(question.question), answers=answers)
-    return [HumanMessage(text)]
+    marks = make_marks(None, question.number, question.question, *(of.text for of in question.answers))
+    answers = "\n\n".join(marks.enclose("answer", of.text, letter=of.letter) for of in question.answers)
+    asked = marks.enclose("question", question.question)
+    return [HumanMessage(marked_prompt("rate", marks, rubric=as_markdown(rubric), question=asked, answers=answers))]
 
 
 def read_marks(reply: str, question: ShownQuestion) -> list[Rated]:

@@ -7,6 +7,7 @@ power cut takes it away.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -137,6 +138,13 @@ class Store:
         `units` tell what damaged units were.
         """
         self._now(lambda db: mend(db, checkup, units))
+
+    def secret(self) -> str:
+        """The run's own secret, which goes into the marks of its prompts; made at the first call and then the same."""
+        fresh = secrets.token_hex(16)
+        self._now(lambda db: db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,)))
+        (found,) = self._reader.rows("SELECT value FROM meta WHERE key = 'secret'")[0]
+        return str(found)
 
     def add(self, units: Sequence[Unit]) -> None:
         """Add units, in this order, after those that are there; those that are there already stay as they are."""

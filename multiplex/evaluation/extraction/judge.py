@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, cas
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from multiplex.content import as_data, prompt
+from multiplex.content import marked_prompt
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, total
+from multiplex.text.marks import as_data
 from multiplex.text.quotations import locate
 from multiplex.text.sentences import Sentence
 from multiplex.text.tokens import count_words, normal, tokens
@@ -246,7 +247,8 @@ class Judge:
         from langchain_core.messages import HumanMessage
 
         lines = "\n".join(f"[{number + 1}] {_shown(sentences[number])}" for number in numbers)
-        messages = [HumanMessage(prompt(name, sentences=lines))]
+        marks = self._chat.marks(self._seed, lines)
+        messages = [HumanMessage(marked_prompt(name, marks, sentences=marks.enclose("sentences", lines)))]
         schema = {"name": name, "strict": True, "schema": form.model_json_schema()}
         usage, cut, problem = Usage(), False, ""
         for unreadable, repeated in enumerate((again, True)):

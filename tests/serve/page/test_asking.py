@@ -249,8 +249,8 @@ def test_a_question_that_follows_carries_what_each_strategy_saw(house: House) ->
     alone, *more = calls(house.backend, "alone")
     assert more == []
     text = asked(alone)
-    assert f"user: {QUESTION}" in text
-    assert "assistant: Seven voices answer" in text
+    assert f'<turn speaker="user">\n{QUESTION}' in text
+    assert '<turn speaker="assistant">\nSeven voices answer' in text
     assert "<newest>\nAnd if they live abroad?\n</newest>" in text
     assert UNIPLEX[:30] not in text
     assert second["asked"] == ALONE
