@@ -15,9 +15,9 @@ from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.error_mapping import Failure, explain, read_told
+from multiplex.llm.langchain_model import ask_own
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.outcome import UnusableError, read_answer
-from multiplex.llm.own_model import ask_own
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking

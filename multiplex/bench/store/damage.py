@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.checksums import matches
+from multiplex.bench.store.json_text import parsed
 from multiplex.bench.store.reader import PAGE, Reader, Row
 from multiplex.bench.store.records import Score
-from multiplex.bench.store.stored import parsed
 from multiplex.council.answer import Answer
 from multiplex.errors import MultiplexError, UsageError
 

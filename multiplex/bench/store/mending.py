@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.checksums import COVERED, digest
 from multiplex.bench.store.damage import Checkup, Part
-from multiplex.bench.store.stored import as_json
+from multiplex.bench.store.json_text import as_json
 
 _DEFINITION = COVERED["units"]["unit_checksum"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiplex.bench.store.checksums import COVERED, insertion, matches, sound
+from multiplex.bench.store.json_text import join_halves
 from multiplex.bench.store.reader import Reader
-from multiplex.bench.store.stored import join_halves
 from multiplex.bench.store.writer import Writer
 from multiplex.errors import CallError, MultiplexError, UsageError
 from multiplex.llm.types import Reply

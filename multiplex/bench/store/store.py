@@ -21,12 +21,12 @@ from multiplex.bench.plan.units import Unit
 from multiplex.bench.store import queries as sql
 from multiplex.bench.store.checksums import matches
 from multiplex.bench.store.damage import Checkup, check
+from multiplex.bench.store.json_text import as_json, join_halves, parsed
 from multiplex.bench.store.mending import mend
 from multiplex.bench.store.reader import Reader
 from multiplex.bench.store.records import CallRow, Failure, Overview, Record, Score
 from multiplex.bench.store.reply_cache import UnitLedger
 from multiplex.bench.store.schema import DATABASE, connect, explaining, locked, migrate, version
-from multiplex.bench.store.stored import as_json, join_halves, parsed
 from multiplex.bench.store.writer import SET, Work, Writer, clock
 from multiplex.council.answer import Answer
 from multiplex.errors import MultiplexError, UsageError

@@ -16,6 +16,7 @@ from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, Piece, Said, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
 from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, ChatForm, Form
+from multiplex.serve.openai.extensions import needs_passing, thread_of, wants_measures
 from multiplex.serve.openai.fields import check_council, unused
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, a_bug, as_api_error
@@ -23,7 +24,6 @@ from multiplex.serve.openai.served_models import ServedModel
 from multiplex.serve.openai.single_calls import passed
 from multiplex.serve.openai.stop_sequences import StopFilter
 from multiplex.serve.openai.utility_prompts import is_chore
-from multiplex.serve.openai.wishes import needs_passing, thread_of, wants_measures
 
 if TYPE_CHECKING:
     from starlette.requests import Request
