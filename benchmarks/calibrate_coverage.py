@@ -39,9 +39,9 @@ from multiplex.council.synthesis import synthesize
 from multiplex.evaluation.retention.coverage import LEAST_WORDS, Calibration, measure_coverage
 from multiplex.evaluation.retention.masking import Claim, claims, shipped_gazetteer, visible, without_cues
 from multiplex.evaluation.retention.similarity import Vectors
-from multiplex.llm.chat import as_chat
 from multiplex.llm.embeddings import Embedder
 from multiplex.llm.local.weights import EMBEDDED
+from multiplex.llm.model import as_chat
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.evaluation.test_coverage import PARAPHRASES, VOICES
 

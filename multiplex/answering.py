@@ -16,7 +16,8 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
-from multiplex.llm.chat import Chat, Model, as_chat
+from multiplex.llm.chat import Chat
+from multiplex.llm.model import Model, as_chat
 from multiplex.settings import Check
 
 if TYPE_CHECKING:

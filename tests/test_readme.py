@@ -79,7 +79,12 @@ def test_every_flag_and_command_they_name_is_there() -> None:
     shown, others = help_page(), "".join(page for name, page in PAGES.items() if name != "docs/cli.md")
     flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", others))
     assert flags
-    assert {flag for flag in flags if flag not in shown} <= {"--no-deps", "--version"}
+    assert {flag for flag in flags if flag not in shown} <= {
+        "--no-deps",
+        "--version",
+        "--require-hashes",
+        "--rm",
+    }  # pip's and docker's
     code = "\n".join(map("".join, re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", others, re.DOTALL)))
     commands = set(re.findall(r"\bmultiplex ((?:(?:bench|models) )?[a-z]+)", code))
     assert len(commands) > 10

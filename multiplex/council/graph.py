@@ -26,8 +26,8 @@ from multiplex.council.state import Asked, CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
 from multiplex.council.voice import heard_by, speak
 from multiplex.errors import CallError, ModelError, VoicesLostError
-from multiplex.llm.chat import Model, as_chat
 from multiplex.llm.local.server import PERSONA_SLOTS
+from multiplex.llm.model import Model, as_chat
 from multiplex.llm.usage import total
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from multiplex.council.checking import Judge
     from multiplex.council.planning import Plan
     from multiplex.council.state import CouncilState
-    from multiplex.llm.chat import Model
+    from multiplex.llm.model import Model
     from multiplex.llm.spec import ModelSpec
 
 

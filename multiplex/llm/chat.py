@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from multiplex.content import sha256
-from multiplex.errors import CallError, UsageError
+from multiplex.errors import CallError
 from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.error_mapping import Failure, explain, read_told
@@ -21,12 +21,12 @@ from multiplex.llm.outcome import UnusableError, read_answer
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
-from multiplex.llm.spec import ModelSpec, resolve_model, room_advice, with_settings
+from multiplex.llm.spec import ModelSpec, room_advice
 from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import OnDelta, Request, Transport, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage, spent_on
-from multiplex.settings import Check, load_settings
+from multiplex.settings import Check
 from multiplex.text.marks import Marks, make_marks
 
 if TYPE_CHECKING:
@@ -373,35 +373,6 @@ class Chat:
             if loop not in self._lines:  # another call may have come first while the server started
                 self._lines[loop] = opened(self.spec, base_url, secret, self._limiter)
         return self._lines[loop]
-
-
-Model: TypeAlias = "str | ModelSpec | Chat | BaseChatModel | None"
-
-
-def as_chat(model: Model) -> Chat:
-    """A Chat for a model's name, its spec, a chat model of LangChain, or (None) the model that the settings name.
-
-    Raises:
-        UsageError: the name does not say where the model runs, a setting is wrong, or this is no model.
-    """
-    if isinstance(model, Chat):
-        return model
-    if model is None or isinstance(model, str | ModelSpec):
-        return Chat(model if isinstance(model, ModelSpec) else resolve_model(load_settings(), model))
-    from langchain_core.language_models import BaseChatModel
-
-    if not isinstance(model, BaseChatModel):
-        kind = type(model).__name__
-        raise UsageError(f"model: a name, a ModelSpec, a Chat or a chat model of LangChain is wanted, not a {kind}")
-    return Chat(_wrapping(model), client=model)
-
-
-def _wrapping(model: BaseChatModel) -> ModelSpec:
-    """The spec of a caller's own chat model, whose temperature and limits of tokens are set where it is made."""
-    kind = type(model).__name__
-    called = str(getattr(model, "model_name", None) or getattr(model, "model", None) or kind)
-    spec = ModelSpec(name=called, model=called, wrapped=kind, temperature=None)
-    return with_settings(spec, load_settings()).model_copy(update={"voice_tokens": None})
 
 
 def request_key(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> str:

@@ -130,7 +130,7 @@ def _add_pages(app: FastAPI) -> None:
         """Whether this process answers."""
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz", responses={200: _TEXT, 503: _TEXT})
+    @app.get("/readyz", responses={200: _TEXT, 503: _TEXT}, openapi_extra={"security": [{}]})
     async def readyz(request: Request, service: Running, given: Given) -> Response:
         """Whether a question could be answered: is a model there. Why not is for those who may ask."""
         if given is not None:

@@ -46,7 +46,7 @@ def test_calls_and_prompts_are_those_of_the_real_run_and_nothing_is_sent(
     for row, unit in zip(made.rows, units, strict=True):
         backend.requests.clear()
         answer = asyncio.run(run(unit))
-        sent = sum(len(asked(body)) for body in backend.requests)
+        sent = sum(len(message["content"]) for body in backend.requests for message in body["messages"])
         assert (row.strategy, row.units, row.calls) == (unit.strategy, 1, answer.usage.calls)
         assert row.input_tokens == pytest.approx(sent / 4, rel=0.02, abs=3)
     assert [row.calls for row in made.rows] == [5, 1, 1, 1, 1, 1, 5, 5]
@@ -111,7 +111,8 @@ def test_nothing_left_to_do_costs_nothing() -> None:
 
 
 def test_the_embedded_model_is_estimated_without_being_loaded() -> None:
-    made = estimate(matrix(QUESTIONS, ["local"], ("multiplex",), 1, seed=7), [parse_spec("local")], COUNCIL)
+    near = [Question(id=f"q{i}", question="How should families decide who cares for ageing parents?") for i in range(3)]
+    made = estimate(matrix(near, ["local"], ("multiplex",), 1, seed=7), [parse_spec("local")], COUNCIL)
     (row,) = made.rows
     assert (row.calls, row.output_tokens, row.usd) == (3 * 3, 3 * 3 * 40, 0.0)
     assert 200 < row.input_tokens / 3 < 600

@@ -279,7 +279,7 @@ def test_it_is_asked_without_an_event_loop(backend: Backend) -> None:
     assert state["messages"][-1].text == "This is what synthesis says."
     kinds = [data["type"] for data in graph.stream({"messages": [HumanMessage("Two?")]}, THREAD, stream_mode="custom")]
     assert kinds.count("voice.finished") == 7
-    assert "assistant: This is what synthesis says." in asked(backend.requests[8])
+    assert '<turn speaker="assistant">\nThis is what synthesis says.' in asked(backend.requests[8])
     outer, given = beside_their_keys(build_graph(None, chat_for(backend)))
     assert outer.invoke(given)["voices"] == 5
 

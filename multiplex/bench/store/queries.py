@@ -7,6 +7,7 @@ from __future__ import annotations
 from multiplex.bench.store.checksums import digest, insertion, matches, sound
 
 ADD = insertion("units") + " ON CONFLICT (id) DO NOTHING"
+KEEP = insertion("meta", "OR IGNORE")
 ERROR = insertion("errors")
 SCORE = insertion("measures", "OR REPLACE")
 SCORING = f"""{insertion("scorings")} ON CONFLICT (key) DO UPDATE SET description = excluded.description,

@@ -142,7 +142,7 @@ class Store:
     def secret(self) -> str:
         """The run's own secret, which goes into the marks of its prompts; made at the first call and then the same."""
         fresh = secrets.token_hex(16)
-        self._now(lambda db: db.execute("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (fresh,)))
+        self._now(lambda db: db.execute(sql.KEEP, {"key": "secret", "value": fresh}))
         (found,) = self._reader.rows("SELECT value FROM meta WHERE key = 'secret'")[0]
         return str(found)
 

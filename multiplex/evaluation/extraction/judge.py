@@ -19,7 +19,7 @@ from multiplex.content import marked_prompt
 from multiplex.errors import CallError, UsageError
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
-from multiplex.llm.chat import Model, as_chat
+from multiplex.llm.model import Model, as_chat
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, total
 from multiplex.text.marks import as_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from multiplex.council.answer import Cited, Voice
-from multiplex.present.result import _html_voice
+from multiplex.present.document import _html_voice
 from multiplex.serve.page.views import voice_view
 
 TEXT = "Care is owed. It may be hired <b>too</b>."
