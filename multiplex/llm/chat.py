@@ -208,7 +208,6 @@ class Chat:
         line = await self._line()
         started = perf_counter()
         backoff = wait_random_exponential(multiplier=0.5, max=8)
-
         lost = Usage()
 
         def wait(state: RetryCallState) -> float:

@@ -134,7 +134,7 @@ async def test_a_unit_that_fails_is_told_and_tried_again_by_the_next_start(backe
     with Store.read(tmp_path) as store:
         failures = {record.unit.strategy: record.failure for record in store.records() if record.failure}
     assert {name: failure.kind for name, failure in failures.items()} == {
-        "multiplex": "ModelError", "uniplex": "bad_request", "uniplex-long": "no_length",
+        "multiplex": "bad_request", "uniplex": "bad_request", "uniplex-long": "no_length",
     }  # fmt: skip
     broken = False
     before = len(backend.requests)
