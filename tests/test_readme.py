@@ -81,11 +81,6 @@ def test_every_flag_and_command_they_name_is_there() -> None:
     assert flags
     of_others = {"--no-deps", "--version", "--require-hashes", "--rm"}  # pip's, and docker's
     assert {flag for flag in flags if flag not in shown} <= of_others
-        "--no-deps",
-        "--version",
-        "--require-hashes",
-        "--rm",
-    }  # pip's and docker's
     code = "\n".join(map("".join, re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", others, re.DOTALL)))
     commands = set(re.findall(r"\bmultiplex ((?:(?:bench|models) )?[a-z]+)", code))
     assert len(commands) > 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -125,12 +125,21 @@ def load_topics() -> tuple[Topic, ...]:
 
 
 def read_sourcebook(path: Path) -> Sourcebook:
-    """The sourcebook of one file.
+    """The sourcebook of one file; read once in a process, and again when the file has changed.
 
     Raises:
         ContentError: a field is wrong, an id stands twice, `against` leads nowhere, or a topic is not in the list; the
             line and the field are named.
     """
+    try:
+        status = path.stat()
+    except OSError:
+        return _read(path, (0, 0))  # which says what is wrong with it
+    return _read(path, (status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, stamp: tuple[int, int]) -> Sourcebook:  # noqa: ARG001  # a part of the cache's key
     book = read_model(path, Sourcebook)
     fault = _fault(book)
     if fault is not None:

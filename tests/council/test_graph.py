@@ -15,6 +15,7 @@ from tests.backend import Backend, Body, Say, asked
 
 QUESTION = "How should families decide who cares for ageing parents?"
 SYNTHESIZER = "You write one essay"
+PERSONAS = Council.load().personas
 
 
 def role(body: Body) -> str:
@@ -22,7 +23,7 @@ def role(body: Body) -> str:
     text = asked(body)
     if SYNTHESIZER in text:
         return "synthesis"
-    return next((p.name for p in Council.load().personas if p.speaker.split(".")[0] in text), "other")
+    return next((p.name for p in PERSONAS if p.speaker.split(".")[0] in text), "other")
 
 
 def scripted(failing: dict[str, Say]) -> Any:

@@ -36,14 +36,15 @@ QUESTION = "What do the young owe the old?"
 SYNTHESIS = "In Japan elders are heard first. Ubuntu asks that kin share care."
 MINE = "the-first-key-of-this-test"
 OTHER = "the-second-key-of-this-test"
-TITLES = [persona.title for persona in Council.load().personas]
+PERSONAS = Council.load().personas
+TITLES = [persona.title for persona in PERSONAS]
 
 
 def role(body: Body) -> str:
     """Which part of the council a request comes from: `synthesis`, or the persona's perspective, or `plain`."""
     if "You write one essay" in asked(body):
         return "synthesis"
-    return next((p.name for p in Council.load().personas if p.speaker.split(".")[0] in asked(body)), "plain")
+    return next((p.name for p in PERSONAS if p.speaker.split(".")[0] in asked(body)), "plain")
 
 
 def scripted(**failing: Say) -> Any:
