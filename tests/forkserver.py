@@ -39,9 +39,11 @@ def serve(path: str) -> dict[str, Any] | None:
     for name in PRELOADED:
         with suppress(ImportError):  # an extra that is not installed
             import_module(name)
+    from multiplex.council.personas import Council
     from multiplex.llm.embeddings import Embedder
 
-    Embedder().encode(["The weights are read once."])
+    Embedder().encode(["Weights and sourcebooks are read once."])
+    Council.load()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
