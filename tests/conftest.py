@@ -10,10 +10,34 @@ from tests.backend import Backend, running
 from tests.command import FORKS
 from tests.forkserver import Forkserver
 
+SLOW = {
+    ".": """cli readme score terminal""",
+    "bench": """bad_luck commands damage estimate measuring questions ratings report runner store""",
+    "council": """essay graph harms injection positions threads""",
+    "evaluation": """coverage evaluator implied resampling sentiment""",
+    "llm": """chat embeddings limiter replies weights""",
+    "serve": """api bad_input bad_luck checked connections examples fields fuzz mcp memory responses stopping
+        studio threads tracing who_may_ask""",
+    "serve/page": """api asking browser essay estimating fuzz keeping prose runs""",
+}
+"""Modules that take more than three seconds or run commands, by their folder; `pytest -m fast` runs the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test as fast or slow, by its module."""
+    here = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(here)
+        slow = place.stem.removeprefix("test_") in SLOW.get(str(place.parent), "").split()
+        item.add_marker(pytest.mark.slow if slow else pytest.mark.fast)
+
 
 @pytest.fixture(scope="session", autouse=True)
-def forkserver() -> Iterator[None]:
-    """What the commands of the tests are forked from; it imports while the first tests run."""
+def forkserver(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the commands of the slow tests are forked from; it imports while the first tests run."""
+    if not any(item.get_closest_marker("slow") for item in request.session.items):
+        yield
+        return
     server = Forkserver(FORKS)
     yield
     server.stop()
