@@ -50,15 +50,15 @@ def content_root() -> Path:
     raise ContentError(packed, f"the content of {PROJECT} is missing; reinstall the package")
 
 
-def read_text(path: Path) -> str:
-    """The UTF-8 text of a content file.
+def read_text(path: Path, most: int = TEXT_LIMIT, why: str = "a content file is short text") -> str:
+    """The UTF-8 text of a content file, or of another short one: of at most `most` bytes; `why` tells why no more.
 
     Raises:
         ContentError: it is absent, unreadable, too large, or not UTF-8.
     """
     try:
-        if path.stat().st_size > TEXT_LIMIT:
-            raise ContentError(path, f"larger than {TEXT_LIMIT:,} bytes; a content file is short text")
+        if path.stat().st_size > most:
+            raise ContentError(path, f"larger than {most:,} bytes; {why}")
         return path.read_text("utf-8")
     except OSError as error:
         raise ContentError(path, f"cannot be read: {error.strerror or error}") from error

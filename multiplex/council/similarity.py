@@ -70,7 +70,7 @@ def project(rows: Rows, side: str) -> Rows:
     """
     import numpy as np
 
-    weights = {key.partition(".")[2]: value for key, value in _projection().items() if key.startswith(f"{side}.")}
+    weights = _projection()[side]
     down = rows @ weights["down.weight"].T + weights["down.bias"]
     bent = 0.5 * down * (1 + np.tanh(0.7978845608 * (down + 0.044715 * down**3)))  # GELU (Hendrycks and Gimpel 2016)
     moved = rows @ weights["linear.weight"].T + bent @ weights["up.weight"].T + weights["up.bias"]
@@ -84,11 +84,16 @@ def project_positions(texts: tuple[str, ...]) -> Rows:
 
 
 @cache
-def _projection() -> dict[str, Rows]:
+def _projection() -> dict[str, dict[str, Rows]]:
+    """The weights of both networks, by side and then by layer."""
     import numpy as np
 
+    sides: dict[str, dict[str, Rows]] = {side: {} for side in SIDES}
     with np.load(content_root() / "agents" / FOLDER / PROJECTION, allow_pickle=False) as held:
-        return {key: held[key].astype(np.float32) for key in held.files}
+        for key in held.files:
+            side, _, layer = key.partition(".")
+            sides[side][layer] = held[key].astype(np.float32)
+    return sides
 
 
 @cache

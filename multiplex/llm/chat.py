@@ -205,7 +205,7 @@ class Chat:
     ) -> Reply:
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-        line = await self._line()
+        line = await self.connection()
         started = perf_counter()
         backoff = wait_random_exponential(multiplier=0.5, max=8)
         lost = Usage()
@@ -248,15 +248,6 @@ class Chat:
             return self._limiter
         line = self._lines.get(asyncio.get_running_loop())
         return line.limiter if line is not None else None
-
-    async def connection(self) -> Connection:
-        """The running event loop's connection to the endpoint, opened where there is none yet.
-
-        Raises:
-            UsageError: the key's environment variable is not set.
-            WeightsError: the embedded model cannot be had.
-        """
-        return await self._line()
 
     async def aclose(self) -> None:
         """Close the current event loop's connections; a later call opens new ones. A borrowed copy keeps them."""
@@ -363,7 +354,13 @@ class Chat:
             wanted |= {"id_slot": call.slot, "grammar": call.grammar}
         return {name: value for name, value in wanted.items() if value is not None}
 
-    async def _line(self) -> Connection:
+    async def connection(self) -> Connection:
+        """The running event loop's connection to the endpoint, opened where there is none yet.
+
+        Raises:
+            UsageError: the key's environment variable is not set.
+            WeightsError: the embedded model cannot be had.
+        """
         loop = asyncio.get_running_loop()
         if self._client is not None and loop not in self._lines:
             self._lines[loop] = Connection(None, self._limiter or Limiter(self.spec.limit, name=self.spec.name), "")

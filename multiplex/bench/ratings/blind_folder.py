@@ -10,7 +10,7 @@ from multiplex.bench.ratings import blind
 from multiplex.bench.ratings.blind import Form, Key
 from multiplex.bench.ratings.rubric import Rubric, as_markdown
 from multiplex.bench.store.store import Store
-from multiplex.content import open_draft, storable
+from multiplex.content import open_draft, read_text, storable
 from multiplex.errors import ContentError, MultiplexError, UsageError
 
 BLIND = "blind"
@@ -113,14 +113,7 @@ def read_file(path: Path) -> str:
     Raises:
         ContentError: it is absent, unreadable, too large, or not UTF-8.
     """
-    try:
-        if path.stat().st_size > FILE_LIMIT:
-            raise ContentError(path, f"larger than {FILE_LIMIT:,} bytes; no rating file is")
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ContentError(path, f"is not UTF-8 text (byte {error.start})") from error
+    return read_text(path, FILE_LIMIT, "no rating file is")
 
 
 def _check_folder(run: Path, output: Path) -> None:
