@@ -88,7 +88,7 @@ async def relay(chat: Chat, asked: Request) -> AsyncGenerator[Passed | Closed]:
         try:
             async with place:
                 body = asked.body(spec.model, limit_name)
-                async with aclosing((_streamed if asked.streamed else _whole)(line, body, at)) as pieces:
+                async with aclosing((_streamed if asked.streamed else _whole)(line, body, at, spec.timeout)) as pieces:
                     async for piece in pieces:
                         begun = True
                         if isinstance(piece, Closed):
@@ -125,12 +125,12 @@ def _refusal(error: Exception) -> str:
     return f"{error.param or ''} {error.message}".lower()
 
 
-async def _streamed(line: Connection, body: dict[str, Any], at: str) -> AsyncGenerator[Passed | Closed]:
+async def _streamed(line: Connection, body: dict[str, Any], at: str, silence: float) -> AsyncGenerator[Passed | Closed]:
     from openai import AsyncStream
 
     visible, finish, spent = ThinkingFilter(), None, dict[str, Any]()
     with _clients(line).least_busy() as client:
-        stream: Any = await client.post(
+        stream: Any = await client.with_options(timeout=silence).post(
             "/chat/completions", cast_to=object, body=body | {"stream": True}, stream=True,
             stream_cls=AsyncStream[object],
         )  # fmt: skip
@@ -152,9 +152,9 @@ async def _streamed(line: Connection, body: dict[str, Any], at: str) -> AsyncGen
     yield _closed(finish, spent, at)
 
 
-async def _whole(line: Connection, body: dict[str, Any], at: str) -> AsyncGenerator[Passed | Closed]:
+async def _whole(line: Connection, body: dict[str, Any], at: str, silence: float) -> AsyncGenerator[Passed | Closed]:
     with _clients(line).least_busy() as client:
-        reply: Any = await client.post("/chat/completions", cast_to=object, body=body)
+        reply: Any = await client.with_options(timeout=silence).post("/chat/completions", cast_to=object, body=body)
     try:
         choice = reply["choices"][0]
         passed = _passed(choice["message"])

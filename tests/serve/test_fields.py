@@ -211,3 +211,14 @@ def test_the_operator_may_raise_the_limit_on_a_question(backend: Backend) -> Non
         refused = served.chat("x" * 25_001)
     assert refused.status_code == 413
     assert "--max-question raises it" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_silent_endpoint_is_given_up_when_a_request_is_passed_on_too(backend: Backend, streamed: bool) -> None:
+    backend.script = lambda body, n: Say("late", delay=30.0)
+    with serving(backend, env={"MULTIPLEX_TIMEOUT": "0.5", "MULTIPLEX_RETRIES": "0"}) as served:
+        response = served.chat(model="uniplex", stop=["END"], stream=streamed)
+    if streamed:
+        assert events(response.text)[-1]["error"]["code"] == "model_timeout"
+    else:
+        assert (response.status_code, response.json()["error"]["code"]) == (504, "model_timeout")
