@@ -162,11 +162,10 @@ class Lasting(BaseCheckpointSaver[Any]):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """As LangGraph's, but nothing within a turn that is kept as a whole; raises MemoryLostError."""
-        if self._turn is not None:
-            return
-        async with self.watched():
-            await super().aput_writes(config, writes, task_id, task_path)
+        """Nothing: the graph has no interrupts, so a turn is resumed from its checkpoint alone.
+
+        LangGraph writes these beside its checkpoints, in no order: one could outlive the state it belonged to.
+        """
 
     async def adelete_thread(self, thread_id: str) -> None:
         """As LangGraph's; raises MemoryLostError."""
