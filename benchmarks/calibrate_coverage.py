@@ -188,20 +188,22 @@ def calibrated(records: Sequence[Mapping[str, Any]], spec: ModelSpec, embedder: 
 
 def print_overlap(records: Sequence[Mapping[str, Any]], calibration: Calibration, embedder: Embedder) -> None:
     """What the real answers reach, with their own nulls."""
-    print("\n| perspective | answers | claims | overlap | without | net | copied |\n|---|---|---|---|---|---|---|")
+    print(
+        "\n| perspective | answers | claims | overlap | without | net | extractiveness |\n|---|---|---|---|---|---|---|"
+    )
     found: dict[str, list[Any]] = {}
     for record in (record for record in records if record["without"] is None):
         nulls = {r["without"]: text_of(r) for r in records if r["question"] == record["question"] and r["without"]}
         voices = {name: text for name, text in said(record).items() if name in nulls}
         if voices:
             measured = measure_coverage(
-                voices, text_of(record), nulls=nulls, embedder=embedder, calibration=calibration
+                voices, text_of(record), leave_one_out=nulls, embedder=embedder, calibration=calibration
             )  # fmt: skip
             for name, one in measured.perspectives.items():
                 found.setdefault(name, []).append(one)
     for name, ones in found.items():
         cells = []
-        for figure in ("share", "without", "net", "copied"):
+        for figure in ("share", "without", "net", "extractiveness"):
             there = [value for one in ones if (value := getattr(one, figure)) is not None]
             cells.append(f"{fmean(there):.2f}" if there else "none")
         print(f"| {name} | {len(ones)} | {sum(one.claims for one in ones)} | {' | '.join(cells)} |")

@@ -31,9 +31,9 @@ SHARES = {
     "narrow": (30, 1, 0.5, 0.3, 0.2, 0.2, 0.1),
 }
 FIGURES = {
-    "mean": row_sums.MEAN,
-    "mean0": row_sums.MEAN0,
-    "pooled": row_sums.POOLED,
+    "macro": row_sums.MACRO,
+    "macro0": row_sums.MACRO0,
+    "micro": row_sums.MICRO,
     "share": row_sums.share(0),
 }
 RESAMPLES, PERMUTATIONS = 1000, 399
@@ -85,7 +85,7 @@ class World:
 
     def truth(self, figure: str) -> float:
         """The figure of the whole population: in closed form, or for the means from 175,000 answers."""
-        sums = self._means if figure in ("mean", "mean0") else self._expected
+        sums = self._means if figure in ("macro", "macro0") else self._expected
         return float(FIGURES[figure].statistic(sums[None])[0])
 
     @functools.cached_property
@@ -121,7 +121,7 @@ def difference_covered(
 ) -> Array:
     """The same for the paired difference of two arms, whose answers to a question are long or short together.
 
-    The true difference of `mean`, whose pairs must both have an entropy, is known only where the arms are one world.
+    The true difference of `macro`, whose pairs must both have an entropy, is known only where the arms are one world.
     """
     rng, hits = np.random.default_rng(seed), []
     truths = {name: 0.0 if a == b else a.truth(name) - b.truth(name) for name in figures}
@@ -178,7 +178,7 @@ def main(simulations: int) -> None:
     names = [*FIGURES]
     print(f"{simulations:,} simulated benchmarks a row, {RESAMPLES:,} resamples, {PERMUTATIONS} permutations.\n")
     print("How often the 95% interval holds the truth, one arm:\n")
-    _head("shares", "references", "concentration", "domain effects", "true pooled H", *names)
+    _head("shares", "references", "concentration", "domain effects", "true micro H", *names)
     for shares in ("wide", "skewed", "narrow"):
         for references, concentration in ((6.0, 5.0), (6.0, 20.0), (3.0, 5.0)):
             for effects in (False, True):
@@ -189,7 +189,7 @@ def main(simulations: int) -> None:
                     f"{references:g}",
                     f"{concentration:g}",
                     _said(effects),
-                    f"{world.truth('pooled'):.1f}",
+                    f"{world.truth('micro'):.1f}",
                     *map(float, cover),
                 )
     print("\nThe same for small benchmarks, one arm and the paired difference of two of one world:\n")
@@ -206,7 +206,7 @@ def main(simulations: int) -> None:
     for effects in (False, True):
         for a, b in (("wide", "wide"), ("skewed", "skewed"), ("narrow", "narrow"), ("wide", "narrow")):
             first, second = World(a, effects=effects), World(b, effects=effects)
-            figures = FIGURES if a == b else {name: FIGURES[name] for name in names if name != "mean"}
+            figures = FIGURES if a == b else {name: FIGURES[name] for name in names if name != "macro"}
             cover = difference_covered(first, second, figures, simulations, RESAMPLES, 2)
             shown = dict(zip(figures, map(float, cover), strict=True))
             _row(a, b, _said(effects), *(shown.get(name, "-") for name in names))

@@ -26,7 +26,7 @@ from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.statistics.accuracy import (
     LABELS,
     WRITTEN,
-    Figure,
+    AccuracyFigure,
     Labelled,
     Validation,
     classified,
@@ -132,8 +132,8 @@ def tone_gate() -> Validation:
     return Validation(figures)
 
 
-def _moved(what: str, value: float, n: int, target: float | None, note: str = "") -> Figure:
-    return Figure(what, "mean change of tone", value, None, None, n, target, at_most=True, note=note)
+def _moved(what: str, value: float, n: int, target: float | None, note: str = "") -> AccuracyFigure:
+    return AccuracyFigure(what, "mean change of tone", value, None, None, n, target, at_most=True, note=note)
 
 
 ADJECTIVES: Mapping[str, str] = {
@@ -153,7 +153,7 @@ def _culturalbench(rows: list[dict[str, Any]], local: Local) -> Validation:
     headline = classified(what, named, HEADLINE_CUES, local, targets=(0.90, None))
     recall = made.confusions[0].recall()
     best, worst = max(recall, key=recall.__getitem__), min(recall, key=recall.__getitem__)
-    ratio = Figure(
+    ratio = AccuracyFigure(
         f"{what}; {' + '.join(WRITTEN)}", "best recall / worst", recall[best] / max(recall[worst], 1e-9), None, None,
         len(named), 1.2, at_most=True, note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
     )  # fmt: skip
@@ -179,7 +179,9 @@ def _stories(rows: list[dict[str, Any]], local: Local) -> Validation:
     silent = [not pairs(local.find(split(text)), ("named", "concept", "implied")) for text in generic]
     return Validation(
         [
-            Figure(what, "precision where a reference is found", float(right.mean()), low, high, len(right), 0.95),
+            AccuracyFigure(
+                what, "precision where a reference is found", float(right.mean()), low, high, len(right), 0.95
+            ),
             proportion(what, "share with a reference", spoke, target=0.55),
             proportion(
                 "stories, a generic prompt; named + concept + implied", "share left alone", silent, target=0.95,
@@ -225,7 +227,7 @@ def _tweeteval(rows: list[dict[str, Any]], _: Local) -> Validation:
 
     low, high = resample(len(rows), macro_recall)
     every = np.arange(len(rows))
-    return Validation([Figure("TweetEval", "macro recall", macro_recall(every), low, high, len(rows), 0.60)])
+    return Validation([AccuracyFigure("TweetEval", "macro recall", macro_recall(every), low, high, len(rows), 0.60)])
 
 
 def _tones(texts: list[str]) -> NDArray[np.float64]:
@@ -285,9 +287,9 @@ def held_out(culture: Path) -> Validation:
     return made
 
 
-def _with_error(figure: Figure) -> Figure:
+def _with_error(figure: AccuracyFigure) -> AccuracyFigure:
     error = (figure.value * (1 - figure.value) / figure.n) ** 0.5
-    return Figure(**{**vars(figure), "note": f"{figure.note}; standard error {error:.3f}"})
+    return AccuracyFigure(**{**vars(figure), "note": f"{figure.note}; standard error {error:.3f}"})
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.council.answer import Answer, Synthesis, Voice
 from multiplex.council.events import Emit
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
+from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Measures, Retention
+from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
 from multiplex.llm.model import Model, as_chat
 from multiplex.settings import Check
@@ -28,16 +29,18 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 DEFAULT_STRATEGIES: tuple[Strategy, ...] = ("uniplex", "multiplex")
 
 
-class Measured(BaseModel):
+class Measured(Renamed):
     """An answer and its measures; they are None where nothing could be measured, and a note of the answer says why."""
 
     model_config = ConfigDict(frozen=True)
 
+    former_names: ClassVar = {"leave_one_out": "nulls", "retention": "kept"}
+
     answer: Answer
     measures: Measures | None = None
-    nulls: dict[str, Synthesis] = {}
+    leave_one_out: dict[str, Synthesis] = Field(default_factory=dict)
     """By perspective, the syntheses made without its voice, where they were asked for."""
-    kept: Kept | None = None
+    retention: Retention | None = None
     """What a council's synthesis kept of its voices."""
 
 
@@ -81,15 +84,16 @@ async def ask(
     seed: int | None = None,
     min_voices: int | None = None,
     frame: Sequence[str] = FRAME,
-    nulls: bool = False,
+    leave_one_out: bool = False,
     check: Check | None = None,
     nli: Entailment | None = None,
     emit: Emit | None = None,
 ) -> tuple[Result, MultiplexError | None]:
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
-    With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices. `check`
-    replaces what the model's spec says of the essay's check; `nli` decides in it too. A Chat that is given stays open.
+    With `leave_one_out` the council's synthesis is made once more without each voice: as many further calls as voices.
+    `check` replaces what the model's spec says of the essay's check; `nli` decides in it too. A Chat that is given
+    stays open.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.
@@ -125,12 +129,16 @@ async def ask(
     try:
         outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
         whole = dict(zip(chosen, outcomes, strict=True)).get("multiplex")
-        without = await ways.nulls(whole, question, chat, seed) if nulls and isinstance(whole, Answer) else {}
+        without = (
+            await ways.synthesize_without_each(whole, question, chat, seed)
+            if leave_one_out and isinstance(whole, Answer)
+            else {}
+        )
     finally:
         await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
     errors = _errors(dict(zip(chosen, outcomes, strict=True)))
     answers = {
-        strategy: Measured(answer=outcome, nulls=without if strategy == "multiplex" else {})
+        strategy: Measured(answer=outcome, leave_one_out=without if strategy == "multiplex" else {})
         for strategy, outcome in zip(chosen, outcomes, strict=True)
         if isinstance(outcome, Answer)
     }
@@ -179,30 +187,33 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
     except UsageError as error:
         note = f"{answer.strategy}: not measured: {error}"
         return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
-    kept = kept_of(answer, evaluator.local.gazetteer, nli, each.nulls)
-    return each.model_copy(update={"measures": measures, "kept": kept})
+    retention = compare_with_voices(answer, evaluator.local.gazetteer, nli, each.leave_one_out)
+    return each.model_copy(update={"measures": measures, "retention": retention})
 
 
-def kept_of(
-    answer: Answer, gazetteer: Gazetteer, nli: Entailment | None = None, nulls: Mapping[str, Synthesis] | None = None
-) -> Kept | None:
+def compare_with_voices(
+    answer: Answer,
+    gazetteer: Gazetteer,
+    nli: Entailment | None = None,
+    leave_one_out: Mapping[str, Synthesis] | None = None,
+) -> Retention | None:
     """What the synthesis kept of its voices; None where fewer than two spoke.
 
     Raises:
-        UsageError: as `evaluation.kept`.
+        UsageError: as `evaluation.measure_retention`.
     """
     from multiplex.evaluation.retention.masking import visible
-    from multiplex.evaluation.retention.report import kept
+    from multiplex.evaluation.retention.report import measure_retention
 
     voices = said(answer.voices)
     if len(voices) < 2 or answer.form == "composed":  # which is made of the voices, word for word
         return None
     first = said(voice for voice in answer.rounds if voice.round == 1)
-    return kept(
+    return measure_retention(
         voices,
         answer.text,
         answer.scaffold,
-        nulls={name: visible(made.text, made.scaffold) for name, made in (nulls or {}).items()},
+        leave_one_out={name: visible(made.text, made.scaffold) for name, made in (leave_one_out or {}).items()},
         first_round=first if any(voice.round > 1 for voice in answer.rounds) else None,
         nli=nli,
         gazetteer=gazetteer,
@@ -230,8 +241,8 @@ async def aanswer(
         sentiment_model: a `transformers` text-classification model in place of the built-in head.
         nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap; it
             decides in the check of the essay too.
-        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, nulls,
-            check, emit.
+        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices,
+            leave_one_out, check, emit.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.
@@ -240,6 +251,8 @@ async def aanswer(
         UsageError: the question or an argument is wrong; nothing was sent.
         MultiplexError: no strategy brought an answer.
     """
+    if "nulls" in options:  # the name of version 0.1.0
+        options["leave_one_out"] = options.pop("nulls")
     evaluator = Evaluator(frame, sentiment_model=sentiment_model)
     nli = await asyncio.to_thread(entailment, nli_model)
     if sentiment_model:

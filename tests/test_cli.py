@@ -50,8 +50,10 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
             "references",
             "shares",
             "entropy",
+            "hill_number",
             "effective",
             "excluded",
+            "berger_parker",
             "dominance",
             "out_of_frame",
             "sentiment",
@@ -93,7 +95,7 @@ def test_what_is_printed_for_people(talking: Backend) -> None:
     assert done.returncode == 0
     for said in (
         "entropy",
-        "effective perspectives",
+        "Hill number (order 1)",
         "excluded perspectives",
         "they represent no people",
         "Seed 3",
@@ -420,26 +422,38 @@ def test_truncated_weights_are_told_and_llama_cpp_stays_silent(tmp_path: Path) -
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_the_synthesis_kept_is_in_the_record_and_nulls_only_where_asked(talking: Backend, tmp_path: Path) -> None:
+def test_what_the_synthesis_kept_is_in_the_record_and_leave_one_out_only_where_asked(
+    talking: Backend, tmp_path: Path
+) -> None:
     record = tmp_path / "record.json"
     done = run(
-        "answer", QUESTION, *at(talking), "--strategy", "multiplex", "--coverage", "nulls", "--output", str(record)
+        "answer",
+        QUESTION,
+        *at(talking),
+        "--strategy",
+        "multiplex",
+        "--coverage",
+        "leave-one-out",
+        "--output",
+        str(record),
     )
     assert done.returncode == 0, done.stderr
     assert len(talking.requests) == 9 + 7
     whole = json.loads(record.read_text())["answers"]["multiplex"]
-    assert set(whole["nulls"]) == {persona.perspective for persona in Council.load().personas}
-    of = whole["kept"]["coverage"]["perspectives"]["islamic"]
+    assert whole["nulls"] == whole["leave_one_out"]
+    assert set(whole["leave_one_out"]) == {persona.perspective for persona in Council.load().personas}
+    assert whole["kept"] == whole["retention"]
+    of = whole["retention"]["coverage"]["perspectives"]["islamic"]
     assert (of["null"], of["share"], of["without"], of["net"]) == ("run", 1.0, 1.0, None)  # all voices say the same
     assert "The syntheses without a voice took 7 further calls." in " ".join(done.stdout.split())
     assert "overlap" in done.stdout
     plain = run("answer", QUESTION, *at(talking), "--strategy", "multiplex", "--output", str(record))
     assert plain.returncode == 0
-    assert "nulls" not in json.loads(record.read_text())["answers"]["multiplex"]
+    assert "leave_one_out" not in json.loads(record.read_text())["answers"]["multiplex"]
 
 
 def test_a_wrong_coverage_is_told_before_anything_is_sent(talking: Backend) -> None:
-    assert "there are overlap and nulls" in run("answer", QUESTION, *at(talking), "--coverage", "all").stderr
+    assert "there are overlap and leave-one-out" in run("answer", QUESTION, *at(talking), "--coverage", "all").stderr
     missing = run("answer", QUESTION, *at(talking), "--nli-model", "/no/such/model")
     assert missing.returncode == 2
     assert "NLI model '/no/such/model' cannot be loaded" in missing.stderr

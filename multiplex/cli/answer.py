@@ -45,7 +45,7 @@ class Order:
     min_voices: int | None
     frame: tuple[str, ...]
     sentiment_model: str | None
-    nulls: bool
+    leave_one_out: bool
     nli_model: str | None
     show_voices: bool
     as_json: bool
@@ -117,7 +117,7 @@ async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Re
         seed=order.seed,
         min_voices=order.min_voices,
         frame=order.frame,
-        nulls=order.nulls,
+        leave_one_out=order.leave_one_out,
         nli=nli,
         emit=screen.hear,
     )

@@ -16,15 +16,15 @@ from rich.text import Text
 
 from multiplex.answering import Result
 from multiplex.council.personas import Council
-from multiplex.evaluation import Kept
+from multiplex.evaluation import Retention
 from multiplex.present.document import CONTESTED, harm_lines
 from multiplex.present.result import (
     CONSTRUCTIONS,
     READING,
     comparison,
-    kept_notes,
-    kept_rows,
     reading_order,
+    retention_notes,
+    retention_rows,
     shares,
     warnings,
 )
@@ -191,9 +191,9 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
         console.print(_comparison(result))
         console.print(_bars(result))
     for each in result.answers.values():
-        if each.kept:
-            console.print(_kept(each.kept))
-            console.print(Text(" ".join(kept_notes(each)), "dim"), "")
+        if each.retention:
+            console.print(_retention(each.retention))
+            console.print(Text(" ".join(retention_notes(each)), "dim"), "")
     print_notes(console, result)
 
 
@@ -226,8 +226,8 @@ def _bars(result: Result) -> Group:
     return Group("", table, "")
 
 
-def _kept(kept: Kept) -> Table:
-    head, *rows = kept_rows(kept)
+def _retention(retention: Retention) -> Table:
+    head, *rows = retention_rows(retention)
     table = Table(box=None, padding=(0, 2))
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if 0 < number < len(head) - 1 else "left")

@@ -67,9 +67,10 @@ MinVoicesFlag = Annotated[
 SentimentModelFlag = Annotated[
     str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
 ]
+LEAVE_ONE_OUT = ("leave-one-out", "nulls")  # the second is its name of version 0.1.0
 CoverageFlag = Annotated[
     str,
-    typer.Option("--coverage", help="overlap, or nulls: also a synthesis without each voice to compare (more calls)."),
+    typer.Option("--coverage", help="overlap, or leave-one-out: also a synthesis without each voice (more calls)."),
 ]
 NliModelFlag = Annotated[
     str | None,
@@ -162,8 +163,8 @@ def answer(
     asked = _question(question)
     if plan not in ("default", "model"):
         raise UsageError(f"--plan {plan!r}: there are default and model")
-    if coverage not in ("overlap", "nulls"):
-        raise UsageError(f"--coverage {coverage!r}: there are overlap and nulls")
+    if coverage not in ("overlap", *LEAVE_ONE_OUT):
+        raise UsageError(f"--coverage {coverage!r}: there are overlap and leave-one-out")
     if output is not None:
         check_output(output)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
@@ -186,7 +187,7 @@ def answer(
         min_voices=min_voices,
         frame=checked_frame(_names(frame)) if frame else FRAME,
         sentiment_model=sentiment_model,
-        nulls=coverage == "nulls",
+        leave_one_out=coverage in LEAVE_ONE_OUT,
         nli_model=nli_model,
         show_voices=show_voices,
         as_json=as_json,

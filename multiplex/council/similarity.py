@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHIPPED = "embeddings.npz"  # made by `python benchmarks/embed_positions.py`
 PROJECTION = "projection.npz"  # made by `python benchmarks/train_similarity.py`
 SIDES = ("question", "position")
-SHOWN = 0.72  # least nearness of a position that a small model's voice shows; docs/positions.md says how it was set
+SHOWN = 0.72  # least similarity of a position that a small model's voice shows; docs/positions.md says how it was set
 GIVEN = 0.6  # and of one that is handed to a capable model, which leaves out what does not bear on the question
 STEPS = 254  # the array holds embeddings as whole numbers: their parts, all within -0.5..0.5, times this
 Pair = tuple[int, int]
@@ -32,19 +32,19 @@ def nearest_positions(
 ) -> dict[str, tuple[Position, ...]]:
     """For each persona that has a sourcebook, by name, at most so many positions near the question, nearest first.
 
-    `least` is the nearness below which a position is left out.
+    `least` is the similarity below which a position is left out.
     """
     asked = Embedder().encode([question])[0]
     found = {}
     for persona in personas:
         if persona.sourcebook is not None:
-            near = nearness(asked, persona.sourcebook)
+            near = similarities(asked, persona.sourcebook)
             order = sorted(range(len(near)), key=near.__getitem__, reverse=True)[:most]
             found[persona.name] = tuple(persona.sourcebook.positions[i] for i in order if near[i] >= least)
     return found
 
 
-def nearness(asked: Rows, book: Sourcebook) -> list[float]:
+def similarities(asked: Rows, book: Sourcebook) -> list[float]:
     """How near each position is to a question's embedding, -2..2: the mean of three cosines, and a learned one.
 
     The three are to the position's text (statement and topic phrases together), to the nearest of its topic phrases,

@@ -153,7 +153,7 @@ def _harm_notes(synthesis: Synthesis) -> list[str]:
     ]
 
 
-async def nulls(answer: Answer, question: str, chat: Chat, seed: int) -> dict[str, Synthesis]:
+async def synthesize_without_each(answer: Answer, question: str, chat: Chat, seed: int) -> dict[str, Synthesis]:
     """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
 
     None of them is checked. A synthesis whose model failed says nothing of that model; it is left out.

@@ -7,7 +7,7 @@ from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer
 from multiplex.evaluation.extraction.local import Extractor, Local
 from multiplex.evaluation.extraction.references import Reference, count, find
 from multiplex.evaluation.measures import Measures, Tone
-from multiplex.evaluation.retention.report import Kept, kept
+from multiplex.evaluation.retention.report import Retention, measure_retention
 from multiplex.evaluation.scorer import Scored, Scorer
 from multiplex.evaluation.statistics.summary import Estimate, Summary, Tally
 from multiplex.text.sentences import Sentence, split
@@ -21,11 +21,11 @@ __all__ = [
     "Evaluator",
     "Extractor",
     "Gazetteer",
-    "Kept",
     "Local",
     "Measures",
     "Passage",
     "Reference",
+    "Retention",
     "Scored",
     "Scorer",
     "Sentence",
@@ -35,7 +35,7 @@ __all__ = [
     "Tone",
     "count",
     "find",
-    "kept",
+    "measure_retention",
     "read",
     "split",
 ]

@@ -12,7 +12,7 @@ _SPEAKERS = {
 
 
 @dataclass(frozen=True)
-class Chat:
+class ChatRow:
     """What a chat holds of use to a measurement; a part is empty where the chat lacks it."""
 
     text: str = ""
@@ -20,7 +20,7 @@ class Chat:
     prompt: str = ""
 
 
-def read_chat(messages: Sequence[object]) -> Chat | None:
+def read_chat(messages: Sequence[object]) -> ChatRow | None:
     """The last reply of a chat, what the user said last before it, and the system's words; None where there is none."""
     said = [
         (_SPEAKERS.get(str(each.get("role") or each.get("from"))), _content(each.get("content", each.get("value"))))
@@ -34,7 +34,7 @@ def read_chat(messages: Sequence[object]) -> Chat | None:
         return None
     asked = [words for speaker, words in said[:last] if speaker == "user"]
     told = [words for speaker, words in said[:last] if speaker == "system"]
-    return Chat(said[last][1], asked[-1] if asked else "", "\n\n".join(told))
+    return ChatRow(said[last][1], asked[-1] if asked else "", "\n\n".join(told))
 
 
 def _content(value: object) -> str:

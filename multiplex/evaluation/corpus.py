@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.chats import Chat, read_chat
+from multiplex.evaluation.chats import ChatRow, read_chat
 from multiplex.evaluation.extraction.references import Span
 from multiplex.text.tokens import has_word
 
@@ -333,7 +333,7 @@ def _require(path: str, names: list[str], columns: Columns) -> None:
 
 
 def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int | None = None) -> Passage | Skipped:
-    text, chat = row.get(columns.text), Chat()
+    text, chat = row.get(columns.text), ChatRow()
     if text is None:
         text = next((row[name] for name in _CHATS if isinstance(row.get(name), list)), None)
     if text is None:

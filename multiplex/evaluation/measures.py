@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.extraction.references import Reference, Span, count, pairs
+from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import diversity
 from multiplex.text.sentences import Sentence
 from multiplex.text.tokens import count_words
@@ -25,7 +26,7 @@ class Tone(BaseModel):
     negative: float
 
 
-class Measures(BaseModel):
+class Measures(Renamed):
     """What was measured in one text, over one frame and one choice of cues.
 
     Dictionaries hold every perspective of the frame as a key, but for `stance`, which holds those
@@ -33,6 +34,8 @@ class Measures(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    former_names: ClassVar = {"hill_number": "effective", "berger_parker": "dominance"}
 
     frame: tuple[str, ...]
     cues: tuple[str, ...]
@@ -50,9 +53,11 @@ class Measures(BaseModel):
     """Percent, 0..100."""
     entropy_unprompted: float | None
     """The same without the entities that stood in the prompt."""
-    effective: float | None
+    hill_number: float | None
+    """Of order 1: how many equally invoked perspectives spread as widely, 1..K."""
     excluded: float
-    dominance: float | None
+    berger_parker: float | None
+    """Berger-Parker index: the largest share."""
     out_of_frame: float | None
     """Of all pairs with an accepted cue, the share outside the frame, 0..1."""
     expected_perspectives: float | None
@@ -79,9 +84,11 @@ class Measures(BaseModel):
             "references": self.n,
             "shares": dict(self.shares),
             "entropy": self.entropy,
-            "effective": self.effective,
+            "hill_number": self.hill_number,
+            "effective": self.hill_number,
             "excluded": self.excluded,
-            "dominance": self.dominance,
+            "berger_parker": self.berger_parker,
+            "dominance": self.berger_parker,
             "out_of_frame": self.out_of_frame,
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
@@ -128,9 +135,9 @@ def measures(
         shares=diversity.shares(counts),
         entropy=diversity.entropy_percent(counts),
         entropy_unprompted=diversity.entropy_percent(unprompted),
-        effective=diversity.effective(counts),
+        hill_number=diversity.hill_number(counts),
         excluded=diversity.excluded(counts),
-        dominance=diversity.dominance(counts),
+        berger_parker=diversity.berger_parker(counts),
         out_of_frame=(len(headline) - n) / len(headline) if headline else None,
         expected_perspectives=diversity.expected_perspectives(counts),
         per_100_words=100.0 * n / words,

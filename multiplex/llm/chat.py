@@ -14,7 +14,7 @@ from multiplex.content import sha256
 from multiplex.errors import CallError
 from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
 from multiplex.llm.connection import Connection, endpoint, opened
-from multiplex.llm.error_mapping import Failure, explain, read_told
+from multiplex.llm.error_mapping import FailedAttempt, explain, read_told
 from multiplex.llm.langchain_model import ask_own
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.outcome import UnusableError, read_answer
@@ -39,7 +39,7 @@ _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
 class _AttemptError(Exception):
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: FailedAttempt) -> None:
         super().__init__(str(failure.error))
         self.failure = failure
 
@@ -323,13 +323,13 @@ class Chat:
             return None
         return find_change(told, adapted.parameters, [message["role"] for message in adapted.messages])
 
-    def _failure(self, error: Exception, line: Connection, reader: ReplyReader) -> Failure:
+    def _failure(self, error: Exception, line: Connection, reader: ReplyReader) -> FailedAttempt:
         """The failure of an attempt, with what the endpoint said it took."""
         if isinstance(error, UnusableError):
-            failure, usage = Failure(error.error, error.attempts), error.usage
+            failure, usage = FailedAttempt(error.error, error.attempts), error.usage
         else:
             known = isinstance(error, CallError) and str(error).startswith(self._at)
-            failure = Failure(error) if known else explain(error, self.spec, line.secret)  # type: ignore[arg-type]
+            failure = FailedAttempt(error) if known else explain(error, self.spec, line.secret)  # type: ignore[arg-type]
             usage = reader.spent
         failure.error.spent = (usage.calls, usage.input_tokens, usage.output_tokens)
         return failure
@@ -390,7 +390,7 @@ def _message(message: BaseMessage) -> dict[str, Any]:
     return {"role": _ROLES[message.type], "content": str(message.text)}
 
 
-def _failure(state: RetryCallState) -> Failure:
+def _failure(state: RetryCallState) -> FailedAttempt:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, _AttemptError):
         raise AssertionError("tenacity asks only after a failed attempt")

@@ -20,7 +20,7 @@ _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedAttempt:
     """A failed attempt: the error to raise in the end, and how it may be retried.
 
     `attempts` is how many attempts in all make sense (None: as many as the settings allow); `wait` the seconds
@@ -40,36 +40,38 @@ def safe(text: str, secret: str = "") -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def explain(error: Exception, spec: ModelSpec, secret: str = "") -> Failure:
+def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttempt:
     """The failure that an exception of the HTTP client, the SDK or LangChain stands for."""
     import openai
 
     at = f"{spec.name} at {spec.place}"
     if isinstance(error, TimeoutError | openai.APITimeoutError):
-        return Failure(
+        return FailedAttempt(
             CallError("timeout", f"{at}: no answer within {spec.timeout:g} s; raise MULTIPLEX_TIMEOUT"), attempts=2
         )
     if isinstance(error, CallError):
-        return Failure(CallError(error.kind, f"{at}: {safe(str(error), secret)}"), attempts=1)
+        return FailedAttempt(CallError(error.kind, f"{at}: {safe(str(error), secret)}"), attempts=1)
     if (told := read_told(error)) is not None:
         return _explain_told(told, spec, at, secret)
     if is_broken_connection(error):
         beneath = list(_causes(error))
         cause = safe(next((str(each) for each in beneath[1:] if str(each)), str(error)), secret)
         if not any(type(each).__name__.startswith("Connect") for each in beneath):
-            return Failure(CallError("server", f"{at}: the connection broke before the answer was whole ({cause})"))
-        return Failure(
+            return FailedAttempt(
+                CallError("server", f"{at}: the connection broke before the answer was whole ({cause})")
+            )
+        return FailedAttempt(
             CallError("unreachable", f"{at}: nothing answers there ({cause}); is it running, is --base-url right?")
         )
     if isinstance(error, openai.APIError):
-        return Failure(CallError("server", f"{at}: {safe(error.message, secret)}"))
+        return FailedAttempt(CallError("server", f"{at}: {safe(error.message, secret)}"))
     reason = safe(f"{type(error).__name__}: {error}", secret)
     if spec.wrapped is not None:
         status = getattr(error, "status_code", None)
         if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 429):
-            return Failure(CallError("bad_request", f"{at}: {status} ({reason})"), attempts=1)
-        return Failure(CallError("server", f"{at}: {reason}"))
-    return Failure(
+            return FailedAttempt(CallError("bad_request", f"{at}: {status} ({reason})"), attempts=1)
+        return FailedAttempt(CallError("server", f"{at}: {reason}"))
+    return FailedAttempt(
         CallError(
             "server", f"{at}: the reply is no OpenAI-compatible chat completion ({reason}); is --base-url right?"
         ),
@@ -90,30 +92,32 @@ def read_told(error: Exception) -> Told | None:
     return replace(told, wait=told.wait if wait is None else wait)
 
 
-def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> Failure:
+def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> FailedAttempt:
     status, said = told.status, safe(told.message, secret)
     number = f"{status} " if status is not None else ""
     if status in (400, 403, 422, 451) and told.declined:
-        return Failure(CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1)
+        return FailedAttempt(
+            CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1
+        )
     if status in (401, 403):
         named = spec.api_key_env or "no key was sent; name its variable with --api-key-env"
         why = f": {said}" if status == 403 and said else ""
-        return Failure(
+        return FailedAttempt(
             CallError("refused", f"{at}: {status}, the key is refused or missing ({named}){why}"), attempts=1
         )
     if status == 404:
-        return Failure(CallError("bad_request", f"{at}: 404, no such model or address ({said})"), attempts=1)
+        return FailedAttempt(CallError("bad_request", f"{at}: 404, no such model or address ({said})"), attempts=1)
     if status == 402 or told.code == "insufficient_quota":
-        return Failure(CallError("refused", f"{at}: {number}the account has no quota left ({said})"), attempts=1)
+        return FailedAttempt(CallError("refused", f"{at}: {number}the account has no quota left ({said})"), attempts=1)
     if status == 429:
         if told.wait is not None and told.wait > LONGEST_WAIT:
             late = f"{at}: 429, asks to wait {told.wait:.0f} s; try again then"
-            return Failure(CallError("rate_limited", late), attempts=1)
-        return Failure(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=told.wait)
+            return FailedAttempt(CallError("rate_limited", late), attempts=1)
+        return FailedAttempt(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=told.wait)
     if status is None or status >= 500 or status in (408, 409):
         wait = told.wait if told.wait is None or told.wait <= LONGEST_WAIT else LONGEST_WAIT
-        return Failure(CallError("server", f"{at}: {number}({said})"), wait=wait)
-    return Failure(CallError("bad_request", f"{at}: {number}({said})"), attempts=1)
+        return FailedAttempt(CallError("server", f"{at}: {number}({said})"), wait=wait)
+    return FailedAttempt(CallError("bad_request", f"{at}: {number}({said})"), attempts=1)
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:

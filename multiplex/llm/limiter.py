@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
-from multiplex.llm.error_mapping import Failure
+from multiplex.llm.error_mapping import FailedAttempt
 from multiplex.llm.spec import ModelSpec
 
 MOST = 200  # calls at once; beyond it one process is busier with itself than the endpoint with it
@@ -73,9 +73,9 @@ class Limiter:
         """Admit nobody for this many seconds."""
         self._free_at = max(self._free_at, self._clock() + seconds)
 
-    def place(self) -> Place:
+    def place(self) -> LimiterSlot:
         """A place for one call: `async with` waits for it and gives it back."""
-        return Place(self)
+        return LimiterSlot(self)
 
     async def _enter(self) -> int:
         """Wait for a place; the call's number among all that were admitted, from 1."""
@@ -144,7 +144,7 @@ class Limiter:
             self._note(f"all is well; up to {self.limit} calls at once (before: {before})")
         self._admit()
 
-    def _failed(self, number: int, failure: Failure) -> None:
+    def _failed(self, number: int, failure: FailedAttempt) -> None:
         if number > self._changed_at:
             self._new_round()
         kind, wait, asked = failure.error.kind, failure.wait, failure.wait is not None
@@ -187,14 +187,14 @@ class Limiter:
             self.on_change(line)
 
 
-class Place:
+class LimiterSlot:
     """One call's place at a limiter: an async context manager, used once."""
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
         self._number, self._began = 0, 0.0
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: FailedAttempt) -> None:
         """Take in why this call failed, once its place is given back.
 
         A 429, or any failure that names a time to wait, holds every call and lowers the limit. A timeout takes back
@@ -202,7 +202,7 @@ class Place:
         """
         self._limiter._failed(self._number, failure)
 
-    async def __aenter__(self) -> Place:
+    async def __aenter__(self) -> LimiterSlot:
         self._number = await self._limiter._enter()
         self._began = self._limiter._clock()
         return self

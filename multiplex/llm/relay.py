@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import CallError
-from multiplex.llm.error_mapping import Failure, explain, safe
+from multiplex.llm.error_mapping import FailedAttempt, explain, safe
 from multiplex.llm.protocol import find_ending
 from multiplex.llm.reasoning import ThinkingFilter, without_thinking
 from multiplex.llm.usage import Usage
@@ -46,7 +46,7 @@ class Closed:
 
 
 @dataclass
-class Request:
+class RelayRequest:
     """What is asked.
 
     Attributes:
@@ -68,7 +68,7 @@ class Request:
         return {"model": model, "messages": list(self.messages), **self.ours, **limit, **self.given}
 
 
-async def relay(chat: Chat, asked: Request) -> AsyncGenerator[Passed | Closed]:
+async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Closed]:
     """The pieces of the reply as they come; `Closed` is the last. An attempt that failed before its first is repeated.
 
     Raises:
@@ -96,7 +96,7 @@ async def relay(chat: Chat, asked: Request) -> AsyncGenerator[Passed | Closed]:
                         yield piece
             return
         except CallError as error:
-            failure = Failure(error)
+            failure = FailedAttempt(error)
             cause: Exception = error
         except Exception as error:
             said = _refusal(error)

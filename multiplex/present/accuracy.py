@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation.statistics.accuracy import Confusion, Figure, Validation
+from multiplex.evaluation.statistics.accuracy import AccuracyFigure, Confusion, Validation
 
 HEAD = (
     "| texts and cues | measure | reached | 95% interval | n | target |  |\n| --- | --- | --- | --- | --- | --- | --- |"
@@ -43,7 +43,7 @@ def print_and_write(parts: Iterable[Validation], output: Path) -> None:
         raise MultiplexError(f"--output {error}") from error
 
 
-def row(figure: Figure) -> str:
+def row(figure: AccuracyFigure) -> str:
     """One line of the table."""
     form = ".2f" if figure.measure.startswith("best recall") else ".3f"
     around = f"{figure.low:{form}} to {figure.high:{form}}" if figure.low is not None else ""

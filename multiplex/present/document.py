@@ -12,9 +12,9 @@ from multiplex.present.result import (
     CONSTRUCTIONS,
     READING,
     comparison,
-    kept_notes,
-    kept_rows,
     reading_order,
+    retention_notes,
+    retention_rows,
     shares,
     warnings,
 )
@@ -42,9 +42,9 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         ]
         parts += ["---\n\n## Comparison", "\n".join(table), READING]
         for each in result.answers.values():
-            if each.kept:
-                head, *rows = (f"| {' | '.join(cells)} |" for cells in kept_rows(each.kept))
-                parts += ["\n".join([head, "|---" + "|---:" * 5 + "|", *rows]), " ".join(kept_notes(each))]
+            if each.retention:
+                head, *rows = (f"| {' | '.join(cells)} |" for cells in retention_rows(each.retention))
+                parts += ["\n".join([head, "|---" + "|---:" * 5 + "|", *rows]), " ".join(retention_notes(each))]
     if lines := warnings(result):
         parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
     parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from multiplex.answering import Measured, Result
-from multiplex.evaluation import Kept
+from multiplex.evaluation import Retention
 from multiplex.text.terminal import escape_json
 
 CONSTRUCTIONS = (
@@ -75,10 +75,11 @@ def as_record(result: Result) -> str:
         if each.measures:
             printed["measures"] = each.measures.model_dump(mode="json") | each.measures.summary()
             printed["measures"]["found"] = each.measures.model_dump(mode="json")["references"]
-        if each.kept:
-            printed["kept"] = each.kept.model_dump(mode="json")
-        if each.nulls:
-            printed["nulls"] = {name: made.model_dump(mode="json") for name, made in each.nulls.items()}
+        if each.retention:
+            printed["retention"] = printed["kept"] = each.retention.model_dump(mode="json")
+        if each.leave_one_out:
+            without = {name: made.model_dump(mode="json") for name, made in each.leave_one_out.items()}
+            printed["leave_one_out"] = printed["nulls"] = without
     whole |= {"models": result.models, "version": result.version, "created": result.created}
     return escape_json(json.dumps(whole, ensure_ascii=False, indent=2))
 
@@ -127,9 +128,9 @@ _ROWS = (
     ("entropy", _measure("entropy", ".1f", "%")),
     ("… without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
     ("… in the model's own words (n)", _own),
-    ("effective perspectives", _measure("effective", ".2f")),
+    ("Hill number (order 1)", _measure("hill_number", ".2f")),
     ("excluded perspectives", _measure("excluded", ".0f", "%", 100)),
-    ("dominance (largest share)", _measure("dominance", ".0f", "%", 100)),
+    ("Berger-Parker (largest share)", _measure("berger_parker", ".0f", "%", 100)),
     ("out of frame", _measure("out_of_frame", ".0f", "%", 100)),
     ("positive / neutral / negative", _tone),
     ("words", _measure("words", ".0f")),
@@ -153,40 +154,44 @@ def shares(result: Result) -> list[tuple[str, list[float | None]]]:
     ]
 
 
-def kept_rows(kept: Kept) -> list[list[str]]:
+def retention_rows(retention: Retention) -> list[list[str]]:
     """What the synthesis kept of each voice: a head, then a row a voice."""
-    head = ["kept of the voice", kept.coverage.kind, "without it", "net", "copied", "taken for"]
+    head = ["retention of the voice", retention.coverage.kind, "without it", "net", "extractiveness", "taken for"]
     rows = [head]
-    for name, of in kept.coverage.perspectives.items():
-        taken = kept.voices_told.predicted.get(name, "–") if kept.voices_told else "–"
+    for name, of in retention.coverage.perspectives.items():
+        taken = retention.voice_attribution.predicted.get(name, "–") if retention.voice_attribution else "–"
         shown = [_number(value, ".0%") for value in (of.share, of.without)]
-        rows.append([name, *shown, _number(of.net, ".2f"), _number(of.copied, ".0%"), taken])
+        rows.append([name, *shown, _number(of.net, ".2f"), _number(of.extractiveness, ".0%"), taken])
     return rows
 
 
-def kept_notes(each: Measured) -> list[str]:
+def retention_notes(each: Measured) -> list[str]:
     """The sums of that table, what it cost, and what it does not see; nothing where there is no table."""
-    kept, further = each.kept, sum(made.usage.calls for made in each.nulls.values())
-    if kept is None:
+    retention, further = each.retention, sum(made.usage.calls for made in each.leave_one_out.values())
+    if retention is None:
         return []
-    coverage = kept.coverage
+    coverage = retention.coverage
     lines = [
         f"Mean {coverage.kind} {_number(coverage.mean, '.0%')}, net {_number(coverage.mean_net, '.2f')}, "
-        f"evenness {_number(coverage.evenness, '.2f')}, homogeneity of the voices {_number(kept.homogeneity, '.2f')}"
-        + (f" ({kept.homogenisation:+.2f} by the last round)" if kept.homogenisation is not None else "")
+        f"evenness {_number(coverage.evenness, '.2f')}, "
+        f"homogeneity of the voices {_number(retention.homogeneity, '.2f')}"
+        + (f" ({retention.homogenisation:+.2f} by the last round)" if retention.homogenisation is not None else "")
         + "."
     ]
-    for what, told in (("voices", kept.voices_told), ("their parts of the synthesis", kept.parts_told)):
-        if told is not None:
+    for what, of in (
+        ("voices", retention.voice_attribution),
+        ("their parts of the synthesis", retention.part_attribution),
+    ):
+        if of is not None:
             lines.append(
-                f"With names masked, {what} told apart: {told.right} of {told.n} "
-                f"(chance {told.chance:.0%}, p = {told.p:.2g}); {told.relative_right} with each perspective's mean "
-                f"score taken off (p = {told.relative_p:.2g})."
+                f"With names masked, {what} attributed rightly: {of.right} of {of.n} "
+                f"(chance {of.chance:.0%}, p = {of.p:.2g}); {of.relative_right} with each perspective's mean "
+                f"score taken off (p = {of.relative_p:.2g})."
             )
     if further:
         lines.append(f"The syntheses without a voice took {further} further calls.")
     if coverage.by_construction:
-        lines.append("This synthesis copies its voices' sentences: what it kept is near 100% by construction.")
+        lines.append("This synthesis copies its voices' sentences: its retention is near 100% by construction.")
     if coverage.kind == "overlap":
         lines.append("Overlap cannot tell a claim from its negation; neither sees under whose name a claim stands.")
     return lines

@@ -18,7 +18,7 @@ from multiplex.present.result import READING
 from multiplex.text.terminal import one_line
 
 INTERVALS = (
-    f"none for fewer than {LEAST_FREEDOM + 1}. Those of a pooled entropy ({LEAST_BIASED + 1} or more), and of the "
+    f"none for fewer than {LEAST_FREEDOM + 1}. Those of a micro average ({LEAST_BIASED + 1} or more), and of the "
     "number made of it, are corrected for the bias of few references, so the figure itself may lie below its own."
 )
 _SHOWN = ("start", "end", "text", "entity", "perspective", "cue", "score", "echo", "sentence")
@@ -79,7 +79,7 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         ("texts with a reference", summary.with_reference, 100, "%"),
         ("perspectives in five references", summary.expected_perspectives_mean, 1, ""),
         ("excluded perspectives", summary.excluded, 100, "%"),
-        ("dominance (largest share)", summary.dominance, 100, "%"),
+        ("Berger-Parker (largest share)", summary.berger_parker, 100, "%"),
         ("out of frame", summary.out_of_frame, 100, "%"),
         ("references per 100 words", summary.per_100_words, 1, ""),
     ):
@@ -104,14 +104,14 @@ def _weightings(summary: Summary) -> Table:
     for weighting in WEIGHTINGS:
         table.add_column(f"by {weighting}", justify="right", no_wrap=True)
     each = [summary.weightings[weighting] for weighting in WEIGHTINGS]
-    table.add_row("entropy, mean", *(shown(of.mean, 1, form=".1f") for of in each))
-    table.add_row("entropy, mean0", *(shown(of.mean0, 1, form=".1f") for of in each))
-    table.add_row("entropy, pooled", *(shown(of.pooled, 1, form=".1f") for of in each))
+    table.add_row("entropy, macro", *(shown(of.macro, 1, form=".1f") for of in each))
+    table.add_row("entropy, macro0", *(shown(of.macro0, 1, form=".1f") for of in each))
+    table.add_row("entropy, micro", *(shown(of.micro, 1, form=".1f") for of in each))
     table.add_row(
         "… bias (jackknife)",
         *(f"{of.jackknife.bias:+.1f} ± {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
     )
-    table.add_row("effective number", *(shown(of.effective, 1) for of in each))
+    table.add_row("Hill number (order 1)", *(shown(of.hill_number, 1) for of in each))
     for name in summary.frame:
         table.add_row(name, *(shown(of.shares[name], 100, form=".1f") for of in each))
     return table

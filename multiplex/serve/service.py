@@ -21,7 +21,7 @@ from multiplex.serve.conversation.in_flight import Running
 from multiplex.serve.conversation.memory import Memory, memory
 from multiplex.serve.http.connections import peer_name
 from multiplex.serve.http.keys import Keys, Strangers, is_loopback
-from multiplex.serve.http.limits import Places, Rates
+from multiplex.serve.http.limits import CouncilSlots, Rates
 from multiplex.serve.http.logs import log
 from multiplex.serve.http.metrics import Metrics
 from multiplex.serve.http.readiness import unreachable
@@ -64,7 +64,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.offers = offers(self.options.councils)
-        self.places = Places(self.options.limits.councils)
+        self.places = CouncilSlots(self.options.limits.councils)
         self.rates = Rates(self.options.limits.per_minute if self.keys else None)
         self.graphs = Graphs(self.memory)
         self.metrics = Metrics(lambda: self.places.taken)

@@ -10,11 +10,11 @@ import pytest
 
 from multiplex.bench.analysis.analysis import analysed
 from multiplex.bench.analysis.extractor_errors import Confusions
-from multiplex.bench.analysis.model import Analysis, Arm
+from multiplex.bench.analysis.model import Analysis, Condition
 from multiplex.bench.plan.units import STRATEGIES, Unit
 from multiplex.bench.store.records import Record, Score
 from multiplex.errors import UsageError
-from multiplex.evaluation import FRAME, Kept
+from multiplex.evaluation import FRAME, Retention
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.retention.attribution import Attribution
 from multiplex.evaluation.retention.coverage import Coverage
@@ -36,8 +36,8 @@ def made_of(asked: Sequence[Unit], counts: Callable[[Unit], Sequence[int]]) -> l
     return [answered(unit, Score(measures=measured(counts(unit)))) for unit in asked]
 
 
-def arm_of(analysis: Analysis, strategy: str) -> Arm:
-    found = analysis.arm("m", strategy)
+def arm_of(analysis: Analysis, strategy: str) -> Condition:
+    found = analysis.condition("m", strategy)
     assert found is not None
     return found
 
@@ -120,7 +120,7 @@ def test_holm_over_two_models_takes_a_claim_that_one_alone_would_keep() -> None:
 
 def test_only_the_fixed_figure_is_primary() -> None:
     analysis = run(simulated(units(("multiplex", "uniplex"), questions=8), {}))
-    assert [(each.weighting, each.reading) for each in analysis.contrasts if each.primary] == [("reference", "mean0")]
+    assert [(each.weighting, each.reading) for each in analysis.contrasts if each.primary] == [("reference", "macro0")]
     assert len(analysis.contrasts) == 11  # three weightings by three readings, and two without the prompt's names
 
 
@@ -136,12 +136,12 @@ def test_epochs_are_averaged_within_a_question_first() -> None:
         else answered(unit, Score(measures=measured(ALL_EVEN if unit.question_id == "q0" else ONE_ONLY)))
         for unit in asked
     ]
-    arm = arm_of(run(records), "multiplex")
-    assert (arm.units, arm.measured, arm.failed, arm.questions) == (6, 4, 2, 2)
-    assert arm.primary.value == pytest.approx(50.0)
-    assert arm.references == 28
-    assert arm.weightings["reference"].shares["western"].value == pytest.approx((1 + 7) / 14)
-    assert {group.name: (group.answers, group.references) for group in arm.domains} == {
+    condition = arm_of(run(records), "multiplex")
+    assert (condition.units, condition.measured, condition.failed, condition.questions) == (6, 4, 2, 2)
+    assert condition.primary.value == pytest.approx(50.0)
+    assert condition.references == 28
+    assert condition.weightings["reference"].shares["western"].value == pytest.approx((1 + 7) / 14)
+    assert {group.name: (group.answers, group.references) for group in condition.domains} == {
         "ethics": (3, 21),
         "religion": (1, 7),
     }
@@ -164,9 +164,16 @@ def test_an_arm_says_what_is_missing_from_it() -> None:
 
     records = [special.get((unit.question_id, unit.strategy), usual)(unit) for unit in asked]
     analysis = run(records)
-    arm = arm_of(analysis, "uniplex")
-    assert (arm.units, arm.failed, arm.wordless, arm.unscored, arm.pending, arm.measured) == (6, 2, 1, 1, 1, 1)
-    assert arm.failures == {"timeout": 1, "server": 1}
+    condition = arm_of(analysis, "uniplex")
+    assert (
+        condition.units,
+        condition.failed,
+        condition.wordless,
+        condition.unscored,
+        condition.pending,
+        condition.measured,
+    ) == (6, 2, 1, 1, 1, 1)
+    assert condition.failures == {"timeout": 1, "server": 1}
     assert (analysis.units, analysis.answered, analysis.failed, analysis.pending) == (12, 9, 2, 1)
     note = next(note for note in analysis.notes if note.startswith("m, uniplex"))
     assert "of 6 units 2 failed (timeout 1, server 1), 1 pending, 1 without a word, 1 not measured yet" in note
@@ -186,22 +193,22 @@ def test_answers_without_references_have_no_entropy_and_count_as_nought_in_mean0
         return NONE if int(unit.question_id[1:]) < 6 else ALL_EVEN
 
     analysis = run(made_of(asked, counts))
-    arm = arm_of(analysis, "uniplex")
-    assert arm.referring.value == pytest.approx(0.25)
-    assert arm.weightings["reference"].mean.value == pytest.approx(100.0)
-    assert arm.primary.value == pytest.approx(25.0)
+    condition = arm_of(analysis, "uniplex")
+    assert condition.referring.value == pytest.approx(0.25)
+    assert condition.weightings["reference"].macro.value == pytest.approx(100.0)
+    assert condition.primary.value == pytest.approx(25.0)
     differences = {each.reading: each for each in analysis.contrasts if each.weighting == "reference"}
-    assert differences["mean0"].difference.value == pytest.approx(75.0)
-    assert (differences["mean"].dropped, differences["mean"].difference.value) == (6, 0.0)
+    assert differences["macro0"].difference.value == pytest.approx(75.0)
+    assert (differences["macro"].dropped, differences["macro"].difference.value) == (6, 0.0)
     assert any("6 of 8 questions" in note for note in analysis.notes)
 
 
 def test_an_arm_without_any_reference_has_figures_that_do_not_exist() -> None:
-    arm = arm_of(run(made_of(units(("uniplex",), questions=4), lambda _: NONE)), "uniplex")
-    weighting = arm.weightings["reference"]
-    assert (weighting.mean.value, weighting.pooled.value, weighting.jackknife) == (None, None, None)
-    assert (arm.primary.value, arm.excluded.value, arm.dominance.value) == (0.0, 1.0, None)
-    assert (arm.never, arm.stance, arm.tokens_per_point) == (FRAME, {}, None)
+    condition = arm_of(run(made_of(units(("uniplex",), questions=4), lambda _: NONE)), "uniplex")
+    weighting = condition.weightings["reference"]
+    assert (weighting.macro.value, weighting.micro.value, weighting.jackknife) == (None, None, None)
+    assert (condition.primary.value, condition.excluded.value, condition.berger_parker.value) == (0.0, 1.0, None)
+    assert (condition.never, condition.stance, condition.tokens_per_point) == (FRAME, {}, None)
     assert {share.value for share in weighting.shares.values()} == {None}
 
 
@@ -219,44 +226,48 @@ def test_two_frames_in_one_run_are_refused() -> None:
         run([first, second.model_copy(update={"score": Score(measures=other)})])
 
 
-# Figures of an arm
+# Figures of a condition
 
 
 def test_figures_of_an_arm_are_those_of_the_evaluation() -> None:
     rng = np.random.default_rng(3)
     drawn = {f"q{i}": [int(n) for n in rng.poisson((3, 1, 1, 0.5, 0.5, 0.2, 0))] for i in range(20)}
     asked = units(("multiplex",), questions=20)
-    arm = arm_of(run(made_of(asked, lambda unit: drawn[unit.question_id])), "multiplex")
+    condition = arm_of(run(made_of(asked, lambda unit: drawn[unit.question_id])), "multiplex")
     rows = row_sums.answer_rows(np.array(list(drawn.values()), dtype=float))
     labels = [unit.domain for unit in asked]
-    expected = resampling.bootstrap(row_sums.by_stratum(rows, labels), {"H": row_sums.MEAN0}, resamples=200, seed=7)[
+    expected = resampling.bootstrap(row_sums.by_stratum(rows, labels), {"H": row_sums.MACRO0}, resamples=200, seed=7)[
         "H"
     ]
-    assert arm.primary.value == pytest.approx(expected.value)
+    assert condition.primary.value == pytest.approx(expected.value)
     assert expected.interval is not None
-    assert (arm.primary.low, arm.primary.high) == pytest.approx((expected.interval.low, expected.interval.high))
+    assert (condition.primary.low, condition.primary.high) == pytest.approx(
+        (expected.interval.low, expected.interval.high)
+    )
     totals = {name: sum(row[k] for row in drawn.values()) for k, name in enumerate(FRAME)}
-    assert arm.weightings["reference"].pooled.value == pytest.approx(diversity.entropy_percent(totals))
-    assert arm.weightings["reference"].effective.value == pytest.approx(diversity.effective(totals))
-    assert arm.expected_perspectives == pytest.approx(diversity.expected_perspectives(totals))
-    assert arm.never == ("indigenous",)
+    assert condition.weightings["reference"].micro.value == pytest.approx(diversity.entropy_percent(totals))
+    assert condition.weightings["reference"].hill_number.value == pytest.approx(diversity.hill_number(totals))
+    assert condition.expected_perspectives == pytest.approx(diversity.expected_perspectives(totals))
+    assert condition.never == ("indigenous",)
     presence = {name: sum(row[k] > 0 for row in drawn.values()) for k, name in enumerate(FRAME)}
-    shares = {name: share.value for name, share in arm.weightings["presence"].shares.items()}
+    shares = {name: share.value for name, share in condition.weightings["presence"].shares.items()}
     assert shares == pytest.approx(diversity.shares(presence))
-    assert arm.weightings["reference"].jackknife is not None
-    assert arm.sentiment is not None
-    assert arm.sentiment["positive"].value == pytest.approx(0.5)
-    assert arm.labels is not None
-    assert arm.labels["positive"].value == 1.0
-    assert arm.primary.value is not None
-    assert arm.tokens_per_point == pytest.approx(600 / arm.primary.value)
+    assert condition.weightings["reference"].jackknife is not None
+    assert condition.sentiment is not None
+    assert condition.sentiment["positive"].value == pytest.approx(0.5)
+    assert condition.labels is not None
+    assert condition.labels["positive"].value == 1.0
+    assert condition.primary.value is not None
+    assert condition.tokens_per_point == pytest.approx(600 / condition.primary.value)
 
 
 def test_tokens_that_no_endpoint_reports_are_unknown_and_not_nought() -> None:
     asked = units(("uniplex",), questions=4)
     score = Score(measures=measured(ALL_EVEN))
-    arm = arm_of(run([answered(unit, score, tokens=300 if n else None) for n, unit in enumerate(asked)]), "uniplex")
-    assert (arm.input_tokens.value, arm.tokens_reported) == (300.0, 3)
+    condition = arm_of(
+        run([answered(unit, score, tokens=300 if n else None) for n, unit in enumerate(asked)]), "uniplex"
+    )
+    assert (condition.input_tokens.value, condition.tokens_reported) == (300.0, 3)
     dark = arm_of(run([answered(unit, score, tokens=None) for unit in asked]), "uniplex")
     assert (dark.input_tokens.value, dark.tokens_reported, dark.tokens_per_point) == (None, 0, None)
 
@@ -270,9 +281,9 @@ def test_entropy_without_the_prompts_names_is_apart() -> None:
         for unit in asked
     ]
     analysis = run(records)
-    arm = arm_of(analysis, "multiplex")
-    assert (arm.primary.value, arm.unprompted_mean0.value) == pytest.approx((100.0, 0.0))
-    found = next(each for each in analysis.contrasts if (each.weighting, each.reading) == ("unprompted", "mean0"))
+    condition = arm_of(analysis, "multiplex")
+    assert (condition.primary.value, condition.unprompted_macro0.value) == pytest.approx((100.0, 0.0))
+    found = next(each for each in analysis.contrasts if (each.weighting, each.reading) == ("unprompted", "macro0"))
     two = diversity.entropy_percent(dict(zip(FRAME, TWO, strict=True)))
     assert two is not None
     assert found.difference.value == pytest.approx(-two)
@@ -291,11 +302,11 @@ def test_domains_and_wordings_stand_apart() -> None:
     analysis = run(made_of(asked, lambda unit: ALL_EVEN if unit.cued else TWO))
     cued, plain = arm_of(analysis, "uniplex").cued
     assert [(group.name, group.questions) for group in (cued, plain)] == [("cued", 8), ("not cued", 8)]
-    assert (cued.mean0.value, plain.shares["islamic"]) == pytest.approx((100.0, 0.5))
+    assert (cued.macro0.value, plain.shares["islamic"]) == pytest.approx((100.0, 0.5))
     assert [group.name for group in arm_of(analysis, "uniplex").domains] == list(analysis.domains)
     unknown = [unit.model_copy(update={"domain": "", "cued": None}) for unit in asked]
-    arm = arm_of(run(made_of(unknown, lambda _: TWO)), "uniplex")
-    assert (arm.domains, arm.cued) == ((), ())
+    condition = arm_of(run(made_of(unknown, lambda _: TWO)), "uniplex")
+    assert (condition.domains, condition.cued) == ((), ())
 
 
 def test_a_result_that_one_domain_carries_is_shown_by_leaving_it_out() -> None:
@@ -315,27 +326,35 @@ def test_a_result_that_one_domain_carries_is_shown_by_leaving_it_out() -> None:
 # Voices
 
 
-def kept(predicted: dict[str, str], overlap: float) -> Kept:
+def retention(predicted: dict[str, str], overlap: float) -> Retention:
     right = sum(name == taken for name, taken in predicted.items())
     told = Attribution(
         n=len(predicted), chance=1 / len(predicted), right=right, p=1.0, predicted=predicted,
         relative_right=right, relative_p=1.0, relative_predicted=predicted,
     )  # fmt: skip
     coverage = Coverage(
-        kind="overlap", threshold=0.8, perspectives={}, mean=overlap, mean_net=overlap - 0.1, evenness=None, copied=0.9
+        kind="overlap",
+        threshold=0.8,
+        perspectives={},
+        mean=overlap,
+        mean_net=overlap - 0.1,
+        evenness=None,
+        extractiveness=0.9,
     )
-    return Kept(coverage=coverage, voices_told=told, parts_told=None, homogeneity=0.4, homogenisation=None)
+    return Retention(
+        coverage=coverage, voice_attribution=told, part_attribution=None, homogeneity=0.4, homogenisation=None
+    )
 
 
 def test_voices_that_speak_as_their_names_say_are_told_from_shuffled_ones() -> None:
     asked = units(("multiplex",), questions=8)
     score = Score(
         measures=measured(ALL_EVEN),
-        kept=kept({name: name for name in FRAME}, 0.6),
+        retention=retention({name: name for name in FRAME}, 0.6),
         voices={name: {other: 8 if other == name else 1 for other in FRAME} for name in FRAME},
     )
     analysis = run([answered(unit, score) for unit in asked])
-    found = {each.what: each for each in analysis.shuffled}
+    found = {each.what: each for each in analysis.label_permutations}
     assert len(found) == 3
     assert {each.p for each in found.values()} == {1 / 500}
     blind, own = found["blind attribution"], found["own references"]
@@ -343,20 +362,20 @@ def test_voices_that_speak_as_their_names_say_are_told_from_shuffled_ones() -> N
     assert (own.observed, own.expected) == pytest.approx((8 / 14, 1 / 7))
     council = arm_of(analysis, "multiplex").council
     assert council is not None
-    assert council.voices_told is not None
+    assert council.voice_attribution is not None
     assert (council.answers, council.coverage.value, council.net.value) == pytest.approx((8, 0.6, 0.5))
-    assert (council.by_construction, council.evenness.value, council.parts_told) == (1.0, None, None)
-    assert (council.voices_told.right, council.voices_told.texts) == (56, 56)
+    assert (council.by_construction, council.evenness.value, council.part_attribution) == (1.0, None, None)
+    assert (council.voice_attribution.right, council.voice_attribution.texts) == (56, 56)
 
 
 def test_voices_that_say_the_same_are_not_told_from_shuffled_ones() -> None:
     asked = units(("multiplex",), questions=8)
     alike = Score(
         measures=measured(ALL_EVEN),
-        kept=kept(dict.fromkeys(FRAME, "western"), 0.6),
+        retention=retention(dict.fromkeys(FRAME, "western"), 0.6),
         voices={name: dict(zip(FRAME, (5, 1, 1, 1, 1, 1, 1), strict=True)) for name in FRAME},
     )
-    for each in run([answered(unit, alike) for unit in asked]).shuffled:
+    for each in run([answered(unit, alike) for unit in asked]).label_permutations:
         assert each.observed == pytest.approx(each.expected)
         assert each.p == 1.0
 
@@ -365,7 +384,7 @@ def test_silent_voices_and_single_ones_are_not_shuffled() -> None:
     asked = units(("multiplex",), questions=3)
     nobody = {name: dict.fromkeys(FRAME, 0) for name in FRAME}
     score = Score(measures=measured(ALL_EVEN), voices=nobody | {"western": dict.fromkeys(FRAME, 1)})
-    assert run([answered(unit, score) for unit in asked]).shuffled == ()
+    assert run([answered(unit, score) for unit in asked]).label_permutations == ()
 
 
 # The extractor
@@ -395,9 +414,9 @@ def test_recalls_that_differ_bring_back_the_true_shares() -> None:
     assert confusions.corrected({"western": 1, "islamic": 1}, ("implied",)) is None
     assert confusions.corrected({"western": 0, "islamic": 0}, ("named", "concept")) is None
     analysis = run(made_of(units(("uniplex",), questions=4), lambda _: TWO), confusions=confusions)
-    arm = arm_of(analysis, "uniplex")
-    assert arm.corrected is not None
-    assert arm.corrected["islamic"] > arm.corrected["western"]
+    condition = arm_of(analysis, "uniplex")
+    assert condition.corrected is not None
+    assert condition.corrected["islamic"] > condition.corrected["western"]
     assert analysis.reliability is not None
     assert "corrected shares stand beside" in analysis.reliability.note
 

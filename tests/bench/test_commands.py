@@ -63,8 +63,11 @@ def test_two_runs_are_compared_on_what_both_have(folder: Path) -> None:
     done = run("bench", "compare", "first", "second", "--output", "compared.json", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "multiplex: 7 answers to 7 questions in both; 7 of them equal" in done.stdout
-    arms = {arm["strategy"]: arm for arm in json.loads((folder / "compared.json").read_text())["arms"]}
-    assert arms["multiplex"]["changes"]["mean0"]["difference"]["value"] == 0
+    written = json.loads((folder / "compared.json").read_text())
+    assert written["arms"] == written["conditions"]
+    changes = next(each["changes"] for each in written["conditions"] if each["strategy"] == "multiplex")
+    assert changes["macro0"]["difference"]["value"] == 0
+    assert changes["mean0"] == changes["macro0"]
 
 
 def test_the_list_names_every_run_and_show_every_part_of_a_unit(folder: Path) -> None:

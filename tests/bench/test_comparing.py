@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from multiplex.bench.analysis.compare import Comparison, compare
+from multiplex.bench.analysis.compare import RunComparison, compare
 from multiplex.bench.analysis.conditions import Draws
 from multiplex.bench.plan.manifest import Manifest, made
 from multiplex.bench.plan.units import Unit
@@ -62,7 +62,7 @@ def written(
     return folder
 
 
-def compared(before: Path, after: Path) -> Comparison:
+def compared(before: Path, after: Path) -> RunComparison:
     with Store.read(before) as a, Store.read(after) as b:
         return compare(a, b, draws=FEW)
 
@@ -74,9 +74,15 @@ def test_units_that_both_have_are_paired_and_the_rest_is_counted(tmp_path: Path)
         tmp_path / "b", asked[2:], lambda unit: TWO if unit.question_id == "q2" else EVEN, words=300, seed=2
     )
     comparison = compared(before, after)
-    (arm,) = comparison.arms
-    assert (arm.units, arm.only_before, arm.only_after, arm.paired, arm.same) == (8, 2, 2, 8, 1)
-    change = arm.changes["mean0"]
+    (condition,) = comparison.conditions
+    assert (condition.units, condition.only_before, condition.only_after, condition.paired, condition.same) == (
+        8,
+        2,
+        2,
+        8,
+        1,
+    )
+    change = condition.changes["macro0"]
     two = 100 * 0.3562071871080222  # ln 2 / ln 7
     assert (change.before, change.after) == pytest.approx((two, (7 * 100 + two) / 8))
     assert change.difference.value == pytest.approx(7 / 8 * (100 - two))
@@ -84,8 +90,8 @@ def test_units_that_both_have_are_paired_and_the_rest_is_counted(tmp_path: Path)
     assert change.difference.low < 7 / 8 * (100 - two)
     assert change.p is not None
     assert change.p == pytest.approx(2 / 2**7, abs=0.006)
-    assert arm.changes["words"].difference.value == pytest.approx(100)
-    assert arm.changes["output_tokens"].before == pytest.approx(200)
+    assert condition.changes["words"].difference.value == pytest.approx(100)
+    assert condition.changes["output_tokens"].before == pytest.approx(200)
     assert comparison.changed == ("seed: was 1, is 2",)
 
 
@@ -93,18 +99,18 @@ def test_a_unit_that_failed_in_one_run_is_named_and_not_paired(tmp_path: Path) -
     asked = units(("uniplex", "contextual"), questions=4)
     before = written(tmp_path / "a", asked, lambda _: EVEN)
     after = written(tmp_path / "b", asked, lambda unit: None if unit.strategy == "contextual" else ONE)
-    plain, contextual = compared(before, after).arms
+    plain, contextual = compared(before, after).conditions
     assert plain.paired == 4
-    assert plain.changes["mean0"].difference.value == pytest.approx(-100)
+    assert plain.changes["macro0"].difference.value == pytest.approx(-100)
     assert (contextual.paired, contextual.unfinished_after, contextual.changes) == (0, 4, {})
 
 
 def test_a_run_against_itself_differs_in_nothing(tmp_path: Path) -> None:
     folder = written(tmp_path / "a", units(("uniplex",), questions=4), lambda _: TWO)
     comparison = compared(folder, folder)
-    (arm,) = comparison.arms
-    assert (arm.same, comparison.changed, comparison.versions) == (4, (), ())
-    assert {(each.difference.value, each.p) for each in arm.changes.values()} == {(0.0, 1.0)}
+    (condition,) = comparison.conditions
+    assert (condition.same, comparison.changed, comparison.versions) == (4, (), ())
+    assert {(each.difference.value, each.p) for each in condition.changes.values()} == {(0.0, 1.0)}
 
 
 def test_runs_without_a_unit_or_a_scoring_in_common_are_refused(tmp_path: Path) -> None:
@@ -128,7 +134,7 @@ def test_the_comparison_is_told_and_written(tmp_path: Path, capsys: pytest.Captu
     assert "| entropy, 0 where no reference, % | 35.6 | 100.0 | +64.4 | 64.4 to 64.4 |" in text
     assert "a\\|b, uniplex: 8 answers to 8 questions in both" in text
     write(comparison, tmp_path / "out.json")
-    assert json.loads((tmp_path / "out.json").read_text())["arms"][0]["paired"] == 8
+    assert json.loads((tmp_path / "out.json").read_text())["conditions"][0]["paired"] == 8
     write(comparison, tmp_path / "out.md")
     assert (tmp_path / "out.md").read_text() == text
     with pytest.raises(UsageError, match=r"\.md or \.json"):

@@ -131,7 +131,13 @@ def test_a_report_names_what_it_leaves_out(tmp_path: Path) -> None:
     assert f"1 damaged: unit {spoiled}: its answer (its checksum differs); left out" in done.stderr
     assert f"Left out, since it is damaged: 1 damaged: unit {spoiled}" in (tmp_path / "out" / "report.md").read_text()
     with Store.read(tmp_path / "r") as store:
-        assert sum(arm.failures.get("damaged", 0) for arm in analyse(store, resamples=50, permutations=99).arms) == 1
+        assert (
+            sum(
+                condition.failures.get("damaged", 0)
+                for condition in analyse(store, resamples=50, permutations=99).conditions
+            )
+            == 1
+        )
 
 
 def test_what_is_damaged_is_paid_for_again_only_on_demand(tmp_path: Path, backend: Backend) -> None:

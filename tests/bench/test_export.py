@@ -46,6 +46,7 @@ def test_every_unit_is_a_row_with_its_state_and_figures(tmp_path: Path) -> None:
     assert table[3]["entropy"] == table[7]["text"] == ""
     wide = synthetic.measured(synthetic.WIDE)
     assert float(table[0]["entropy"]) == pytest.approx(wide.entropy)
+    assert table[0]["effective"] == table[0]["hill_number"] == str(wide.hill_number)
     assert (table[0]["references_african"], table[0]["share_east_asian"]) == ("1", "0.0")
     assert float(table[0]["share_western"]) == pytest.approx(wide.shares["western"])
 

@@ -60,7 +60,7 @@ def test_an_answer_is_measured_as_the_evaluator_does(evaluator: Evaluator) -> No
     assert (found.measures.counts["east_asian"], found.measures.counts["african"]) == (1, 1)
     assert found.measures.entropy == pytest.approx(35.62, abs=0.01)
     assert found.measures.entropy_unprompted == 0.0
-    assert (found.kept, found.voices, found.note) == (None, {}, None)
+    assert (found.retention, found.voices, found.note) == (None, {}, None)
 
 
 def test_a_council_is_held_against_its_voices_and_its_scaffold_is_not_scored(evaluator: Evaluator) -> None:
@@ -70,18 +70,18 @@ def test_a_council_is_held_against_its_voices_and_its_scaffold_is_not_scored(eva
     assert set(found.voices) == set(SAID)
     assert found.voices["african"] == dict.fromkeys(FRAME, 0) | {"african": 2}
     assert found.voices["islamic"]["islamic"] == 2
-    assert found.kept is not None
-    assert found.kept.coverage.mean == pytest.approx(1.0)
-    assert found.kept.voices_told is not None
-    assert found.kept.voices_told.n == 3
+    assert found.retention is not None
+    assert found.retention.coverage.mean == pytest.approx(1.0)
+    assert found.retention.voice_attribution is not None
+    assert found.retention.voice_attribution.n == 3
 
 
 def test_voices_of_no_perspective_are_compared_but_not_attributed(evaluator: Evaluator) -> None:
     blank = {f"voice_{n}": text for n, text in enumerate(SAID.values(), 1)}
     (found,) = scores_of([(unit_of("blank-council"), council("blank-council", blank))], evaluator)
-    assert found.kept is not None
-    assert found.kept.voices_told is None
-    assert found.kept.homogeneity is not None
+    assert found.retention is not None
+    assert found.retention.voice_attribution is None
+    assert found.retention.homogeneity is not None
     assert found.voices["voice_2"]["african"] == 2
 
 

@@ -79,7 +79,7 @@ def test_the_first_screen_tells_the_claim_what_was_compared_and_what_it_does_not
     assert len(analysis.claims) == 2
     for claim in analysis.claims:
         assert markdown.verdict(claim) in first
-        assert markdown.told(claim) in first
+        assert markdown.describe_claim(claim) in first
         assert claim.least is not None
         assert "95% interval" in first
         assert f"with: {', '.join(claim.tested)}." in first
@@ -146,7 +146,7 @@ def test_markdown_tells_the_same_and_no_foreign_text_breaks_its_tables(folder: P
     for table in tables:
         assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     analysis = synthetic.analysis(synthetic.records())
-    assert all(markdown.escaped(markdown.told(claim)) in text for claim in analysis.claims)
+    assert all(markdown.escaped(markdown.describe_claim(claim)) in text for claim in analysis.claims)
 
 
 def test_the_papers_figures_stand_beside_ours_with_what_is_unknown(html: str) -> None:
@@ -163,9 +163,9 @@ def test_the_papers_figures_stand_beside_ours_with_what_is_unknown(html: str) ->
     assert all(line in shown for paper in papers for line in paper.unknown)
     analysis = synthetic.analysis(synthetic.records())
     (_, rows), _ = contrast_tables.beside(analysis, papers).groups
-    arm = analysis.arm("small", "multiplex")
-    assert arm is not None
-    assert f"mean0 {arm.primary.value:.1f}" in rows[1][4]
+    condition = analysis.condition("small", "multiplex")
+    assert condition is not None
+    assert f"macro0 {condition.primary.value:.1f}" in rows[1][4]
 
 
 def test_a_paper_without_its_unknowns_is_refused(tmp_path: Path) -> None:

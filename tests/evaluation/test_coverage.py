@@ -281,8 +281,8 @@ def test_a_claim_under_another_name_is_still_overlap_of_who_said_it(embedder: Em
 def test_a_copied_voice_is_told_apart_from_a_retold_one(embedder: Embedder) -> None:
     copied = measure_coverage(SAID, "\n\n".join(SAID.values()), embedder=embedder)
     retold = measure_coverage(SAID, "\n\n".join(RETOLD.values()), embedder=embedder)
-    assert (copied.mean, copied.copied, copied.by_construction) == (1, 1, True)
-    assert (retold.copied, retold.by_construction) == (0, False)
+    assert (copied.mean, copied.extractiveness, copied.by_construction) == (1, 1, True)
+    assert (retold.extractiveness, retold.by_construction) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -296,14 +296,14 @@ def test_a_copied_voice_is_told_apart_from_a_retold_one(embedder: Embedder) -> N
     ],
 )
 def test_word_for_word_means_the_same_words_in_a_row(claim: str, text: str, share: int, embedder: Embedder) -> None:
-    assert measure_coverage({"african": claim}, text, embedder=embedder).copied == share
+    assert measure_coverage({"african": claim}, text, embedder=embedder).extractiveness == share
 
 
 def test_masked_alike_is_not_copied(embedder: Embedder) -> None:
     found = measure_coverage(
         {"african": "In Nigeria cattle pay the bride price."}, "In Japan cattle pay the bride price."
     )
-    assert (found.mean, found.copied) == (1, 0)
+    assert (found.mean, found.extractiveness) == (1, 0)
 
 
 def test_scaffold_is_not_compared(embedder: Embedder) -> None:
@@ -319,7 +319,7 @@ def test_a_null_of_the_run_goes_before_the_shipped_one(embedder: Embedder) -> No
     nulls = {"african": "\n".join((*VOICES["african"][:2], *VOICES["islamic"])), "islamic": whole}
     found = measure_coverage(
         {name: SAID[name] for name in ("african", "islamic", "western")},
-        whole, nulls=nulls, embedder=embedder, calibration=CALIBRATION,
+        whole, leave_one_out=nulls, embedder=embedder, calibration=CALIBRATION,
     ).perspectives  # fmt: skip
     assert (found["african"].null, found["african"].without, found["african"].net) == ("run", 0.5, 1)
     assert (found["islamic"].without, found["islamic"].net) == (1, None)
@@ -331,9 +331,9 @@ def test_a_voice_without_a_claim_has_no_figure(embedder: Embedder) -> None:
     found = measure_coverage(SAID | {"western": "It depends."}, RETOLD["african"], embedder=embedder)
     one = found.perspectives["western"]
     assert (one.claims, one.covered) == (0, 0)
-    assert (one.share, one.without, one.null, one.net, one.copied) == (None,) * 5
+    assert (one.share, one.without, one.null, one.net, one.extractiveness) == (None,) * 5
     alone = measure_coverage({"western": "It depends."}, "Nothing else.", embedder=embedder)
-    assert (alone.mean, alone.mean_net, alone.evenness, alone.copied) == (None,) * 4
+    assert (alone.mean, alone.mean_net, alone.evenness, alone.extractiveness) == (None,) * 4
     assert not alone.by_construction
 
 
@@ -357,8 +357,14 @@ def test_net_and_evenness_in_closed_form() -> None:
         ({"voices": SAID, "synthesis": " \n"}, "the synthesis holds no word"),
         ({"voices": SAID, "synthesis": "Gone.", "scaffold": [(0, 5)]}, "the synthesis holds no word"),
         ({"voices": SAID, "synthesis": "Something.", "scaffold": [(0, 99)]}, "does not lie in a text"),
-        ({"voices": SAID, "synthesis": "Something.", "nulls": {"martian": "x"}}, "for 'martian', which is none of"),
-        ({"voices": SAID, "synthesis": "Something.", "nulls": {"african": "..."}}, "null of 'african' holds no word"),
+        (
+            {"voices": SAID, "synthesis": "Something.", "leave_one_out": {"martian": "x"}},
+            "for 'martian', which is none of",
+        ),
+        (
+            {"voices": SAID, "synthesis": "Something.", "leave_one_out": {"african": "..."}},
+            "synthesis of 'african' holds no word",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments: dict[str, object], message: str) -> None:
@@ -441,7 +447,9 @@ def test_with_an_nli_model_it_is_coverage(tmp_path: Path, leaning: list[float], 
     found = measure_coverage({"african": SAID["african"]}, "Water boils.", nli=model, embedder=embedder)
     assert (found.kind, found.threshold, found.mean) == ("coverage", None, share)
     assert (found.mean_net, found.perspectives["african"].without) == (None, None)
-    own = measure_coverage({"african": SAID["african"]}, "Water boils.", nli=model, nulls={"african": "Ice melts."})
+    own = measure_coverage(
+        {"african": SAID["african"]}, "Water boils.", nli=model, leave_one_out={"african": "Ice melts."}
+    )
     assert own.perspectives["african"].null == "run"
 
 

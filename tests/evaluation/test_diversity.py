@@ -28,20 +28,20 @@ def test_entropy_is_normalised_by_the_frame_and_not_by_what_was_found() -> None:
 
 
 def test_the_effective_number_is_how_many_even_perspectives_spread_as_widely() -> None:
-    assert diversity.effective(EVEN) == pytest.approx(4.0)
-    assert diversity.effective({"a": 2, "b": 2, "c": 0, "d": 0}) == pytest.approx(2.0)
-    assert diversity.effective(SKEWED) == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))
+    assert diversity.hill_number(EVEN) == pytest.approx(4.0)
+    assert diversity.hill_number({"a": 2, "b": 2, "c": 0, "d": 0}) == pytest.approx(2.0)
+    assert diversity.hill_number(SKEWED) == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))
 
 
 def test_excluded_and_dominance() -> None:
-    assert (diversity.excluded(SKEWED), diversity.dominance(SKEWED)) == (0.5, 0.75)
-    assert (diversity.excluded(EVEN), diversity.dominance(EVEN)) == (0.0, 0.25)
+    assert (diversity.excluded(SKEWED), diversity.berger_parker(SKEWED)) == (0.5, 0.75)
+    assert (diversity.excluded(EVEN), diversity.berger_parker(EVEN)) == (0.0, 0.25)
 
 
 def test_without_a_reference_there_is_no_entropy_and_everything_is_excluded() -> None:
     assert diversity.entropy_percent(NONE) is None
-    assert diversity.effective(NONE) is None
-    assert diversity.dominance(NONE) is None
+    assert diversity.hill_number(NONE) is None
+    assert diversity.berger_parker(NONE) is None
     assert diversity.expected_perspectives(NONE) is None
     assert diversity.excluded(NONE) == 1.0
 
@@ -71,9 +71,9 @@ def test_a_perspective_counts_once_by_presence_and_in_parts_by_words() -> None:
     [
         diversity.shares,
         diversity.entropy_percent,
-        diversity.effective,
+        diversity.hill_number,
         diversity.excluded,
-        diversity.dominance,
+        diversity.berger_parker,
         diversity.expected_perspectives,
     ],
 )

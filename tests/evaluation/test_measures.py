@@ -36,9 +36,9 @@ def test_the_headline_counts_named_and_concept_cues_inside_the_frame(measured: M
     assert sum(measured.shares.values()) == pytest.approx(1.0)
     nats = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
     assert measured.entropy == pytest.approx(100 * nats / math.log(7))
-    assert measured.effective == pytest.approx(math.exp(nats))
+    assert measured.hill_number == pytest.approx(math.exp(nats))
     assert measured.excluded == pytest.approx(5 / 7)
-    assert measured.dominance == pytest.approx(2 / 3)
+    assert measured.berger_parker == pytest.approx(2 / 3)
     assert measured.expected_perspectives is None
 
 
@@ -100,7 +100,7 @@ def test_a_text_without_a_reference_has_no_entropy(evaluator: Evaluator) -> None
     plain = evaluator.measure("The train leaves at noon.")
     assert plain.n == 0
     assert plain.shares == dict.fromkeys(FRAME, 0.0)
-    assert (plain.entropy, plain.effective, plain.dominance, plain.out_of_frame) == (None, None, None, None)
+    assert (plain.entropy, plain.hill_number, plain.berger_parker, plain.out_of_frame) == (None, None, None, None)
     assert plain.excluded == 1.0
     assert plain.stance == {}
 
@@ -119,8 +119,10 @@ def test_the_summary_is_the_contract_and_plain_json(measured: Measures) -> None:
         "references",
         "shares",
         "entropy",
+        "hill_number",
         "effective",
         "excluded",
+        "berger_parker",
         "dominance",
         "out_of_frame",
         "sentiment",
@@ -131,8 +133,11 @@ def test_the_summary_is_the_contract_and_plain_json(measured: Measures) -> None:
     assert set(summary["sentiment"]) == {"positive", "neutral", "negative"}
 
 
-def test_measures_are_frozen_and_survive_json(measured: Measures) -> None:
-    assert Measures.model_validate_json(measured.model_dump_json()) == measured
+def test_measures_are_frozen_and_survive_json_under_their_former_names_too(measured: Measures) -> None:
+    written = json.loads(measured.model_dump_json())
+    assert Measures.model_validate(written) == measured
+    assert (written["effective"], written["dominance"]) == (measured.hill_number, measured.berger_parker)
+    assert Measures.model_validate({key: written[key] for key in written if key != "hill_number"}) == measured
     with pytest.raises(ValidationError):
         measured.n = 4  # type: ignore[misc]
 

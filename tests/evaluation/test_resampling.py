@@ -66,22 +66,22 @@ def test_figures_of_the_sums_are_those_of_pds() -> None:
     )
     known = [h for row in counts if (h := diversity.entropy_percent(named(row))) is not None]
     pooled = named(counts.sum(axis=0))
-    assert found["mean"].value == pytest.approx(sum(known) / len(known))
-    assert found["mean0"].value == pytest.approx(sum(known) / len(counts))
+    assert found["macro"].value == pytest.approx(sum(known) / len(known))
+    assert found["macro0"].value == pytest.approx(sum(known) / len(counts))
     assert found["referring"].value == pytest.approx(100 * len(known) / len(counts))
-    assert found["pooled"].value == pytest.approx(diversity.entropy_percent(pooled))
+    assert found["micro"].value == pytest.approx(diversity.entropy_percent(pooled))
     assert found["share"].value == pytest.approx(100 * diversity.shares(pooled)["a"])
 
 
 def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
     found = resampling.bootstrap([row_sums.answer_rows(np.zeros((5, 7)))], FIGURES, resamples=50)
     assert {name: estimate.value for name, estimate in found.items()} == {
-        "mean": None,
-        "mean0": 0.0,
-        "pooled": None,
+        "macro": None,
+        "macro0": 0.0,
+        "micro": None,
         "share": None,
     }
-    assert found["pooled"].interval is found["mean"].interval is None
+    assert found["micro"].interval is found["macro"].interval is None
     nothing = resampling.bootstrap([row_sums.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
     assert all(estimate == resampling.Estimate(None, None) for estimate in nothing.values())
 
@@ -168,7 +168,7 @@ def test_a_difference_between_domains_alone_gives_an_interval_without_width() ->
 def test_a_single_question_has_no_interval() -> None:
     rows = row_sums.answer_rows(np.array([[3.0, 1.0], [1.0, 1.0]]))
     alone = resampling.bootstrap([rows[:1]], FIGURES, resamples=50)
-    assert alone["pooled"].value == pytest.approx(81.128, abs=1e-3)
+    assert alone["micro"].value == pytest.approx(81.128, abs=1e-3)
     assert all(estimate.interval is None for estimate in alone.values())
     apart = resampling.bootstrap([rows[:1], rows[1:]], FIGURES, resamples=50)
     assert all(estimate.interval is None for estimate in apart.values())
@@ -178,10 +178,10 @@ def test_where_one_answer_alone_carries_the_figure_there_is_no_interval() -> Non
     counts = np.zeros((25, 3))
     counts[4] = [2, 1, 0]
     found = resampling.bootstrap([row_sums.answer_rows(counts)], FIGURES, resamples=200)
-    assert found["pooled"].interval is found["mean"].interval is found["share"].interval is None
-    assert found["mean0"].interval is not None
+    assert found["micro"].interval is found["macro"].interval is found["share"].interval is None
+    assert found["macro0"].interval is not None
     single, silent = row_sums.answer_rows(counts[4:5]), row_sums.answer_rows(np.zeros((25, 3)))
-    assert resampling.bootstrap([single, silent], FIGURES, resamples=200)["pooled"].interval is None
+    assert resampling.bootstrap([single, silent], FIGURES, resamples=200)["micro"].interval is None
 
 
 def test_an_interval_is_the_percentiles_where_nothing_is_skewed() -> None:
@@ -218,7 +218,7 @@ def test_an_interval_holds_its_estimate_on_normal_data() -> None:
 
 
 def test_an_interval_of_pooled_entropy_stays_within_the_scale() -> None:
-    found = resampling.bootstrap([row_sums.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)["pooled"]
+    found = resampling.bootstrap([row_sums.answer_rows(np.eye(7).repeat(6, axis=0))], FIGURES, resamples=300)["micro"]
     assert found.value == pytest.approx(100.0)
     assert found.interval is not None
     assert found.interval.high == 100.0
@@ -310,7 +310,7 @@ def test_an_interval_of_few_questions_reaches_as_far_as_students_t() -> None:
     assert (found.low, found.high) == pytest.approx((-2.228, 2.228), abs=0.05)
 
 
-# Two arms
+# Two conditions
 
 
 def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them() -> None:
@@ -319,10 +319,10 @@ def test_a_paired_difference_leaves_out_pairs_without_an_entropy_and_counts_them
     found = resampling.paired_bootstrap(a, b, FIGURES, resamples=50)
     assert (found.questions, found.dropped) == (4, 2)
     values = {name: estimate.value for name, estimate in found.differences.items()}
-    assert values["mean"] == pytest.approx((100 - 0 + 0 - 0) / 2)
-    assert values["mean0"] == pytest.approx((200 - 100) / 4)
+    assert values["macro"] == pytest.approx((100 - 0 + 0 - 0) / 2)
+    assert values["macro0"] == pytest.approx((200 - 100) / 4)
     pooled = [diversity.entropy_percent({"a": x, "b": y}) or 0.0 for x, y in ((6, 2), (9, 3))]
-    assert values["pooled"] == pytest.approx(pooled[0] - pooled[1])
+    assert values["micro"] == pytest.approx(pooled[0] - pooled[1])
     assert values["share"] == pytest.approx(75 - 75)
 
 
@@ -374,7 +374,7 @@ def test_a_permutation_p_is_that_of_all_swaps() -> None:
     all_swaps = [difference(np.where(swap, b, a), np.where(swap, a, b)) for swap in swaps]
     exact = np.mean([abs(value) >= abs(difference(a, b)) - 1e-9 for value in all_swaps])
     found = permutation.permutation(
-        row_sums.answer_rows(a), row_sums.answer_rows(b), {"h": row_sums.POOLED}, permutations=40_000
+        row_sums.answer_rows(a), row_sums.answer_rows(b), {"h": row_sums.MICRO}, permutations=40_000
     )
     assert 0.05 < exact < 0.95
     assert found["h"] == pytest.approx(exact, abs=0.01)
@@ -382,16 +382,16 @@ def test_a_permutation_p_is_that_of_all_swaps() -> None:
 
 def test_a_permutation_p_counts_the_observed_and_is_never_zero() -> None:
     a, b = (row_sums.answer_rows(np.tile(row, (40, 1))) for row in ([1.0, 1.0], [1.0, 0.0]))
-    assert permutation.permutation(a, b, {"h": row_sums.MEAN}, permutations=99)["h"] == pytest.approx(1 / 100)
-    assert permutation.permutation(a, a, {"h": row_sums.MEAN}, permutations=99)["h"] == 1.0
-    assert permutation.permutation(a[:1], b[:1], {"h": row_sums.MEAN}, permutations=99)["h"] == 1.0
+    assert permutation.permutation(a, b, {"h": row_sums.MACRO}, permutations=99)["h"] == pytest.approx(1 / 100)
+    assert permutation.permutation(a, a, {"h": row_sums.MACRO}, permutations=99)["h"] == 1.0
+    assert permutation.permutation(a[:1], b[:1], {"h": row_sums.MACRO}, permutations=99)["h"] == 1.0
 
 
 def test_a_permutation_that_leaves_the_figure_undefined_counts_against_the_difference() -> None:
     a = row_sums.answer_rows(np.array([[1.0, 1], [0, 0]]))
     b = row_sums.answer_rows(np.array([[0.0, 0], [1, 0]]))
-    found = permutation.permutation(a, b, {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}, permutations=99)
-    assert found == {"mean": None, "pooled": 1.0}
+    found = permutation.permutation(a, b, {"macro": row_sums.MACRO, "micro": row_sums.MICRO}, permutations=99)
+    assert found == {"macro": None, "micro": 1.0}
 
 
 def test_holm_adjusts_the_smallest_most_and_keeps_the_order() -> None:
@@ -416,7 +416,7 @@ WORLDS = (World(effects=False), World(effects=True))
 
 
 def test_the_interval_of_pooled_entropy_holds_the_truth_as_often_as_it_says() -> None:
-    pooled = {"pooled": row_sums.POOLED}
+    pooled = {"micro": row_sums.MICRO}
     cover = np.mean([covered(world, pooled, 600, resamples=400, seed=1) for world in WORLDS])
     assert 0.93 <= cover <= 0.97
 
@@ -426,17 +426,17 @@ def test_intervals_of_few_questions_hold_the_truth_as_often_as_they_say() -> Non
     one = np.mean([covered(world, FIGURES, 500, resamples=400, seed=4) for world in few], axis=0)
     two = np.mean([difference_covered(world, world, FIGURES, 500, resamples=400, seed=5) for world in few], axis=0)
     cover = dict(zip([*FIGURES, *(f"difference {name}" for name in FIGURES)], [*one, *two], strict=True))
-    assert math.isnan(cover.pop("pooled"))  # so few answers show nothing of its bias
+    assert math.isnan(cover.pop("micro"))  # so few answers show nothing of its bias
     assert all(0.92 <= each <= 0.98 for each in cover.values()), cover  # 0.93 to 0.97, but for chance
 
 
 def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:
-    both = {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}
+    both = {"macro": row_sums.MACRO, "micro": row_sums.MICRO}
     cover = np.mean([difference_covered(world, world, both, 600, resamples=400, seed=2) for world in WORLDS], axis=0)
     assert np.all((cover >= 0.93) & (cover <= 0.97)), cover
 
 
 def test_the_permutation_test_has_its_size_where_the_arms_are_alike() -> None:
-    both = {"mean": row_sums.MEAN, "pooled": row_sums.POOLED}
+    both = {"macro": row_sums.MACRO, "micro": row_sums.MICRO}
     size = np.mean([rejected(world, world, both, 2000, seed=3) for world in WORLDS], axis=0)
     assert np.all((size >= 0.04) & (size <= 0.06)), size

@@ -38,18 +38,18 @@ def test_every_weighting_and_reading_is_the_definition(measured: list[Measures])
     assert (made.texts, made.with_reference.value) == (4, 0.75)
     known = [each.entropy for each in measured if each.entropy is not None]
     reference = made.weightings["reference"]
-    assert reference.mean.value == pytest.approx(sum(known) / 3)
-    assert reference.mean0.value == pytest.approx(sum(known) / 4)
+    assert reference.macro.value == pytest.approx(sum(known) / 3)
+    assert reference.macro0.value == pytest.approx(sum(known) / 4)
     counts = {name: sum(each.counts[name] for each in measured) for name in FRAME}
     assert made.references == sum(counts.values())
-    assert reference.pooled.value == pytest.approx(diversity.entropy_percent(counts))
-    assert reference.effective.value == pytest.approx(diversity.effective(counts))
+    assert reference.micro.value == pytest.approx(diversity.entropy_percent(counts))
+    assert reference.hill_number.value == pytest.approx(diversity.hill_number(counts))
     for name, share in diversity.shares(counts).items():
         assert reference.shares[name].value == pytest.approx(share)
     words = {name: sum(each.counts_by_words[name] for each in measured) for name in FRAME}
-    assert made.weightings["words"].pooled.value == pytest.approx(diversity.entropy_percent(words))
+    assert made.weightings["words"].micro.value == pytest.approx(diversity.entropy_percent(words))
     presence = {name: sum(each.counts[name] > 0 for each in measured) for name in FRAME}
-    assert made.weightings["presence"].pooled.value == pytest.approx(diversity.entropy_percent(presence))
+    assert made.weightings["presence"].micro.value == pytest.approx(diversity.entropy_percent(presence))
     assert made.never == tuple(name for name, value in counts.items() if not value)
     assert made.sentiment is None
 
@@ -59,7 +59,7 @@ def test_intervals_are_seeded_and_within_bounds(measured: list[Measures]) -> Non
     assert first == again
     assert first is not None
     for weighting in first.weightings.values():
-        for estimate in (*weighting.shares.values(), weighting.mean, weighting.mean0, weighting.pooled):
+        for estimate in (*weighting.shares.values(), weighting.macro, weighting.macro0, weighting.micro):
             assert estimate.value is not None
             if estimate.low is not None and estimate.high is not None:
                 assert 0 <= estimate.low <= estimate.high <= 100 + 1e-9
@@ -76,10 +76,10 @@ def test_one_text_has_no_interval_and_none_has_no_summary(measured: list[Measure
 def test_texts_without_any_reference_have_no_entropy(measured: list[Measures]) -> None:
     made = summed([measured[2]] * 3)
     assert made is not None
-    assert made.weightings["reference"].mean.value is None
-    assert made.weightings["reference"].pooled.value is None
-    assert made.weightings["reference"].mean0.value == 0.0
-    assert made.dominance.value is None
+    assert made.weightings["reference"].macro.value is None
+    assert made.weightings["reference"].micro.value is None
+    assert made.weightings["reference"].macro0.value == 0.0
+    assert made.berger_parker.value is None
 
 
 def test_rows_on_disk_are_those_taken_in(measured: list[Measures]) -> None:

@@ -11,15 +11,17 @@ from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
-from multiplex.llm.error_mapping import Failure
-from multiplex.llm.limiter import Limiter, Place, adaptive
+from multiplex.llm.error_mapping import FailedAttempt
+from multiplex.llm.limiter import Limiter, LimiterSlot, adaptive
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.backend import Backend, Body, Say
 
-REFUSED = Failure(CallError("rate_limited", "429"), wait=0.01)
+REFUSED = FailedAttempt(CallError("rate_limited", "429"), wait=0.01)
 
 
-async def calls(limiter: Limiter, count: int, failure: Callable[[int], Failure | None] = lambda _: None) -> list[int]:
+async def calls(
+    limiter: Limiter, count: int, failure: Callable[[int], FailedAttempt | None] = lambda _: None
+) -> list[int]:
     """Make so many calls, each one turn of the loop long; how many were under way as each began."""
     seen: list[int] = []
 
@@ -38,14 +40,14 @@ async def calls(limiter: Limiter, count: int, failure: Callable[[int], Failure |
     return seen
 
 
-async def entered(limiter: Limiter, count: int) -> list[Place]:
+async def entered(limiter: Limiter, count: int) -> list[LimiterSlot]:
     places = [limiter.place() for _ in range(count)]
     for place in places:
         await place.__aenter__()
     return places
 
 
-async def leave(places: Sequence[Place], failure: Failure | None = None) -> None:
+async def leave(places: Sequence[LimiterSlot], failure: FailedAttempt | None = None) -> None:
     for place in places:
         await place.__aexit__(failure and CallError, failure and failure.error, None)
         if failure is not None:
@@ -104,7 +106,7 @@ async def test_a_timeout_takes_back_the_growth_and_no_more() -> None:
     limiter = Limiter(4, most=100)
     await calls(limiter, 12)
     assert limiter.limit == 16
-    late = Failure(CallError("timeout", "late"), attempts=2)
+    late = FailedAttempt(CallError("timeout", "late"), attempts=2)
     for expected in (8, 4, 4):
         await leave(await entered(limiter, 1), late)
         assert limiter.limit == expected
@@ -124,7 +126,7 @@ async def test_calls_that_slow_down_stop_the_growth() -> None:
 async def test_refusals_that_name_no_time_pause_everything_longer_each_wave() -> None:
     now = 0.0
     limiter = Limiter(8, most=100, clock=lambda: now)
-    bare = Failure(CallError("rate_limited", "429"))
+    bare = FailedAttempt(CallError("rate_limited", "429"))
     for expected in (1.0, 2.0, 4.0):
         await leave(await entered(limiter, 2), bare)
         assert limiter.held == expected

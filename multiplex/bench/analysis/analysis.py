@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from multiplex.bench.analysis.conditions import Draws, arm
+from multiplex.bench.analysis.conditions import Draws, condition
 from multiplex.bench.analysis.contrasts import MULTIPLEX, Test, claims, contrasts, left_out
 from multiplex.bench.analysis.extractor_errors import Confusions
 from multiplex.bench.analysis.label_permutation import Voices
-from multiplex.bench.analysis.model import Analysis, Arm, Contrast, LeftOut
-from multiplex.bench.analysis.observations import Sheet
+from multiplex.bench.analysis.model import Analysis, Condition, Contrast, LeftOut
+from multiplex.bench.analysis.observations import Observations
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.store.records import Record
 from multiplex.errors import UsageError
@@ -88,7 +88,7 @@ def analysed(
     draws = Draws(resamples, seed)
     test = Test(draws, permutations, alpha)
     confusions = confusions if confusions is not None else Confusions.load()
-    arms = tuple(arm(sheet, draws, confusions, cues) for sheet in run.sheets_in_order())
+    conditions = tuple(condition(observations, draws, confusions, cues) for observations in run.observations_in_order())
     made, without = _compared(run, test)
     return Analysis(
         scoring=scoring,
@@ -98,28 +98,28 @@ def analysed(
         resamples=resamples,
         permutations=permutations,
         seed=seed,
-        units=sum(each.units for each in arms),
-        answered=sum(each.measured + each.wordless + each.unscored for each in arms),
-        failed=sum(each.failed for each in arms),
-        pending=sum(each.pending for each in arms),
+        units=sum(each.units for each in conditions),
+        answered=sum(each.measured + each.wordless + each.unscored for each in conditions),
+        failed=sum(each.failed for each in conditions),
+        pending=sum(each.pending for each in conditions),
         questions=len(run.questions),
         models=run.models,
-        strategies=tuple(strategy for strategy in STRATEGIES if any(each.strategy == strategy for each in arms)),
+        strategies=tuple(strategy for strategy in STRATEGIES if any(each.strategy == strategy for each in conditions)),
         domains=tuple(dict.fromkeys(domain for domain in run.questions.values() if domain)),
-        arms=arms,
+        conditions=conditions,
         claims=tuple(claims(run.models, made, without, test)),
         contrasts=tuple(made),
         left_out=tuple(without),
-        shuffled=tuple(
-            each for model, voices in run.voices.items() for each in voices.shuffled(model, permutations, seed)
+        label_permutations=tuple(
+            each for model, voices in run.voices.items() for each in voices.permute_labels(model, permutations, seed)
         ),
         reliability=confusions.reliability(frame, cues),
-        notes=(*(note for each in arms for note in _notes(each)), *_dropped(made)),
+        notes=(*(note for each in conditions for note in _notes(each)), *_dropped(made)),
     )
 
 
 class Gathered:
-    """What a pass over the records leaves: a sheet of numbers an arm, and the voices of multiplex answers.
+    """What a pass over the records leaves: a observations of numbers a condition, and the voices of multiplex answers.
 
     Attributes:
         measured_by: the frame and the cues; None until an answer is measured.
@@ -128,7 +128,7 @@ class Gathered:
 
     def __init__(self) -> None:
         self.measured_by: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        self.sheets: dict[tuple[str, str], Sheet] = {}
+        self.observations: dict[tuple[str, str], Observations] = {}
         self.voices: dict[str, Voices] = {}
         self.questions: dict[str, str] = {}
 
@@ -145,24 +145,26 @@ class Gathered:
             if by != self.measured_by:
                 raise UsageError(f"unit {unit.id} was measured over another frame or other cues; score the run anew")
         self.questions.setdefault(unit.question_id, unit.domain)
-        sheet = self.sheets.setdefault((unit.model, unit.strategy), Sheet(unit.model, unit.strategy))
-        sheet.add(record)
+        observations = self.observations.setdefault(
+            (unit.model, unit.strategy), Observations(unit.model, unit.strategy)
+        )
+        observations.add(record)
         if unit.strategy == MULTIPLEX and record.answer is not None and score is not None:
             self.voices.setdefault(unit.model, Voices()).add(score)
 
     @property
     def models(self) -> tuple[str, ...]:
         """In order of appearance."""
-        return tuple(dict.fromkeys(model for model, _ in self.sheets))
+        return tuple(dict.fromkeys(model for model, _ in self.observations))
 
-    def sheets_in_order(self) -> list[Sheet]:
-        """By model, then by strategy as they are known; every sheet over the frame of the run."""
+    def observations_in_order(self) -> list[Observations]:
+        """By model, then by strategy as they are known; every observations over the frame of the run."""
         frame = self.measured_by[0] if self.measured_by is not None else ()
         every = [(model, strategy) for model in self.models for strategy in STRATEGIES]
-        sheets = [self.sheets[key] for key in every if key in self.sheets]
-        for sheet in sheets:
-            sheet.frame = frame
-        return sheets
+        found = [self.observations[key] for key in every if key in self.observations]
+        for observations in found:
+            observations.frame = frame
+        return found
 
 
 def _compared(run: Gathered, test: Test) -> tuple[list[Contrast], list[LeftOut]]:
@@ -170,38 +172,40 @@ def _compared(run: Gathered, test: Test) -> tuple[list[Contrast], list[LeftOut]]
     made: list[Contrast] = []
     without: list[LeftOut] = []
     for model in run.models:
-        found = {strategy: sheet.table() for (of, strategy), sheet in run.sheets.items() if of == model}
+        found = {
+            strategy: observations.table() for (of, strategy), observations in run.observations.items() if of == model
+        }
         tables = {strategy: table for strategy, table in found.items() if table is not None}
         made += contrasts(model, tables, test)
         without += left_out(model, tables, made, test)
     return made, without
 
 
-def _notes(arm: Arm) -> list[str]:
-    """What of an arm is missing, and so what its figures stand on."""
+def _notes(of: Condition) -> list[str]:
+    """What of a condition is missing, and so what its figures stand on."""
     missing = [
-        f"{arm.failed} failed ({', '.join(f'{kind} {n}' for kind, n in arm.failures.items())})" if arm.failed else "",
-        f"{arm.pending} pending" if arm.pending else "",
-        f"{arm.wordless} without a word" if arm.wordless else "",
-        f"{arm.unscored} not measured yet" if arm.unscored else "",
+        f"{of.failed} failed ({', '.join(f'{kind} {n}' for kind, n in of.failures.items())})" if of.failed else "",
+        f"{of.pending} pending" if of.pending else "",
+        f"{of.wordless} without a word" if of.wordless else "",
+        f"{of.unscored} not measured yet" if of.unscored else "",
     ]
-    name, notes = f"{arm.model}, {arm.strategy}", []
+    name, notes = f"{of.model}, {of.strategy}", []
     if any(missing):
         notes.append(
-            f"{name}: of {arm.units} units {', '.join(filter(None, missing))}; its figures stand on {arm.measured} "
-            f"answers to {arm.questions} questions."
+            f"{name}: of {of.units} units {', '.join(filter(None, missing))}; its figures stand on {of.measured} "
+            f"answers to {of.questions} questions."
         )
-    if arm.short:
-        voices = ", ".join(f"{perspective} {n}" for perspective, n in arm.lost.items())
-        notes.append(f"{name}: {arm.short} answers lack a voice ({voices}); they count as they are.")
+    if of.short:
+        voices = ", ".join(f"{perspective} {n}" for perspective, n in of.lost.items())
+        notes.append(f"{name}: {of.short} answers lack a voice ({voices}); they count as they are.")
     return notes
 
 
 def _dropped(made: list[Contrast]) -> list[str]:
-    """Where a `mean` leaves questions out."""
+    """Where a `macro` leaves questions out."""
     return [
         f"{each.model}, {each.strategy}: {each.dropped} of {each.questions} questions count in no difference of "
-        "`mean`, since an answer has no reference; `mean0` keeps them."
+        "`macro`, since an answer has no reference; `macro0` keeps them."
         for each in made
-        if each.dropped and (each.weighting, each.reading) == ("reference", "mean")
+        if each.dropped and (each.weighting, each.reading) == ("reference", "macro")
     ]

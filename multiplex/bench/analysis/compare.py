@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_serializer
 
 from multiplex.bench.analysis.conditions import READINGS, Draws, ratio
-from multiplex.bench.analysis.observations import Sheet, Table, figure_names
+from multiplex.bench.analysis.observations import Observations, QuestionTable, figure_names
 from multiplex.bench.plan import manifest
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.store.records import Record
 from multiplex.content import sha256
 from multiplex.errors import UsageError
+from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import permutation, resampling, row_sums
 from multiplex.evaluation.statistics.summary import Estimate, estimate
 
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FigureName = Literal[
-    "mean0", "mean", "pooled", "unprompted mean0", "tone positive", "tone negative", "words", "seconds",
+    "macro0", "macro", "micro", "unprompted macro0", "tone positive", "tone negative", "words", "seconds",
     "input_tokens", "output_tokens",
 ]  # fmt: skip
+FORMER_FIGURES: Mapping[str, str] = {
+    "macro0": "mean0", "macro": "mean", "micro": "pooled", "unprompted macro0": "unprompted mean0",
+}  # fmt: skip
+"""By name of a figure the one that it had in version 0.1.0; the JSON holds both."""
 _PERMUTATIONS = 9999
 _OTHERS: tuple[FigureName, ...] = (
     "tone positive", "tone negative", "words", "seconds", "input_tokens", "output_tokens",
@@ -43,7 +48,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Change(_Frozen):
+class FigureChange(_Frozen):
     """One figure of the paired units in both runs: entropies by reference in percent, tones 0..1, the rest as named.
 
     Attributes:
@@ -58,7 +63,7 @@ class Change(_Frozen):
     p: float | None
 
 
-class ComparedArm(_Frozen):
+class ComparedCondition(_Frozen):
     """One model under one strategy in both runs.
 
     Attributes:
@@ -79,28 +84,36 @@ class ComparedArm(_Frozen):
     paired: int
     questions: int
     same: int
-    changes: dict[FigureName, Change]
+    changes: dict[FigureName, FigureChange]
+
+    @field_serializer("changes", mode="wrap")
+    def _write_former_figures(
+        self, changes: dict[FigureName, FigureChange], write: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        written: dict[str, Any] = write(changes)
+        return written | {former: written[name] for name, former in FORMER_FIGURES.items() if name in written}
 
 
-class Comparison(_Frozen):
+class RunComparison(_Frozen, Renamed):
     """Two runs under one scoring.
 
     Attributes:
         before, after: their folders' names.
         changed: what answers were made with that is not the same, a line each; empty where nothing differs.
         versions: packages whose versions differ, a line each: they may matter or not.
-        arms: those that share a unit.
+        conditions: those that share a unit.
     """
 
+    former_names: ClassVar = {"conditions": "arms"}
     before: str
     after: str
     scoring: str
     changed: tuple[str, ...]
     versions: tuple[str, ...]
-    arms: tuple[ComparedArm, ...]
+    conditions: tuple[ComparedCondition, ...]
 
 
-def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | None = None) -> Comparison:
+def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | None = None) -> RunComparison:
     """What differs from run `a` to run `b`, over the units that both have, by the newest scoring that both have.
 
     Units are paired by question (its id and its words), model, strategy and epoch.
@@ -110,39 +123,39 @@ def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | No
     """
     key = _common_scoring(a, b, scoring)
     before, after = _read(a.records(key)), _read(b.records(key))
-    arms = tuple(
-        _arm(before[name], after[name], draws if draws is not None else Draws())
+    conditions = tuple(
+        _compare_condition(before[name], after[name], draws if draws is not None else Draws())
         for name in sorted(before.keys() & after.keys(), key=lambda name: (name[0], STRATEGIES.index(name[1])))
         if before[name].made & after[name].made
     )
-    if not arms:
+    if not conditions:
         raise UsageError(
             f"{a.folder} and {b.folder} have no unit in common: the same question, model, strategy and epoch; "
             f"their models are {_models(before)} and {_models(after)}"
         )
     (old, damaged), (new, also) = (manifest.read_manifest(run) for run in (a, b))
     unread = tuple(filter(None, (damaged, also)))
-    return Comparison(
+    return RunComparison(
         before=str(a.folder),
         after=str(b.folder),
         scoring=key,
         changed=unread or (tuple(manifest.differences(old, new)) if old is not None and new is not None else ()),
         versions=tuple(_versions(old.versions, new.versions)) if old is not None and new is not None else (),
-        arms=arms,
+        conditions=conditions,
     )
 
 
 @dataclass
 class _Side:
-    """One arm of one run: its numbers, every unit it has, and a digest of each answer."""
+    """One condition of one run: its numbers, every unit it has, and a digest of each answer."""
 
-    sheet: Sheet
+    observations: Observations
     made: set[str] = field(default_factory=set)
     digests: dict[str, str] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         self.made.add(record.unit.id)
-        self.sheet.add(record)
+        self.observations.add(record)
         if record.answer is not None:
             self.digests[record.unit.id] = sha256(record.answer.text)
 
@@ -151,22 +164,22 @@ def _read(records: Iterator[Record]) -> dict[tuple[str, str], _Side]:
     sides: dict[tuple[str, str], _Side] = {}
     for record in records:
         name = (record.unit.model, record.unit.strategy)
-        sides.setdefault(name, _Side(Sheet(*name))).add(record)
+        sides.setdefault(name, _Side(Observations(*name))).add(record)
     return sides
 
 
-def _arm(a: _Side, b: _Side, draws: Draws) -> ComparedArm:
+def _compare_condition(a: _Side, b: _Side, draws: Draws) -> ComparedCondition:
     both = a.made & b.made
-    measured_before, measured_after = both & set(a.sheet.ids), both & set(b.sheet.ids)
+    measured_before, measured_after = both & set(a.observations.ids), both & set(b.observations.ids)
     paired = measured_before & measured_after
-    before, after = a.sheet.table(paired), b.sheet.table(paired)
-    changes: dict[FigureName, Change] = {}
+    before, after = a.observations.table(paired), b.observations.table(paired)
+    changes: dict[FigureName, FigureChange] = {}
     if before is not None and after is not None:
         place = {name: number for number, name in enumerate(after.questions)}
         changes = _changes(before, after.at([place[name] for name in before.questions]), draws)
-    return ComparedArm(
-        model=a.sheet.model,
-        strategy=a.sheet.strategy,
+    return ComparedCondition(
+        model=a.observations.model,
+        strategy=a.observations.strategy,
         only_before=len(a.made - b.made),
         only_after=len(b.made - a.made),
         units=len(both),
@@ -179,12 +192,12 @@ def _arm(a: _Side, b: _Side, draws: Draws) -> ComparedArm:
     )
 
 
-def _changes(before: Table, after: Table, draws: Draws) -> dict[FigureName, Change]:
-    made: dict[FigureName, Change] = {}
+def _changes(before: QuestionTable, after: QuestionTable, draws: Draws) -> dict[FigureName, FigureChange]:
+    made: dict[FigureName, FigureChange] = {}
     rows = before.rows["reference"], after.rows["reference"]
-    made |= _change(*rows, {name: READINGS[name] for name in ("mean0", "mean", "pooled")}, before.domains, draws)
+    made |= _change(*rows, {name: READINGS[name] for name in ("macro0", "macro", "micro")}, before.domains, draws)
     unprompted = before.rows["unprompted"], after.rows["unprompted"]
-    made |= _change(*unprompted, {"unprompted mean0": row_sums.MEAN0}, before.domains, draws)
+    made |= _change(*unprompted, {"unprompted macro0": row_sums.MACRO0}, before.domains, draws)
     for name in _OTHERS:
         one, other = _column(before, name), _column(after, name)
         made |= _change(one, other, {name: ratio(0, 1, -_NEVER, _NEVER)}, before.domains, draws)
@@ -193,12 +206,12 @@ def _changes(before: Table, after: Table, draws: Draws) -> dict[FigureName, Chan
 
 def _change(
     before: Array, after: Array, figures: dict[FigureName, row_sums.Figure], domains: tuple[str, ...], draws: Draws
-) -> dict[FigureName, Change]:
+) -> dict[FigureName, FigureChange]:
     named: dict[str, row_sums.Figure] = dict(figures.items())
     found = resampling.paired_bootstrap(after, before, named, domains, resamples=draws.resamples, seed=draws.seed)
     p = permutation.permutation(after, before, named, permutations=_PERMUTATIONS, seed=draws.seed)
     changes = {
-        name: Change(
+        name: FigureChange(
             before=_value(figure, before),
             after=_value(figure, after),
             difference=estimate(found.differences[name]),
@@ -209,7 +222,7 @@ def _change(
     return {name: each for name, each in changes.items() if (each.before, each.after) != (None, None)}
 
 
-def _column(table: Table, name: FigureName) -> Array:
+def _column(table: QuestionTable, name: FigureName) -> Array:
     """One figure as rows that `resampling.paired_bootstrap` reads, without counts: shape (n, 4)."""
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The figures of one arm: one model under one strategy, over all its questions and by domain and wording."""
+"""The figures of one condition: one model under one strategy, over all its questions and by domain and wording."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from multiplex.bench.analysis.extractor_errors import Confusions
-from multiplex.bench.analysis.model import Arm, CouncilFigures, Group
-from multiplex.bench.analysis.observations import COST, COUNCIL, Sheet, Table, figure_names
+from multiplex.bench.analysis.model import Condition, CouncilFigures, Group
+from multiplex.bench.analysis.observations import COST, COUNCIL, Observations, QuestionTable, figure_names
 from multiplex.evaluation.statistics import diversity, resampling, row_sums
 from multiplex.evaluation.statistics.summary import TONES, WEIGHTINGS, Estimate, Weighting, estimate, weighting_of
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 READINGS: Mapping[str, row_sums.Figure] = {
-    "mean": row_sums.MEAN,
-    "mean0": row_sums.MEAN0,
-    "pooled": row_sums.POOLED,
+    "macro": row_sums.MACRO,
+    "macro0": row_sums.MACRO0,
+    "micro": row_sums.MICRO,
 }
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "unprompted": (0.0, 100.0), "per_100_words": (0.0, 100.0), "spread": (0.0, 5.0), "outside": (0.0, math.inf),
@@ -40,48 +40,48 @@ class Draws:
     seed: int = 7
 
 
-def arm(sheet: Sheet, draws: Draws, confusions: Confusions, cues: Sequence[str]) -> Arm:
-    """The figures of one arm; every estimate holds None where nothing was measured."""
-    table = sheet.table()
+def condition(observations: Observations, draws: Draws, confusions: Confusions, cues: Sequence[str]) -> Condition:
+    """The figures of one condition; every estimate holds None where nothing was measured."""
+    table = observations.table()
     found = _estimates(table, draws) if table is not None else {}
 
     def of(name: str) -> Estimate:
         return found.get(name, NOTHING)
 
-    totals = sheet.totals()
-    primary = of("reference mean0").value
+    totals = observations.totals()
+    primary = of("reference macro0").value
     sent, made = of("input_tokens").value, of("output_tokens").value
     toned = of("tone positive").value is not None
-    return Arm(
-        model=sheet.model,
-        strategy=sheet.strategy,
-        units=sheet.units,
-        measured=len(sheet.ids),
-        wordless=sheet.wordless,
-        unscored=sheet.unscored,
-        failed=sheet.failures.total(),
-        pending=sheet.pending,
-        failures=dict(sheet.failures.most_common()),
-        short=sheet.short,
-        lost=dict(sheet.lost.most_common()),
+    return Condition(
+        model=observations.model,
+        strategy=observations.strategy,
+        units=observations.units,
+        measured=len(observations.ids),
+        wordless=observations.wordless,
+        unscored=observations.unscored,
+        failed=observations.failures.total(),
+        pending=observations.pending,
+        failures=dict(observations.failures.most_common()),
+        short=observations.short,
+        lost=dict(observations.lost.most_common()),
         questions=len(table) if table is not None else 0,
         references=sum(totals.values()),
         referring=of("referring"),
-        weightings={name: _weighting(name, sheet.frame, table, found) for name in WEIGHTINGS},
+        weightings={name: _weighting(name, observations.frame, table, found) for name in WEIGHTINGS},
         corrected=confusions.corrected(totals, cues),
-        unprompted_mean=of("unprompted mean"),
-        unprompted_mean0=of("unprompted mean0"),
+        unprompted_macro=of("unprompted macro"),
+        unprompted_macro0=of("unprompted macro0"),
         never=tuple(name for name, value in totals.items() if not value),
         expected_perspectives=diversity.expected_perspectives(totals),
         expected_perspectives_mean=of("spread"),
         excluded=of("excluded"),
-        dominance=of("dominance"),
+        berger_parker=of("berger_parker"),
         out_of_frame=of("out_of_frame"),
         per_100_words=of("per_100_words"),
         sentiment={tone: of(f"tone {tone}") for tone in TONES} if toned else None,
         stance={
             name: {tone: of(f"stance {name} {tone}") for tone in TONES}
-            for name in sheet.frame
+            for name in observations.frame
             if of(f"stance {name} positive").value is not None
         },
         labels={tone: of(f"label {tone}") for tone in TONES} if toned else None,
@@ -90,24 +90,24 @@ def arm(sheet: Sheet, draws: Draws, confusions: Confusions, cues: Sequence[str])
         calls=of("calls"),
         input_tokens=of("input_tokens"),
         output_tokens=of("output_tokens"),
-        tokens_reported=sheet.reported,
+        tokens_reported=observations.reported,
         tokens_per_point=_per(None if sent is None or made is None else sent + made, primary),
         seconds_per_point=_per(of("seconds").value, primary),
-        council=_council(sheet, found),
+        council=_council(observations, found),
         domains=_groups(table, table.domains, draws) if table is not None and any(table.domains) else (),
         cued=_groups(table, [_wording(each) for each in table.cued], draws) if table is not None else (),
     )
 
 
-def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
-    """Every figure of an arm with its interval, by one set of resamples."""
+def _estimates(table: QuestionTable, draws: Draws) -> dict[str, Estimate]:
+    """Every figure of a condition with its interval, by one set of resamples."""
     import numpy as np
 
     columns = [*table.rows.values(), table.figures]
     starts = np.cumsum([0, *(part.shape[1] for part in columns)]).tolist()
     place = {name: slice(starts[k], starts[k + 1]) for k, name in enumerate(table.rows)}
     figures = {"referring": _within(place["reference"], row_sums.REFERRING)}
-    for reading in ("mean", "mean0"):
+    for reading in ("macro", "macro0"):
         figures[f"unprompted {reading}"] = _within(place["unprompted"], READINGS[reading])
     for weighting in WEIGHTINGS:
         figures |= {f"{weighting} {reading}": _within(place[weighting], of) for reading, of in READINGS.items()}
@@ -123,27 +123,29 @@ def _estimates(table: Table, draws: Draws) -> dict[str, Estimate]:
     return {name: _scaled(each, 0.01) if name in percent else each for name, each in found.items()}
 
 
-def _weighting(name: str, frame: tuple[str, ...], table: Table | None, found: Mapping[str, Estimate]) -> Weighting:
+def _weighting(
+    name: str, frame: tuple[str, ...], table: QuestionTable | None, found: Mapping[str, Estimate]
+) -> Weighting:
     strata = row_sums.by_stratum(table.rows[name], table.domains) if table is not None else None
     return weighting_of(
-        name, frame, found, resampling.jackknife(strata, row_sums.POOLED) if strata is not None else None
+        name, frame, found, resampling.jackknife(strata, row_sums.MICRO) if strata is not None else None
     )
 
 
-def _council(sheet: Sheet, found: Mapping[str, Estimate]) -> CouncilFigures | None:
-    if not sheet.councils:
+def _council(observations: Observations, found: Mapping[str, Estimate]) -> CouncilFigures | None:
+    if not observations.councils:
         return None
     return CouncilFigures(
-        answers=sheet.councils,
-        kind=cast(Literal["overlap", "coverage"], sheet.kind),
-        by_construction=sheet.by_construction / sheet.councils,
-        voices_told=sheet.told_of("voices"),
-        parts_told=sheet.told_of("parts"),
+        answers=observations.councils,
+        kind=cast(Literal["overlap", "coverage"], observations.kind),
+        by_construction=observations.by_construction / observations.councils,
+        voice_attribution=observations.attribution_accuracy("voices"),
+        part_attribution=observations.attribution_accuracy("parts"),
         **{name: found[name] for name in COUNCIL},
     )
 
 
-def _groups(table: Table, labels: Sequence[str], draws: Draws) -> tuple[Group, ...]:
+def _groups(table: QuestionTable, labels: Sequence[str], draws: Draws) -> tuple[Group, ...]:
     """The questions of each label apart, in order of appearance; a question without a label is in none."""
     return tuple(
         _group(name, table.at([place for place, label in enumerate(labels) if label == name]), draws)
@@ -152,7 +154,7 @@ def _groups(table: Table, labels: Sequence[str], draws: Draws) -> tuple[Group, .
     )
 
 
-def _group(name: str, table: Table, draws: Draws) -> Group:
+def _group(name: str, table: QuestionTable, draws: Draws) -> Group:
     rows = table.rows["reference"]
     found = _bootstrapped(rows, table.domains, READINGS, draws)
     counts = rows[:, : len(table.frame)]
@@ -185,7 +187,7 @@ def _within(columns: slice, figure: row_sums.Figure) -> row_sums.Figure:
 
 
 def ratio(top: int, bottom: int, least: float, most: float) -> row_sums.Figure:
-    """sum(top) / sum(bottom), within its bounds; undefined where the bottom is 0; arms compare where both have it."""
+    """sum(top) / sum(bottom), within its bounds; undefined where bottom is 0; paired where both conditions have it."""
 
     def statistic(sums: Array) -> Array:
         import numpy as np

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from multiplex.bench.analysis.conditions import READINGS, Draws
-from multiplex.bench.analysis.model import PRIMARY, Claim, Contrast, LeftOut, ReadingName, WeightingName
-from multiplex.bench.analysis.observations import Table, paired
+from multiplex.bench.analysis.model import PRIMARY, Contrast, LeftOut, ReadingName, SuperiorityClaim, WeightingName
+from multiplex.bench.analysis.observations import QuestionTable, paired
 from multiplex.bench.plan.units import CONTROLS, STRATEGIES
 from multiplex.evaluation.statistics import permutation, resampling, row_sums
 from multiplex.evaluation.statistics.summary import estimate
@@ -15,13 +15,13 @@ from multiplex.evaluation.statistics.summary import estimate
 MULTIPLEX = "multiplex"
 RIVALS: tuple[str, ...] = tuple(strategy for strategy in STRATEGIES if strategy != MULTIPLEX)
 TESTED: Mapping[WeightingName, tuple[ReadingName, ...]] = {
-    "reference": ("mean", "mean0", "pooled"),
-    "presence": ("mean", "mean0", "pooled"),
-    "words": ("mean", "mean0", "pooled"),
-    "unprompted": ("mean", "mean0"),
+    "reference": ("macro", "macro0", "micro"),
+    "presence": ("macro", "macro0", "micro"),
+    "words": ("macro", "macro0", "micro"),
+    "unprompted": ("macro", "macro0"),
 }
-Tables = Mapping[str, Table]
-"""The measured arms of one model by strategy."""
+Tables = Mapping[str, QuestionTable]
+"""The measured conditions of one model by strategy."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ def left_out(model: str, tables: Tables, whole: Sequence[Contrast], test: Test) 
     return made
 
 
-def claims(models: Sequence[str], made: Sequence[Contrast], without: Sequence[LeftOut], test: Test) -> list[Claim]:
+def claims(
+    models: Sequence[str], made: Sequence[Contrast], without: Sequence[LeftOut], test: Test
+) -> list[SuperiorityClaim]:
     """One claim a model: above every control, each at alpha (so the largest p counts), Holm over the models."""
     primary = {model: [each for each in made if each.primary and each.model == model] for model in models}
     p = {model: max(_directed(each) for each in tested) for model, tested in primary.items() if tested}
@@ -93,7 +95,7 @@ def claims(models: Sequence[str], made: Sequence[Contrast], without: Sequence[Le
     ]
 
 
-def _pairs(tables: Tables) -> dict[str, tuple[Table, Table]]:
+def _pairs(tables: Tables) -> dict[str, tuple[QuestionTable, QuestionTable]]:
     """Multiplex and each other strategy on the questions that both have, where there are any."""
     if MULTIPLEX not in tables:
         return {}
@@ -104,8 +106,8 @@ def _pairs(tables: Tables) -> dict[str, tuple[Table, Table]]:
 def _contrasts(
     model: str,
     strategy: str,
-    own: Table,
-    other: Table,
+    own: QuestionTable,
+    other: QuestionTable,
     weighting: WeightingName,
     readings: Sequence[ReadingName],
     test: Test,
@@ -145,7 +147,7 @@ def _claim(
     flipping: tuple[str, ...],
     test: Test,
     models: int,
-) -> Claim:
+) -> SuperiorityClaim:
     names = tuple(each.strategy for each in tested)
     absent = tuple(strategy for strategy in RIVALS if strategy not in names)
     unbeaten = tuple(each.strategy for each in tested if not test.beats(each.difference.value, each.p))
@@ -155,7 +157,7 @@ def _claim(
         holds = False
     else:
         holds = None if set(absent) & set(CONTROLS) else True
-    claim = Claim(
+    claim = SuperiorityClaim(
         model=model,
         holds=holds,
         tested=names,
@@ -170,7 +172,7 @@ def _claim(
     return claim.model_copy(update={"text": _text(claim, tested, models)})
 
 
-def _text(claim: Claim, tested: Sequence[Contrast], models: int) -> str:
+def _text(claim: SuperiorityClaim, tested: Sequence[Contrast], models: int) -> str:
     least, sentences = claim.least, []
     if least is None or claim.p is None or claim.p_holm is None:
         return f"{claim.model}: nothing can be claimed: no question was answered by multiplex and by another strategy."
@@ -179,7 +181,7 @@ def _text(claim: Claim, tested: Sequence[Contrast], models: int) -> str:
         sure += f", {_p(claim.p_holm)} by Holm over {models} models"
     missing = [strategy for strategy in claim.absent if strategy in CONTROLS]
     if claim.unbeaten:
-        worst = " and ".join(_told(each) for each in tested if each.strategy in claim.unbeaten)
+        worst = " and ".join(_describe(each) for each in tested if each.strategy in claim.unbeaten)
         beaten = [strategy for strategy in claim.tested if strategy not in claim.unbeaten]
         sentences.append(
             f"{claim.model}: that multiplex spreads wider than every control does not hold: it is {worst}."
@@ -188,13 +190,13 @@ def _text(claim: Claim, tested: Sequence[Contrast], models: int) -> str:
     elif claim.holds is False:
         sentences.append(
             f"{claim.model}: that multiplex spreads wider than every control does not hold once {models} models are "
-            f"allowed for: it is above {', '.join(claim.tested)}; nearest, {_told(least)}; {sure}."
+            f"allowed for: it is above {', '.join(claim.tested)}; nearest, {_describe(least)}; {sure}."
         )
     else:
         every = "every control" if not missing else "every strategy that was run"
         sentences.append(
             f"{claim.model}: multiplex spreads wider than {every} ({', '.join(claim.tested)}); nearest, it is "
-            f"{_told(least)}; {sure}."
+            f"{_describe(least)}; {sure}."
         )
     if missing:
         left = ", so the claim stays open" if claim.holds is None else ""
@@ -204,7 +206,7 @@ def _text(claim: Claim, tested: Sequence[Contrast], models: int) -> str:
     return " ".join(sentences)
 
 
-def _told(contrast: Contrast) -> str:
+def _describe(contrast: Contrast) -> str:
     """A difference in words: "3.2 points above checklist (95% interval 1.0 to 5.1, 35 questions, p = 0.004)"."""
     value, low, high = contrast.difference.value, contrast.difference.low, contrast.difference.high
     if value is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from multiplex.bench.analysis.model import Reliability
+from multiplex.bench.analysis.model import ExtractorReliability
 from multiplex.content import content_root, read_model
 from multiplex.errors import ContentError
 from multiplex.evaluation.statistics import diversity
@@ -50,7 +50,7 @@ class Confusions(BaseModel):
                     raise ContentError(path, "a row holds a number for each of `found`, its own above 0", field=name)
         return made
 
-    def reliability(self, frame: Sequence[str], cues: Sequence[str]) -> Reliability | None:
+    def reliability(self, frame: Sequence[str], cues: Sequence[str]) -> ExtractorReliability | None:
         """Precision and recall of the frame's perspectives; None where these cues, or fewer than two, were labelled."""
         table = self._table(cues)
         known = [name for name in frame if table is not None and name in table.rows]
@@ -61,7 +61,7 @@ class Confusions(BaseModel):
         recall = {name: own[name] / sum(table.rows[name]) for name in known}
         ratio = max(recall.values()) / min(recall.values())
         corrects = ratio > self.limit
-        return Reliability(
+        return ExtractorReliability(
             texts=self.texts,
             n=round(sum(sum(row) for row in table.rows.values())),
             precision={name: own[name] / sum(columns[name]) for name in known},
@@ -93,7 +93,7 @@ class Confusions(BaseModel):
         return next((table for table in self.tables if set(table.cues) == set(cues)), None)
 
 
-def _chances(frame: tuple[str, ...], table: _Table, known: Reliability) -> NDArray[np.float64]:
+def _chances(frame: tuple[str, ...], table: _Table, known: ExtractorReliability) -> NDArray[np.float64]:
     """P, shape (K, K): the chance that a text of the row's perspective is found to be the column's."""
     import numpy as np
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import permutations as permutations_of
 from typing import TYPE_CHECKING, Literal, get_args
 
-from multiplex.bench.analysis.model import Shuffled
+from multiplex.bench.analysis.model import LabelPermutation
 from multiplex.bench.store.records import Score
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ class Voices:
 
     def add(self, score: Score) -> None:
         """Take in the voices of one answer; fewer than two names cannot be permuted."""
-        told = score.kept.voices_told if score.kept is not None else None
-        if told is not None:
-            self._keep("blind attribution", _hits(told.predicted))
-            self._keep("blind attribution, relative", _hits(told.relative_predicted))
+        attribution = score.retention.voice_attribution if score.retention is not None else None
+        if attribution is not None:
+            self._keep("blind attribution", _hits(attribution.predicted))
+            self._keep("blind attribution, relative", _hits(attribution.relative_predicted))
         self._keep("own references", _parts(score.voices))
 
-    def shuffled(self, model: str, permutations: int, seed: int) -> list[Shuffled]:
+    def permute_labels(self, model: str, permutations: int, seed: int) -> list[LabelPermutation]:
         """Each kind as observed and under permuted names, where any answer has it."""
-        return [_shuffled(model, kind, tables, permutations, seed) for kind, tables in self.tables.items() if tables]
+        return [_permute(model, kind, tables, permutations, seed) for kind, tables in self.tables.items() if tables]
 
     def _keep(self, kind: Kind, table: Array) -> None:
         if len(table) > 1:
@@ -63,7 +63,7 @@ def _parts(voices: Mapping[str, Mapping[str, int]]) -> Array:
     return np.array([[counts.get(name, 0) / sum(counts.values()) for name in speaking] for counts in speaking.values()])
 
 
-def _shuffled(model: str, kind: Kind, tables: list[Array], permutations: int, seed: int) -> Shuffled:
+def _permute(model: str, kind: Kind, tables: list[Array], permutations: int, seed: int) -> LabelPermutation:
     """p = (b + 1) / (B + 1), b of B permutations within every answer reaching at least as much."""
     import numpy as np
 
@@ -77,7 +77,7 @@ def _shuffled(model: str, kind: Kind, tables: list[Array], permutations: int, se
         worth = table[np.arange(len(table)), orders[len(table)]].sum(axis=1)
         reached += worth[rng.integers(len(worth), size=permutations)]
     at_least = int(np.count_nonzero(reached > observed - 1e-9))
-    return Shuffled(
+    return LabelPermutation(
         model=model,
         what=kind,
         answers=len(tables),

@@ -16,8 +16,8 @@ from multiplex.evaluation.statistics.summary import Estimate, Weighting
 
 WeightingName = Literal["reference", "presence", "words", "unprompted"]
 """How references are counted; `unprompted` by reference, without the entities that stood in the prompt or question."""
-ReadingName = Literal["mean", "mean0", "pooled"]
-PRIMARY: tuple[WeightingName, ReadingName] = ("reference", "mean0")
+ReadingName = Literal["macro", "macro0", "micro"]
+PRIMARY: tuple[WeightingName, ReadingName] = ("reference", "macro0")
 """The one figure that claims are made of, fixed beforehand: it exists for every answer, so no question is dropped."""
 
 
@@ -25,7 +25,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Told(_Frozen):
+class AttributionAccuracy(_Frozen):
     """Blind attribution summed over answers: how many texts a classifier that sees no name gives to their own voice.
 
     Attributes:
@@ -41,16 +41,17 @@ class Told(_Frozen):
 
 
 class CouncilFigures(_Frozen):
-    """What the syntheses of one arm kept of their voices, and whether the voices differ: means over questions.
+    """What the syntheses of one condition kept of their voices, and whether the voices differ: means over questions.
 
     Attributes:
         answers: with at least two voices, which these figures stand on.
         kind: `overlap`, or `coverage` where an NLI model decided.
-        coverage, net, evenness, copied: of `Coverage.mean`, `.mean_net`, `.evenness`, `.copied`; 0..1, `net` may be
-            negative.
+        coverage, net, evenness, extractiveness: of `Coverage.mean`, `.mean_net`, `.evenness`, `.extractiveness`; 0..1,
+            `net` may be negative.
         by_construction: the share of answers most of whose claims are copies, 0..1: they overlap however made.
         homogeneity: mean cosine of the voices two by two, -1..1; high where they say much the same.
-        voices_told, parts_told: blind attribution; None where voices are not of perspectives that can be told.
+        voice_attribution, part_attribution: blind attribution; None where the classifier does not know
+            the voices' perspectives.
     """
 
     answers: int
@@ -58,34 +59,34 @@ class CouncilFigures(_Frozen):
     coverage: Estimate
     net: Estimate
     evenness: Estimate
-    copied: Estimate
+    extractiveness: Estimate
     by_construction: float
     homogeneity: Estimate
-    voices_told: Told | None
-    parts_told: Told | None
+    voice_attribution: AttributionAccuracy | None
+    part_attribution: AttributionAccuracy | None
 
 
 class Group(_Frozen):
-    """The questions of one arm that share a domain, or that are cued or not.
+    """The questions of one condition that share a domain, or that are cued or not.
 
     Attributes:
         name: the domain; or `cued`, `not cued`.
         questions, answers, references: what the figures stand on.
-        mean, mean0, pooled: entropy by reference, percent.
-        shares: pooled, by reference, 0..1; all 0.0 where `references` is 0.
+        macro, macro0, micro: entropy by reference, percent.
+        shares: of the counts added over answers, by reference, 0..1; all 0.0 where `references` is 0.
     """
 
     name: str
     questions: int
     answers: int
     references: int
-    mean: Estimate
-    mean0: Estimate
-    pooled: Estimate
+    macro: Estimate
+    macro0: Estimate
+    micro: Estimate
     shares: dict[str, float]
 
 
-class Arm(_Frozen):
+class Condition(_Frozen):
     """One model under one strategy.
 
     Attributes:
@@ -100,11 +101,11 @@ class Arm(_Frozen):
         referring: the share of questions with a reference in any epoch, 0..1.
         weightings: by reference, by presence, by words.
         corrected: shares by reference corrected by the extractor's confusion matrix, where its recalls differ too much
-            (`Reliability`); else None.
-        unprompted_mean, unprompted_mean0: entropy without the entities that stood in the prompt or question, percent.
+            (`ExtractorReliability`); else None.
+        unprompted_macro, unprompted_macro0: entropy without the entities that stood in the prompt or question, percent.
         never: perspectives of the frame that no answer refers to.
         expected_perspectives: E[S_5] of all references together; `..._mean`: over the answers with at least five.
-        excluded, dominance, out_of_frame: 0..1; `per_100_words`: references.
+        excluded, berger_parker, out_of_frame: 0..1; `per_100_words`: references.
         sentiment: positive, neutral, negative: mean probabilities, 0..1; None where no tone was read.
         stance: by perspective, the same over the sentences that refer to it.
         labels: the share of answers whose likeliest tone is this one; only to stand beside the papers' figures.
@@ -133,13 +134,13 @@ class Arm(_Frozen):
     referring: Estimate
     weightings: dict[str, Weighting]
     corrected: dict[str, float] | None
-    unprompted_mean: Estimate
-    unprompted_mean0: Estimate
+    unprompted_macro: Estimate
+    unprompted_macro0: Estimate
     never: tuple[str, ...]
     expected_perspectives: float | None
     expected_perspectives_mean: Estimate
     excluded: Estimate
-    dominance: Estimate
+    berger_parker: Estimate
     out_of_frame: Estimate
     per_100_words: Estimate
     sentiment: dict[str, Estimate] | None
@@ -159,8 +160,8 @@ class Arm(_Frozen):
 
     @property
     def primary(self) -> Estimate:
-        """Entropy by reference, `mean0`: what claims are made of."""
-        return self.weightings["reference"].mean0
+        """Entropy by reference, `macro0`: what claims are made of."""
+        return self.weightings["reference"].macro0
 
 
 class Contrast(_Frozen):
@@ -168,7 +169,7 @@ class Contrast(_Frozen):
 
     Attributes:
         strategy: what is subtracted.
-        questions: answered by both; `dropped` of them count in no `mean`, an arm having no entropy there.
+        questions: answered by both; `dropped` of them count in no `macro`, a condition having no entropy there.
         difference: percentage points.
         p: two-sided, by swapping whole answers within a question; None where there is no difference.
         primary: whether it is what claims are made of; all else is exploratory.
@@ -203,7 +204,7 @@ class LeftOut(_Frozen):
     flips: bool
 
 
-class Claim(_Frozen):
+class SuperiorityClaim(_Frozen):
     """Whether multiplex beats every control, for one model.
 
     Attributes:
@@ -232,7 +233,7 @@ class Claim(_Frozen):
     text: str
 
 
-class Shuffled(_Frozen):
+class LabelPermutation(_Frozen):
     """Name against content: a figure of the multiplex voices, and what it is when their names are permuted.
 
     Attributes:
@@ -253,7 +254,7 @@ class Shuffled(_Frozen):
     p: float
 
 
-class Reliability(_Frozen):
+class ExtractorReliability(_Frozen):
     """How well the extractor sees each perspective on labelled texts, and what follows for the shares.
 
     Attributes:
@@ -283,11 +284,11 @@ class Analysis(_Frozen):
         units, answered, failed, pending: of the run.
         questions: of the run, whether answered or not.
         models, strategies, domains: as they occur in the run, strategies in the order in which they are known.
-        arms: by model, then strategy.
+        conditions: by model, then strategy.
         claims: one a model.
         contrasts: every reading and weighting of multiplex minus every other strategy; `primary` ones are the claims'.
         left_out: the primary contrasts without each domain; empty where there are fewer than two.
-        shuffled: of the multiplex voices.
+        label_permutations: of the multiplex voices.
         reliability: of the extractor; None for a frame that was not validated.
         notes: what a reader should know, a line each.
     """
@@ -307,14 +308,17 @@ class Analysis(_Frozen):
     models: tuple[str, ...]
     strategies: tuple[str, ...]
     domains: tuple[str, ...]
-    arms: tuple[Arm, ...]
-    claims: tuple[Claim, ...]
+    conditions: tuple[Condition, ...]
+    claims: tuple[SuperiorityClaim, ...]
     contrasts: tuple[Contrast, ...]
     left_out: tuple[LeftOut, ...]
-    shuffled: tuple[Shuffled, ...]
-    reliability: Reliability | None
+    label_permutations: tuple[LabelPermutation, ...]
+    reliability: ExtractorReliability | None
     notes: tuple[str, ...]
 
-    def arm(self, model: str, strategy: str) -> Arm | None:
-        """The arm of a model and strategy; None where the run has none."""
-        return next((arm for arm in self.arms if (arm.model, arm.strategy) == (model, strategy)), None)
+    def condition(self, model: str, strategy: str) -> Condition | None:
+        """The condition of a model and strategy; None where the run has none."""
+        return next(
+            (condition for condition in self.conditions if (condition.model, condition.strategy) == (model, strategy)),
+            None,
+        )

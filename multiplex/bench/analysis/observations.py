@@ -1,4 +1,4 @@
-"""One arm's answers as rows of numbers: what statistics read, a few hundred bytes an answer however long its text."""
+"""The answers of one condition as numbers for statistics: a few hundred bytes an answer however long its text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from multiplex.bench.analysis.model import Told
+from multiplex.bench.analysis.model import AttributionAccuracy
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Record, Score
 from multiplex.council.answer import Answer
-from multiplex.evaluation import Kept, Measures
+from multiplex.evaluation import Measures, Retention
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.retention.attribution import Attribution
 from multiplex.evaluation.statistics import diversity, row_sums
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-COUNCIL = ("coverage", "net", "evenness", "copied", "homogeneity")
+COUNCIL = ("coverage", "net", "evenness", "extractiveness", "homogeneity")
 COST = ("words", "seconds", "calls", "input_tokens", "output_tokens")
 
 
 @cache
 def figure_names(frame: tuple[str, ...]) -> tuple[str, ...]:
-    """The figures of an answer besides its counts, in the order of `Sheet.figures`."""
-    measured = ("unprompted", "outside", "headline", "excluded", "dominance", "per_100_words", "spread")
+    """The figures of an answer besides its counts, in the order of `Observations.figures`."""
+    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread")
     tones = (*(f"tone {tone}" for tone in TONES), *(f"label {tone}" for tone in TONES))
     stances = (f"stance {name} {tone}" for name in frame for tone in TONES)
     return (*measured, *tones, *stances, *COST, *COUNCIL)
 
 
 @dataclass
-class Sheet:
+class Observations:
     """What one model's units under one strategy came to, gathered record by record.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sheet:
         asked: by question, its domain and whether it is cued.
         reported: measured answers whose endpoint said how many tokens they took.
         councils: measured answers that were held against their voices; `by_construction` of them are mostly copies.
-        told: of the voices and of their parts: texts, right, relative right, and texts times chance.
+        attributions: of the voices and of their parts: texts, right, relative right, and texts times chance.
     """
 
     model: str
@@ -74,7 +74,7 @@ class Sheet:
     counts: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in WEIGHTINGS})
     figures: array[float] = field(default_factory=lambda: array("d"))
     kind: str = ""
-    told: dict[str, list[float]] = field(default_factory=dict)
+    attributions: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Take in one unit."""
@@ -93,7 +93,7 @@ class Sheet:
         else:
             self.pending += 1
 
-    def table(self, only: Iterable[str] | None = None) -> Table | None:
+    def table(self, only: Iterable[str] | None = None) -> QuestionTable | None:
         """The measured answers, or those of the unit ids in `only`, by question; None where there is none."""
         import numpy as np
 
@@ -119,7 +119,7 @@ class Sheet:
         values, parts = averaged[:, : len(names)], averaged[:, len(names) : 2 * len(names)]
         values = np.divide(values, parts, out=np.zeros_like(values), where=parts > 0)
         answers = Counter(questions)
-        return Table(
+        return QuestionTable(
             frame=self.frame,
             questions=order,
             domains=tuple(self.asked[name][0] for name in order),
@@ -147,39 +147,42 @@ class Sheet:
         for weighting, row in counts.items():
             self.counts[weighting].extend([float(row[name]) for name in self.frame])
         figures = _figures(measures) | _cost(answer, measures)
-        if score.kept is not None:
-            figures |= self._council(score.kept)
+        if score.retention is not None:
+            figures |= self._council(score.retention)
         self.reported += None not in (answer.usage.input_tokens, answer.usage.output_tokens)
         self.figures.extend([_number(figures.get(name)) for name in figure_names(self.frame)])
 
-    def _council(self, kept: Kept) -> dict[str, float | None]:
+    def _council(self, retention: Retention) -> dict[str, float | None]:
+        coverage = retention.coverage
         self.councils += 1
-        self.kind = kept.coverage.kind
-        self.by_construction += kept.coverage.by_construction
-        for name, told in (("voices", kept.voices_told), ("parts", kept.parts_told)):
-            if told is not None:
-                self._tell(name, told)
+        self.kind = coverage.kind
+        self.by_construction += coverage.by_construction
+        for name, attribution in (("voices", retention.voice_attribution), ("parts", retention.part_attribution)):
+            if attribution is not None:
+                self._add_attribution(name, attribution)
         return {
-            "coverage": kept.coverage.mean, "net": kept.coverage.mean_net, "evenness": kept.coverage.evenness,
-            "copied": kept.coverage.copied, "homogeneity": kept.homogeneity,
+            "coverage": coverage.mean, "net": coverage.mean_net, "evenness": coverage.evenness,
+            "extractiveness": coverage.extractiveness, "homogeneity": retention.homogeneity,
         }  # fmt: skip
 
-    def _tell(self, name: str, told: Attribution) -> None:
-        so_far = self.told.get(name, [0.0] * 4)
-        new = (told.n, told.right, told.relative_right, told.n * told.chance)
-        self.told[name] = [a + b for a, b in zip(so_far, new, strict=True)]
+    def _add_attribution(self, name: str, new: Attribution) -> None:
+        so_far = self.attributions.get(name, [0.0] * 4)
+        added = (new.n, new.right, new.relative_right, new.n * new.chance)
+        self.attributions[name] = [a + b for a, b in zip(so_far, added, strict=True)]
 
-    def told_of(self, name: str) -> Told | None:
+    def attribution_accuracy(self, name: str) -> AttributionAccuracy | None:
         """Blind attribution of the `voices` or the `parts`, all answers together; None where it was never made."""
-        if name not in self.told:
+        if name not in self.attributions:
             return None
-        texts, right, relative, chances = self.told[name]
-        return Told(texts=int(texts), right=int(right), relative_right=int(relative), chance=chances / texts)
+        texts, right, relative, chances = self.attributions[name]
+        return AttributionAccuracy(
+            texts=int(texts), right=int(right), relative_right=int(relative), chance=chances / texts
+        )
 
 
 @dataclass(frozen=True)
-class Table:
-    """One arm by question, its epochs averaged; n questions in every array.
+class QuestionTable:
+    """One condition by question, its epochs averaged; n questions in every array.
 
     Attributes:
         domains, cued, answers: of each question: where it belongs, and how many answers its row averages.
@@ -198,10 +201,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.questions)
 
-    def at(self, places: Sequence[int]) -> Table:
+    def at(self, places: Sequence[int]) -> QuestionTable:
         """The questions at these places, in this order."""
         chosen = list(places)
-        return Table(
+        return QuestionTable(
             frame=self.frame,
             questions=tuple(self.questions[place] for place in chosen),
             domains=tuple(self.domains[place] for place in chosen),
@@ -212,7 +215,7 @@ class Table:
         )
 
 
-def paired(a: Table, b: Table) -> tuple[Table, Table]:
+def paired(a: QuestionTable, b: QuestionTable) -> tuple[QuestionTable, QuestionTable]:
     """Both on the questions that both have, in the order of `a`."""
     place = {name: number for number, name in enumerate(b.questions)}
     mine = [number for number, name in enumerate(a.questions) if name in place]
@@ -223,7 +226,7 @@ def _figures(measures: Measures) -> dict[str, float | None]:
     headline = len(pairs(measures.references, measures.cues))
     found: dict[str, float | None] = {
         "unprompted": measures.entropy_unprompted, "outside": headline - measures.n, "headline": headline,
-        "excluded": measures.excluded, "dominance": measures.dominance, "per_100_words": measures.per_100_words,
+        "excluded": measures.excluded, "berger_parker": measures.berger_parker, "per_100_words": measures.per_100_words,
         "spread": measures.expected_perspectives,
     }  # fmt: skip
     if measures.sentiment is not None:

@@ -16,7 +16,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Figure(_Frozen):
+class PublishedFigure(_Frozen):
     """One figure of a paper, in percent.
 
     Attributes:
@@ -40,7 +40,7 @@ class Paper(_Frozen):
     source: str
     arxiv: str
     url: str
-    figures: tuple[Figure, ...]
+    figures: tuple[PublishedFigure, ...]
     known: tuple[str, ...]
     unknown: Annotated[tuple[str, ...], Field(min_length=1)]
 

@@ -104,7 +104,7 @@ class FalseClaim(_Frozen):
     text: str
 
 
-class Group(_Frozen):
+class RatingGroup(_Frozen):
     """All figures of the raters of one kind.
 
     Attributes:
@@ -127,7 +127,7 @@ class Ratings(_Frozen):
     sets: tuple[str, ...]
     resamples: int
     seed: int
-    groups: tuple[Group, ...]
+    groups: tuple[RatingGroup, ...]
 
 
 @dataclass(frozen=True)
@@ -165,22 +165,22 @@ def measure_ratings(
     )
 
 
-def _group(kind: Kind, accepted: Sequence[Accepted], keys: Mapping[str, Key], resamples: int, seed: int) -> Group:
+def _group(kind: Kind, accepted: Sequence[Accepted], keys: Mapping[str, Key], resamples: int, seed: int) -> RatingGroup:
     rows = [row for each in accepted for row in _rows(each, keys[each.rating.set])]
-    arms = [
+    conditions = [
         (model, form)
         for model in dict.fromkeys(row.model for row in rows)
         for form in FORMS
         if any((row.model, row.form) == (model, form) for row in rows)
     ]
     figures, differences = [], []
-    for model, form in arms:
+    for model, form in conditions:
         of = [(row, _columns(row.values)) for row in rows if (row.model, row.form) == (model, form)]
         figures.append(_figures(model, form, of, (LEAST, MOST), resamples, seed))
         if form != MULTIPLEX and (pairs := _pairs(rows, model, form)):
             most = MOST - LEAST
             differences.append(_figures(model, form, pairs, (-most, most), resamples, seed))
-    return Group(
+    return RatingGroup(
         kind=kind,
         raters=tuple(_rater(name, accepted, keys, rows) for name in dict.fromkeys(map(_name, accepted))),
         figures=tuple(figures),

@@ -28,7 +28,7 @@ FEW = 5  # done units below which their mean says little
 
 
 @dataclass(frozen=True)
-class Row:
+class EstimateRow:
     """What the units of one model and strategy would take in all; `usd` None where the model has no price.
 
     Attributes:
@@ -46,10 +46,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RunEstimate:
     """What a run would take, by model and strategy, in the order of its units."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[EstimateRow, ...]
 
     @property
     def units(self) -> int:
@@ -84,7 +84,7 @@ def estimate(
     council: Council,
     observed: Iterable[Record] = (),
     prices: Prices | None = None,
-) -> Estimate:
+) -> RunEstimate:
     """What these units would take. `observed` are the records of the run so far, read once as a stream.
 
     Not to be called where an event loop runs. Nothing is sent and no key is needed.
@@ -103,27 +103,27 @@ def estimate(
         if count < FEW:
             count, mean = 0, plays[model].rehearsed(_typical(group))
         rows.append(_row(model, strategy, len(group), count, mean, prices or Prices()))
-    return Estimate(tuple(rows))
+    return RunEstimate(tuple(rows))
 
 
-def _row(model: str, strategy: str, units: int, count: int, spent: Usage, prices: Prices) -> Row:
+def _row(model: str, strategy: str, units: int, count: int, spent: Usage, prices: Prices) -> EstimateRow:
     """`spent` is what `count` units took, or one where `count` is 0, scaled to `units`."""
     calls, given, made = (
         round(units * (each or 0) / max(1, count)) for each in (spent.calls, spent.input_tokens, spent.output_tokens)
     )
     usd = prices.cost(model, Usage(calls=calls, input_tokens=given, output_tokens=made))
-    return Row(model, strategy, units, calls, given, made, usd, count)
+    return EstimateRow(model, strategy, units, calls, given, made, usd, count)
 
 
 def _seen(records: Iterable[Record]) -> dict[tuple[str, str], tuple[int, Usage]]:
     """By model and strategy: how many done units reported their tokens and lost no voice, and what they took."""
     seen: dict[tuple[str, str], tuple[int, Usage]] = {}
     for record in records:
-        answer, arm = record.answer, (record.unit.model, record.unit.strategy)
+        answer, condition = record.answer, (record.unit.model, record.unit.strategy)
         if answer is None or answer.lost or answer.usage.input_tokens is None or answer.usage.output_tokens is None:
             continue
-        count, usage = seen.get(arm, (0, Usage()))
-        seen[arm] = count + 1, usage + answer.usage
+        count, usage = seen.get(condition, (0, Usage()))
+        seen[condition] = count + 1, usage + answer.usage
     return seen
 
 
@@ -151,7 +151,7 @@ class _Play:
         return total(chat.spent)
 
 
-def print_estimate(console: Console, made: Estimate) -> None:
+def print_estimate(console: Console, made: RunEstimate) -> None:
     """The estimate as a table, and what it rests on."""
     from rich.table import Table
     from rich.text import Text
@@ -175,7 +175,7 @@ def _money(usd: float | None) -> str:
     return "not known" if usd is None else f"{usd:,.2f}"
 
 
-def _basis(made: Estimate) -> str:
+def _basis(made: RunEstimate) -> str:
     seen = sum(row.observed for row in made.rows)
     assumed = [row for row in made.rows if not row.observed]
     parts = ["Nothing was sent. Retries are not counted."]

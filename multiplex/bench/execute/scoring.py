@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from multiplex.answering import kept_of, said
+from multiplex.answering import compare_with_voices, said
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Score
 from multiplex.content import PROJECT, content_root, read_text, sha256
@@ -135,10 +135,10 @@ def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | st
 
 def _score(unit: Unit, answer: Answer, measures: Measures, evaluator: Evaluator) -> Score:
     try:
-        between = kept_of(answer, evaluator.local.gazetteer)
+        between = compare_with_voices(answer, evaluator.local.gazetteer)
     except UsageError as error:
         return Score(measures=measures, voices=_voices(unit, answer, evaluator), note=f"voices not compared: {error}")
-    return Score(measures=measures, kept=between, voices=_voices(unit, answer, evaluator))
+    return Score(measures=measures, retention=between, voices=_voices(unit, answer, evaluator))
 
 
 def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[str, int]]:

@@ -20,7 +20,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Kind = Literal["person", "model"]
 
 
-class Marks(BaseModel):
+class PointMarks(BaseModel):
     """The six points of one answer, 1..7 each."""
 
     model_config = ConfigDict(frozen=True)
@@ -37,7 +37,7 @@ class Marks(BaseModel):
         return tuple(getattr(self, name) for name in POINTS)
 
 
-class Rated(Marks):
+class Rated(PointMarks):
     """One answer as a rater found it; `false_claims` are the rater's own words, empty where there are none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.bench.analysis.compare import Change, ComparedArm, Comparison, FigureName
+from multiplex.bench.analysis.compare import ComparedCondition, FigureChange, FigureName, RunComparison
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 HEAD = ("", "before", "after", "after - before", "95% interval", "p")
-_CALLED: Mapping[FigureName, tuple[str, str]] = {
-    "mean0": ("entropy, 0 where no reference, %", ".1f"),
-    "mean": ("entropy of answers with a reference, %", ".1f"),
-    "pooled": ("entropy, pooled, %", ".1f"),
-    "unprompted mean0": ("entropy without names from the prompts, %", ".1f"),
+_LABELS: Mapping[FigureName, tuple[str, str]] = {
+    "macro0": ("entropy, 0 where no reference, %", ".1f"),
+    "macro": ("entropy of answers with a reference, %", ".1f"),
+    "micro": ("entropy, micro average, %", ".1f"),
+    "unprompted macro0": ("entropy without names from the prompts, %", ".1f"),
     "tone positive": ("positive tone", ".3f"),
     "tone negative": ("negative tone", ".3f"),
     "words": ("words an answer", ".0f"),
@@ -29,28 +29,29 @@ _CALLED: Mapping[FigureName, tuple[str, str]] = {
 """What each figure is called, and how it is printed."""
 
 
-def rows(arm: ComparedArm) -> list[tuple[str, ...]]:
-    """The changes of one arm, a row of HEAD each."""
-    return [(_CALLED[name][0], *_cells(change, _CALLED[name][1])) for name, change in arm.changes.items()]
+def rows(condition: ComparedCondition) -> list[tuple[str, ...]]:
+    """The changes of one condition, a row of HEAD each."""
+    return [(_LABELS[name][0], *_cells(change, _LABELS[name][1])) for name, change in condition.changes.items()]
 
 
-def title(arm: ComparedArm) -> str:
+def title(condition: ComparedCondition) -> str:
     """Whose the changes are and what they stand on, a line."""
-    said = [f"{arm.model}, {arm.strategy}: {arm.paired} answers to {arm.questions} questions in both"]
-    said += [f"{arm.same} of them equal"] if arm.paired else []
-    said += [f"{arm.unfinished_before} without a measure before"] if arm.unfinished_before else []
-    said += [f"{arm.unfinished_after} without a measure after"] if arm.unfinished_after else []
-    said += [f"{arm.only_before} units only before"] if arm.only_before else []
-    said += [f"{arm.only_after} units only after"] if arm.only_after else []
+    name = f"{condition.model}, {condition.strategy}"
+    said = [f"{name}: {condition.paired} answers to {condition.questions} questions in both"]
+    said += [f"{condition.same} of them equal"] if condition.paired else []
+    said += [f"{condition.unfinished_before} without a measure before"] if condition.unfinished_before else []
+    said += [f"{condition.unfinished_after} without a measure after"] if condition.unfinished_after else []
+    said += [f"{condition.only_before} units only before"] if condition.only_before else []
+    said += [f"{condition.only_after} units only after"] if condition.only_after else []
     return "; ".join(said)
 
 
-def as_markdown(comparison: Comparison) -> str:
+def as_markdown(comparison: RunComparison) -> str:
     """The whole comparison as a Markdown page."""
     return "\n".join(_markdown(comparison)) + "\n"
 
 
-def write(comparison: Comparison, path: Path) -> None:
+def write(comparison: RunComparison, path: Path) -> None:
     """Write the comparison as its file's ending says.
 
     Raises:
@@ -64,24 +65,24 @@ def write(comparison: Comparison, path: Path) -> None:
         out.write(text)
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: RunComparison, console: Console) -> None:
     """The comparison as tables on a terminal."""
     from rich.table import Table
     from rich.text import Text
 
     for line in _lines(comparison):
         console.print(Text(line), soft_wrap=True)
-    for arm in comparison.arms:
-        table = Table(title=Text(title(arm)), title_justify="left", show_edge=False)
+    for condition in comparison.conditions:
+        table = Table(title=Text(title(condition)), title_justify="left", show_edge=False)
         for number, name in enumerate(HEAD):
             table.add_column(name, justify="right" if number else "left")
-        for row in rows(arm):
+        for row in rows(condition):
             table.add_row(*(Text(cell) for cell in row))
         console.print()
         console.print(table)
 
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+def _lines(comparison: RunComparison) -> Iterator[str]:
     yield f"before: {comparison.before}; after: {comparison.after}; measured by scoring {comparison.scoring}"
     yield "Made alike: nothing that shapes answers has changed." if not comparison.changed else "What has changed:"
     yield from (f"- {line}" for line in comparison.changed)
@@ -89,20 +90,20 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"Versions: {'; '.join(comparison.versions)}"
 
 
-def _markdown(comparison: Comparison) -> Iterator[str]:
+def _markdown(comparison: RunComparison) -> Iterator[str]:
     yield "# Two runs compared"
     for line in _lines(comparison):
         yield ("" if line.startswith("- ") else "\n") + _escaped(line)
-    for arm in comparison.arms:
-        yield f"\n## {_escaped(title(arm))}\n"
-        yield from (_row(cells) for cells in (HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *rows(arm)))
+    for condition in comparison.conditions:
+        yield f"\n## {_escaped(title(condition))}\n"
+        yield from (_row(cells) for cells in (HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *rows(condition)))
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
 
 
-def _cells(change: Change, form: str) -> tuple[str, ...]:
+def _cells(change: FigureChange, form: str) -> tuple[str, ...]:
     low, high = change.difference.low, change.difference.high
     around = f"{low:{form}} to {high:{form}}" if low is not None and high is not None else "none"
     p = "none" if change.p is None else f"{change.p:.4f}"

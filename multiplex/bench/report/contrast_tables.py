@@ -1,10 +1,10 @@
-"""The tables of a report that are not a row an arm: contrasts, parts of the questions, voices, the papers' figures."""
+"""Tables whose rows are not conditions: contrasts, groups of questions, voices, papers' figures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from multiplex.bench.analysis.model import Analysis, Arm, Contrast, Group, Told
+from multiplex.bench.analysis.model import Analysis, AttributionAccuracy, Condition, Contrast, Group
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.report.tables import NONE, Table, chance, estimate, number, plain
 from multiplex.present.summary import INTERVALS
@@ -31,7 +31,7 @@ def contrasts(analysis: Analysis, *, primary: bool) -> Table:
         "Multiplex minus every other strategy" if primary else "The same in every reading and weighting (exploratory)"
     )
     note = (
-        "The primary figure, entropy by reference, mean0, fixed beforehand. Same questions; 95% intervals; p by "
+        "The primary figure, entropy by reference, macro0, fixed beforehand. Same questions; 95% intervals; p by "
         "swapping answers within a question."
         if primary
         else "None of these was fixed beforehand and none is corrected for their number."
@@ -74,79 +74,80 @@ def left_out(analysis: Analysis) -> Table | None:
     )
 
 
-def parted(analysis: Analysis, title: str, pick: Callable[[Arm], Iterable[Group]]) -> Table | None:
-    """Entropy of the parts of every arm; None where nothing parts them."""
+def parted(analysis: Analysis, title: str, pick: Callable[[Condition], Iterable[Group]]) -> Table | None:
+    """Entropy of the parts of every condition; None where nothing parts them."""
     groups = tuple(
         (
             model,
             tuple(
                 (
-                    arm.strategy,
+                    condition.strategy,
                     group.name,
                     f"{group.questions:,}",
                     f"{group.references:,}",
-                    estimate(group.mean0),
-                    estimate(group.mean),
-                    estimate(group.pooled),
+                    estimate(group.macro0),
+                    estimate(group.macro),
+                    estimate(group.micro),
                     ", ".join(f"{plain(name)} {value:.0%}" for name, value in group.shares.items())
                     if group.references
                     else NONE,
                 )
-                for arm in analysis.arms
-                if arm.model == model
-                for group in pick(arm)
+                for condition in analysis.conditions
+                if condition.model == model
+                for group in pick(condition)
             ),
         )
         for model in analysis.models
     )
     if not any(rows for _, rows in groups):
         return None
-    head = ("strategy", "questions about", "n", "references", "mean0", "mean", "pooled", "shares by reference")
+    head = ("strategy", "questions about", "n", "references", "macro0", "macro", "micro", "shares by reference")
     return Table(title, head, groups, f"Brackets: 95% intervals over questions; {INTERVALS}", folded=True)
 
 
 def councils(analysis: Analysis) -> Table | None:
     """What the syntheses kept; None where no strategy has voices."""
-    arms = [arm for arm in analysis.arms if arm.council]
-    if not arms:
+    conditions = [condition for condition in analysis.conditions if condition.council]
+    if not conditions:
         return None
 
     def rows(model: str) -> tuple[tuple[str, ...], ...]:
         return tuple(
             (
-                arm.strategy,
+                condition.strategy,
                 f"{of.answers:,}",
                 estimate(of.coverage, 100, ".0f"),
                 estimate(of.net, form=".2f"),
                 estimate(of.evenness, form=".2f"),
-                f"{estimate(of.copied, 100, '.0f')}{' *' if of.by_construction > 0.5 else ''}",
+                f"{estimate(of.extractiveness, 100, '.0f')}{' *' if of.by_construction > 0.5 else ''}",
                 estimate(of.homogeneity, form=".2f"),
-                _told(of.voices_told),
-                _told(of.parts_told),
+                _accuracy(of.voice_attribution),
+                _accuracy(of.part_attribution),
             )
-            for arm in arms
-            if arm.model == model and (of := arm.council)
+            for condition in conditions
+            if condition.model == model and (of := condition.council)
         )
 
-    kind = arms[0].council.kind if arms[0].council else "overlap"
-    head = ("strategy", "answers", f"{kind}, %", "net", "evenness", "copied, %", "homogeneity", "voices told apart",
-            "parts told apart")  # fmt: skip
+    kind = conditions[0].council.kind if conditions[0].council else "overlap"
+    head = ("strategy", "answers", f"{kind}, %", "net", "evenness", "extractiveness, %", "homogeneity",
+            "voices attributed", "parts attributed")  # fmt: skip
     note = (
-        "How much of what each voice said stands in the synthesis, beyond what stands there without it (net). Told "
-        "apart: with names masked, how many voices a classifier gives to their own perspective, of how many, and what "
-        "chance gives. * Most syntheses copy their voices, so that overlap is near 100% by construction."
+        "How much of what each voice said stands in the synthesis, beyond what stands there without it (net). "
+        "Attributed: with names masked, how many voices a classifier gives to their own perspective, of how many "
+        "(attribution accuracy), and what chance gives. Extractiveness: the share of claims that stand there nearly "
+        "word for word. * Most syntheses copy their voices, so that overlap is near 100% by construction."
     )
     groups = tuple((model, rows(model)) for model in analysis.models)
     return Table("What a council's answer kept of its voices", head, groups, note)
 
 
-def _told(of: Told | None) -> str:
+def _accuracy(of: AttributionAccuracy | None) -> str:
     return f"{of.right:,} of {of.texts:,} (chance {of.chance:.0%})" if of else NONE
 
 
-def shuffled(analysis: Analysis) -> Table | None:
+def label_permutations(analysis: Analysis) -> Table | None:
     """Name against content; None where nothing was permuted."""
-    if not analysis.shuffled:
+    if not analysis.label_permutations:
         return None
     groups = tuple(
         (
@@ -159,7 +160,7 @@ def shuffled(analysis: Analysis) -> Table | None:
                     number(each.expected, ".1%"),
                     chance(each.p),
                 )
-                for each in analysis.shuffled
+                for each in analysis.label_permutations
                 if each.model == model
             ),
         )
@@ -170,7 +171,7 @@ def shuffled(analysis: Analysis) -> Table | None:
         "Whether what a multiplex voice says goes with its name. Own references: of a voice's references, the part "
         "that goes to its own perspective."
     )
-    return Table("Shuffled labels: name against content", head, groups, note)
+    return Table("Label permutation: name against content", head, groups, note)
 
 
 def reliability(analysis: Analysis) -> Table | None:
@@ -202,7 +203,7 @@ def beside(analysis: Analysis, papers: Sequence[Paper]) -> Table:
                     f"{figure.value:g}",
                     figure.where,
                     figure.strategy,
-                    *(_ours(analysis.arm(model, figure.strategy), figure.measure) for model in analysis.models),
+                    *(_ours(analysis.condition(model, figure.strategy), figure.measure) for model in analysis.models),
                 )
                 for figure in paper.figures
             ),
@@ -214,12 +215,12 @@ def beside(analysis: Analysis, papers: Sequence[Paper]) -> Table:
     return Table("The papers' figures beside ours", head, groups, note)
 
 
-def _ours(arm: Arm | None, measure: str) -> str:
-    if arm is None or not arm.measured:
+def _ours(condition: Condition | None, measure: str) -> str:
+    if condition is None or not condition.measured:
         return "not in this run"
     if measure == "entropy":
-        of = arm.weightings["reference"]
-        return f"mean0 {estimate(of.mean0)}; mean {estimate(of.mean)}; pooled {estimate(of.pooled)}"
-    if not arm.labels or not arm.sentiment:
+        of = condition.weightings["reference"]
+        return f"macro0 {estimate(of.macro0)}; macro {estimate(of.macro)}; micro {estimate(of.micro)}"
+    if not condition.labels or not condition.sentiment:
         return "no tone was read"
-    return f"likeliest {estimate(arm.labels[measure], 100)}; mean {estimate(arm.sentiment[measure], 100)}"
+    return f"likeliest {estimate(condition.labels[measure], 100)}; mean {estimate(condition.sentiment[measure], 100)}"

@@ -20,6 +20,10 @@ FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes for the beginning of a formula."""
 
 
+FORMER_COLUMNS = {former: name for name, former in Measures.former_names.items()}
+"""Columns that repeat others under their names of version 0.1.0."""
+
+
 class Records(Protocol):
     """Anything that streams the records of a run, such as `Store`."""
 
@@ -37,7 +41,7 @@ def export(store: Records, path: Path, kind: Kind, scoring: str | None = None) -
     """
     written = 0
     with open_draft(path) as out:
-        table = Table(out, _frame(store, scoring)) if kind == "csv" else None
+        table = CsvTable(out, _frame(store, scoring)) if kind == "csv" else None
         for written, record in enumerate(store.records(scoring), start=1):  # noqa: B007  # the last is returned
             if table is not None:
                 table.add(record)
@@ -54,7 +58,7 @@ def as_line(record: Record) -> str:
         return escape_json(json.dumps(record.model_dump(mode="python"), ensure_ascii=False)) + "\n"
 
 
-class Table:
+class CsvTable:
     """The CSV table, unit by unit; the head is written at once."""
 
     def __init__(self, out: TextIO, frame: tuple[str, ...]) -> None:
@@ -77,9 +81,9 @@ def _frame(store: Records, scoring: str | None) -> tuple[str, ...]:
 
 _HEAD = (
     "unit", "question_id", "domain", "cued", "question", "model", "strategy", "epoch", "state", "error", "lost",
-    "notes", "text", "words", "references", "entropy", "entropy_unprompted", "effective", "excluded", "dominance",
+    "notes", "text", "words", "references", "entropy", "entropy_unprompted", "hill_number", "excluded", "berger_parker",
     "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative", "coverage",
-    "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note",
+    "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
 )  # fmt: skip
 
 
@@ -91,13 +95,14 @@ def _row(record: Record, frame: tuple[str, ...]) -> list[Cell]:
     cells += [unit.epoch, state, f"{failure.kind}: {failure.message}" if failure and not answer else None]
     cells += [" ".join(answer.lost), "; ".join(answer.notes), answer.text] if answer else [None] * 3
     cells += _figures(score.measures if score else None)
-    cells += [score.kept.coverage.mean, score.kept.homogeneity] if score and score.kept else [None] * 2
+    cells += [score.retention.coverage.mean, score.retention.homogeneity] if score and score.retention else [None] * 2
     if answer:
         cells += [answer.usage.calls, answer.usage.input_tokens, answer.usage.output_tokens, round(answer.seconds, 3)]
     else:
         cells += [None] * 4
     cells.append(score.note if score else None)
     of = score.measures if score else None
+    cells += [getattr(of, name) if of else None for name in FORMER_COLUMNS.values()]
     for name in frame:
         cells += [of.counts[name], of.shares[name] if of.n else None] if of else [None, None]
     return cells
@@ -106,7 +111,15 @@ def _row(record: Record, frame: tuple[str, ...]) -> list[Cell]:
 def _figures(of: Measures | None) -> list[Cell]:
     if of is None:
         return [None] * 13
-    cells: list[Cell] = [of.words, of.n, of.entropy, of.entropy_unprompted, of.effective, of.excluded, of.dominance]
+    cells: list[Cell] = [
+        of.words,
+        of.n,
+        of.entropy,
+        of.entropy_unprompted,
+        of.hill_number,
+        of.excluded,
+        of.berger_parker,
+    ]
     cells += [of.out_of_frame, of.expected_perspectives, of.per_100_words]
     tone = of.sentiment
     return cells + ([tone.positive, tone.neutral, tone.negative] if tone else [None] * 3)

@@ -130,8 +130,10 @@ def _print_score(score: Score, console: Console) -> None:
     if score.measures is not None:
         for name, value in _figures(score.measures):
             table.add_row(name, value)
-    if score.kept is not None:
-        table.add_row(f"mean {score.kept.coverage.kind} with the voices", _number(score.kept.coverage.mean, ".0%"))
+    if score.retention is not None:
+        table.add_row(
+            f"mean {score.retention.coverage.kind} with the voices", _number(score.retention.coverage.mean, ".0%")
+        )
     if table.row_count:
         console.print(table)
     if score.note is not None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from multiplex.bench.analysis.model import Analysis, Claim
+from multiplex.bench.analysis.model import Analysis, SuperiorityClaim
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest
@@ -45,7 +45,7 @@ class Section:
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def verdict(claim: Claim) -> str:
+def verdict(claim: SuperiorityClaim) -> str:
     """The claim's outcome in three or four words."""
     return VERDICTS[claim.holds]
 
@@ -58,13 +58,13 @@ def lede(analysis: Analysis) -> str:
     )
 
 
-def told(claim: Claim) -> str:
+def describe_claim(claim: SuperiorityClaim) -> str:
     """The claim in words, without the model's name before it."""
     text = claim.text.removeprefix(f"{claim.model}: ")
     return _MINUS.sub("−", text[:1].upper() + text[1:])
 
 
-def compared(claim: Claim, analysis: Analysis) -> str:
+def compared(claim: SuperiorityClaim, analysis: Analysis) -> str:
     """What the claim rests on: what was compared, and what was not."""
     parts = []
     counts = [each.questions for each in analysis.contrasts if each.primary and each.model == claim.model]
@@ -104,9 +104,9 @@ def strategies(analysis: Analysis) -> list[tuple[str, str]]:
 
 def losses(analysis: Analysis) -> str:
     """What is missing from the run, in one sentence."""
-    lost = sum(arm.short for arm in analysis.arms)
-    unscored = sum(arm.unscored for arm in analysis.arms)
-    wordless = sum(arm.wordless for arm in analysis.arms)
+    lost = sum(condition.short for condition in analysis.conditions)
+    unscored = sum(condition.unscored for condition in analysis.conditions)
+    wordless = sum(condition.wordless for condition in analysis.conditions)
     missing = [
         f"{count:,} {what}"
         for count, what in (
@@ -141,8 +141,10 @@ def sections(
     analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | str, scoring: str, ratings: Ratings | None = None
 ) -> list[Section]:
     """Every table of the report in the order of reading; readers' ratings, where there are any, stand first."""
-    domains = evidence.parted(analysis, "By domain", lambda arm: arm.domains)
-    cued = evidence.parted(analysis, "Questions that name a culture, and those that do not", lambda arm: arm.cued)
+    domains = evidence.parted(analysis, "By domain", lambda condition: condition.domains)
+    cued = evidence.parted(
+        analysis, "Questions that name a culture, and those that do not", lambda condition: condition.cued
+    )
     return [
         *([] if ratings is None else [_ratings(analysis, ratings)]),
         Section("contrasts", "Is it more than the others?", _there(
@@ -154,7 +156,8 @@ def sections(
             tables.shares(analysis), tables.corrected(analysis), tables.shares(analysis, "presence"),
             tables.shares(analysis, "words"), evidence.reliability(analysis))),
         Section("tone", "Tone", _there(tables.tone(analysis), tables.stance(analysis))),
-        Section("voices", "Voices and their names", _there(evidence.councils(analysis), evidence.shuffled(analysis))),
+        Section("voices", "Voices and their names", _there(
+            evidence.councils(analysis), evidence.label_permutations(analysis))),
         Section("cost", "Units and cost", _there(tables.run(analysis), tables.cost(analysis))),
         Section("published", "What the papers report", _there(evidence.beside(analysis, papers)),
                 tuple(map(_unknown, papers))),
@@ -164,7 +167,11 @@ def sections(
 
 
 def _ratings(analysis: Analysis, ratings: Ratings) -> Section:
-    entropy = {(arm.model, arm.strategy): arm.primary for arm in analysis.arms if arm.measured}
+    entropy = {
+        (condition.model, condition.strategy): condition.primary
+        for condition in analysis.conditions
+        if condition.measured
+    }
     made = rating_tables.make_tables(ratings, entropy)
     return Section("ratings", "Readers' ratings, beside entropy", made, rating_tables.false_claims(ratings))
 
@@ -230,7 +237,7 @@ def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str) -> str
     """The report without its plots and units."""
     lines = [f"# {escaped(title)}", f"{QUESTION} {lede(analysis)}"]
     for claim in analysis.claims:
-        lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(told(claim))}")
+        lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(describe_claim(claim))}")
         lines.append(escaped(compared(claim, analysis)))
     lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis))]
     lines += ["## The strategies", "\n".join(f"- {name}: {words}." for name, words in strategies(analysis))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from multiplex.bench.analysis import published
-from multiplex.bench.analysis.model import Analysis, Arm, Claim
+from multiplex.bench.analysis.model import Analysis, Condition, SuperiorityClaim
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest, read_manifest
@@ -35,7 +35,7 @@ _GREY = (
 )
 
 
-class Run(Protocol):
+class ReportSource(Protocol):
     """What a report reads of a `Store`."""
 
     @property
@@ -47,7 +47,7 @@ class Run(Protocol):
 
 
 def write_report(
-    folder: Path, store: Run, analysis: Analysis, *, title: str, ratings: Ratings | None = None
+    folder: Path, store: ReportSource, analysis: Analysis, *, title: str, ratings: Ratings | None = None
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
 
@@ -71,7 +71,7 @@ def write_report(
     with ExitStack() as files:
         page, text, csv, lines = (files.enter_context(open_draft(path)) for path in paths)
         units = files.enter_context(Units(shipped_gazetteer().entities))
-        table, cloud = export.Table(csv, analysis.frame), Cloud()
+        table, cloud = export.CsvTable(csv, analysis.frame), Cloud()
         for record in store.records(analysis.scoring if described else None):
             table.add(record)
             lines.write(export.as_line(record))
@@ -139,11 +139,11 @@ def _first(analysis: Analysis, title: str) -> str:
     )
 
 
-def _claim(claim: Claim, analysis: Analysis) -> str:
+def _claim(claim: SuperiorityClaim, analysis: Analysis) -> str:
     kind = {True: " yes", False: " no", None: ""}[claim.holds]
     return (
         f'<div class="claim{kind}"><p class="model">{escape(claim.model)}</p>\n'
-        f'<p class="verdict">{escape(markdown.verdict(claim))}</p>\n<p>{escape(markdown.told(claim))}</p>\n'
+        f'<p class="verdict">{escape(markdown.verdict(claim))}</p>\n<p>{escape(markdown.describe_claim(claim))}</p>\n'
         f'<p class="about">{escape(markdown.compared(claim, analysis))}</p></div>\n'
     )
 
@@ -177,20 +177,23 @@ def _contents(parts: Sequence[Section]) -> str:
 def _plots(analysis: Analysis, papers: Sequence[Paper], cloud: Cloud) -> str:
     made = ['<h2 id="plots">Plots</h2>\n', f'<p class="about">{escape(markdown.frame_line(analysis))}</p>\n']
     for model in analysis.models:
-        arms = [arm for arm in analysis.arms if arm.model == model and arm.measured]
+        conditions = [condition for condition in analysis.conditions if condition.model == model and condition.measured]
         if len(analysis.models) > 1:
             made.append(f"<h3>{escape(model)}</h3>\n")
-        if not arms:
+        if not conditions:
             made.append('<p class="warning">No answer of this model was measured.</p>\n')
             continue
-        drawn = [_entropy(arms, papers), _shares(arms, analysis.frame), *_tones(arms, analysis.frame)]
-        drawn += [_words(cloud.points(model)), _domains(arms)]
+        drawn = [_entropy(conditions, papers), _shares(conditions, analysis.frame), *_tones(conditions, analysis.frame)]
+        drawn += [_words(cloud.points(model)), _domains(conditions)]
         made.append(f'<div class="plots">{"".join(drawn)}</div>\n')
     return "".join(made)
 
 
-def _entropy(arms: Sequence[Arm], papers: Sequence[Paper]) -> str:
-    rows = [_row(arm.strategy, arm.strategy, arm.primary, f"n = {arm.references:,}:") for arm in arms]
+def _entropy(conditions: Sequence[Condition], papers: Sequence[Paper]) -> str:
+    rows = [
+        _row(condition.strategy, condition.strategy, condition.primary, f"n = {condition.references:,}:")
+        for condition in conditions
+    ]
     rows += [
         svg.Row(figure.theirs, "published", figure.value, note=f"{paper.arxiv}:")
         for paper in papers
@@ -198,39 +201,42 @@ def _entropy(arms: Sequence[Arm], papers: Sequence[Paper]) -> str:
         if figure.measure == "entropy"
     ]
     about = (
-        "mean0, by reference: an answer without one counts 0; n: references. Lines: 95% intervals over questions. "
+        "macro0, by reference: an answer without one counts 0; n: references. Lines: 95% intervals over questions. "
         "Diamonds: the papers' figures, by arXiv number, of other models, a convention and an extractor not known."
     )
-    perspectives = len(arms[0].weightings["reference"].shares)
+    perspectives = len(conditions[0].weightings["reference"].shares)
     along = svg.percent(f"entropy, % of an even spread over {perspectives}")
     return svg.intervals("Entropy", rows, along, about)
 
 
-def _shares(arms: Sequence[Arm], frame: Sequence[str]) -> str:
+def _shares(conditions: Sequence[Condition], frame: Sequence[str]) -> str:
     stacks = [
         svg.Stack(
-            arm.strategy,
-            {name: of.value or 0.0 for name, of in arm.weightings["reference"].shares.items()}
-            if arm.references
+            condition.strategy,
+            {name: of.value or 0.0 for name, of in condition.weightings["reference"].shares.items()}
+            if condition.references
             else {},
-            f"n = {arm.references:,} references",
+            f"n = {condition.references:,} references",
         )
-        for arm in arms
+        for condition in conditions
     ]
     return svg.shares(
         "Shares of the perspectives", stacks, frame, "By reference, all answers together; each bar is 100%."
     )
 
 
-def _tones(arms: Sequence[Arm], frame: Sequence[str]) -> list[str]:
-    toned = [arm for arm in arms if arm.sentiment]
+def _tones(conditions: Sequence[Condition], frame: Sequence[str]) -> list[str]:
+    toned = [condition for condition in conditions if condition.sentiment]
     if not toned:
         return []
     stacks = [
-        svg.Stack(arm.strategy, {tone: of.value or 0.0 for tone, of in (arm.sentiment or {}).items()}) for arm in toned
+        svg.Stack(condition.strategy, {tone: of.value or 0.0 for tone, of in (condition.sentiment or {}).items()})
+        for condition in toned
     ]
     stances: dict[str, Mapping[str, float]] = {
-        plain(name): {arm.strategy: net for arm in toned if (net := _net(arm.stance.get(name))) is not None}
+        plain(name): {
+            condition.strategy: net for condition in toned if (net := _net(condition.stance.get(name))) is not None
+        }
         for name in frame
     }
     values = [value for row in stances.values() for value in row.values()]
@@ -258,22 +264,25 @@ def _words(points: Sequence[svg.Point]) -> str:
     return svg.scatter("Entropy against length", points, across, svg.percent("entropy, %"), about)
 
 
-def _domains(arms: Sequence[Arm]) -> str:
-    names = list(dict.fromkeys(group.name for arm in arms for group in arm.domains))
+def _domains(conditions: Sequence[Condition]) -> str:
+    names = list(dict.fromkeys(group.name for condition in conditions for group in condition.domains))
     if not names:
         return ""
     values = {
-        name: {arm.strategy: next((g.mean0.value for g in arm.domains if g.name == name), None) for arm in arms}
+        name: {
+            condition.strategy: next((g.macro0.value for g in condition.domains if g.name == name), None)
+            for condition in conditions
+        }
         for name in names
     }
     return svg.heat(
-        "Entropy by domain", values, 100.0, f"mean0, percent; the stronger the colour, the larger. {_few(arms)}"
+        "Entropy by domain", values, 100.0, f"macro0, percent; the stronger the colour, the larger. {_few(conditions)}"
     )
 
 
-def _few(arms: Sequence[Arm]) -> str:
+def _few(conditions: Sequence[Condition]) -> str:
     """On how many questions the cells stand."""
-    counts = [group.questions for arm in arms for group in arm.domains]
+    counts = [group.questions for condition in conditions for group in condition.domains]
     least, most = min(counts), max(counts)
     return f"{least} to {most} questions a cell." if least < most else f"Questions a cell: {least}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from multiplex.bench.analysis.ratings import COLUMNS, MEAN, Figures, Group, Ratings
+from multiplex.bench.analysis.ratings import COLUMNS, MEAN, Figures, RatingGroup, Ratings
 from multiplex.bench.report.tables import NONE, Table, estimate, number
 from multiplex.evaluation.statistics.summary import Estimate
 
@@ -50,7 +50,7 @@ def false_claims(ratings: Ratings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((f"Called false by raters in answers of {where}:", tuple(lines)) for where, lines in found.items())
 
 
-def _means(group: Group, title: str, entropy: Mapping[tuple[str, str], Estimate]) -> Table:
+def _means(group: RatingGroup, title: str, entropy: Mapping[tuple[str, str], Estimate]) -> Table:
     head = ("form", "n questions", "n ratings", *(["entropy"] if entropy else []), *(_NAMES[name] for name in COLUMNS))
 
     def row(of: Figures) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def _means(group: Group, title: str, entropy: Mapping[tuple[str, str], Estimate]
     return Table(title, head, _grouped(group.figures, row), " ".join([note, *(f"No interval: {r}." for r in reasons)]))
 
 
-def _differences(group: Group, title: str) -> Table:
+def _differences(group: RatingGroup, title: str) -> Table:
     head = ("minus", "n questions", "n pairs", *(_NAMES[name] for name in COLUMNS))
 
     def row(of: Figures) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _grouped(
     return tuple((model, tuple(row(of) for of in figures if of.model == model)) for model in models)
 
 
-def _agreement(group: Group, title: str) -> Table:
+def _agreement(group: RatingGroup, title: str) -> Table:
     rows = tuple(
         (_NAMES[each.point], str(each.answers), each.undefined or number(each.alpha, ".2f")) for each in group.agreement
     )

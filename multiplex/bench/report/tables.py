@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from multiplex.bench.analysis.model import Analysis, Arm
+from multiplex.bench.analysis.model import Analysis, Condition
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present.summary import INTERVALS, shown
 
@@ -26,7 +26,7 @@ class Table:
     folded: bool = False
 
 
-Column = tuple[str, Callable[[Arm], str]]
+Column = tuple[str, Callable[[Condition], str]]
 
 
 def plain(name: str) -> str:
@@ -49,14 +49,18 @@ def chance(p: float | None) -> str:
     return NONE if p is None else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
 
 
-def of_arms(
+def condition_table(
     analysis: Analysis, title: str, columns: Sequence[Column], note: str = "", *, folded: bool = False
 ) -> Table:
     """A row a strategy, a group a model."""
     groups = tuple(
         (
             model,
-            tuple((arm.strategy, *(show(arm) for _, show in columns)) for arm in analysis.arms if arm.model == model),
+            tuple(
+                (condition.strategy, *(show(condition) for _, show in columns))
+                for condition in analysis.conditions
+                if condition.model == model
+            ),
         )
         for model in analysis.models
     )
@@ -66,18 +70,18 @@ def of_arms(
 def run(analysis: Analysis) -> Table:
     """What was asked for and what came of it."""
     columns: list[Column] = [
-        ("units", lambda arm: f"{arm.units:,}"),
-        ("measured", lambda arm: f"{arm.measured:,}"),
-        ("failed", lambda arm: _counted(arm.failed, arm.failures)),
-        ("pending", lambda arm: f"{arm.pending:,}"),
-        ("not scored", lambda arm: f"{arm.unscored:,}"),
-        ("without a word", lambda arm: f"{arm.wordless:,}"),
-        ("short of voices", lambda arm: _counted(arm.short, arm.lost)),
-        ("questions", lambda arm: f"{arm.questions:,}"),
-        ("references", lambda arm: f"{arm.references:,}"),
+        ("units", lambda condition: f"{condition.units:,}"),
+        ("measured", lambda condition: f"{condition.measured:,}"),
+        ("failed", lambda condition: _counted(condition.failed, condition.failures)),
+        ("pending", lambda condition: f"{condition.pending:,}"),
+        ("not scored", lambda condition: f"{condition.unscored:,}"),
+        ("without a word", lambda condition: f"{condition.wordless:,}"),
+        ("short of voices", lambda condition: _counted(condition.short, condition.lost)),
+        ("questions", lambda condition: f"{condition.questions:,}"),
+        ("references", lambda condition: f"{condition.references:,}"),
     ]
     note = "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost."
-    return of_arms(analysis, "What was run", columns, note)
+    return condition_table(analysis, "What was run", columns, note)
 
 
 def _counted(total: int, kinds: dict[str, int]) -> str:
@@ -88,54 +92,59 @@ def _counted(total: int, kinds: dict[str, int]) -> str:
 def entropy(analysis: Analysis) -> Table:
     """The readings by reference, the primary one first."""
 
-    def bias(arm: Arm) -> str:
-        knife = arm.weightings["reference"].jackknife
+    def bias(condition: Condition) -> str:
+        knife = condition.weightings["reference"].jackknife
         return f"{number(knife.corrected, '.1f')} (bias {number(knife.bias, '+.1f')})" if knife else NONE
 
     columns: list[Column] = [
-        ("mean0 (primary)", lambda arm: estimate(arm.primary)),
-        ("mean", lambda arm: estimate(arm.weightings["reference"].mean)),
-        ("pooled", lambda arm: estimate(arm.weightings["reference"].pooled)),
-        ("pooled, bias taken off", bias),
-        ("with a reference", lambda arm: estimate(arm.referring, 100, ".0f")),
-        ("unprompted, mean0", lambda arm: estimate(arm.unprompted_mean0)),
-        ("unprompted, mean", lambda arm: estimate(arm.unprompted_mean)),
+        ("macro0 (primary)", lambda condition: estimate(condition.primary)),
+        ("macro", lambda condition: estimate(condition.weightings["reference"].macro)),
+        ("micro", lambda condition: estimate(condition.weightings["reference"].micro)),
+        ("micro, bias taken off", bias),
+        ("with a reference", lambda condition: estimate(condition.referring, 100, ".0f")),
+        ("unprompted, macro0", lambda condition: estimate(condition.unprompted_macro0)),
+        ("unprompted, macro", lambda condition: estimate(condition.unprompted_macro)),
     ]
     note = (
-        "Percent of the maximum, by reference. mean0: over all answers, 0 where there is no reference; mean: over "
-        "those with one; pooled: references of all answers added first. With a reference: percent of questions. "
-        "Unprompted: without names that stood in the prompt or the question. Brackets: 95% intervals over questions; "
-        f"{INTERVALS}"
+        "Percent of the maximum, by reference. macro0: macro average over all answers, 0 where there is no reference; "
+        "macro: over those with one; micro: micro average, references of all answers added first. With a reference: "
+        "percent of questions. Unprompted: without names that stood in the prompt or the question. Brackets: 95% "
+        f"intervals over questions; {INTERVALS}"
     )
-    return of_arms(analysis, "Entropy by reference", columns, note)
+    return condition_table(analysis, "Entropy by reference", columns, note)
 
 
 def weightings(analysis: Analysis) -> Table:
     """The readings by presence and by words."""
 
     def column(weighting: str, reading: str) -> Column:
-        return f"by {weighting}, {reading}", lambda arm: estimate(getattr(arm.weightings[weighting], reading))
+        return f"by {weighting}, {reading}", lambda condition: estimate(
+            getattr(condition.weightings[weighting], reading)
+        )
 
-    columns = [column(each, reading) for each in ("presence", "words") for reading in ("mean0", "mean", "pooled")]
+    columns = [column(each, reading) for each in ("presence", "words") for reading in ("macro0", "macro", "micro")]
     note = (
         "By presence: a perspective counts once an answer. By words: the words of the referring sentences. "
         "Brackets: as above."
     )
-    return of_arms(analysis, "Entropy in other weightings", columns, note, folded=True)
+    return condition_table(analysis, "Entropy in other weightings", columns, note, folded=True)
 
 
 def spread(analysis: Analysis) -> Table:
     """What stands beside entropy."""
     columns: list[Column] = [
-        ("perspectives in 5 references", lambda arm: estimate(arm.expected_perspectives_mean, form=".2f")),
-        ("… all answers together", lambda arm: number(arm.expected_perspectives, ".2f")),
-        ("effective perspectives", lambda arm: estimate(arm.weightings["reference"].effective, form=".2f")),
-        ("excluded, %", lambda arm: estimate(arm.excluded, 100, ".0f")),
-        ("largest share, %", lambda arm: estimate(arm.dominance, 100, ".0f")),
-        ("out of frame, %", lambda arm: estimate(arm.out_of_frame, 100)),
-        ("references per 100 words", lambda arm: estimate(arm.per_100_words, form=".2f")),
+        ("perspectives in 5 references", lambda condition: estimate(condition.expected_perspectives_mean, form=".2f")),
+        ("… all answers together", lambda condition: number(condition.expected_perspectives, ".2f")),
+        (
+            "Hill number (order 1)",
+            lambda condition: estimate(condition.weightings["reference"].hill_number, form=".2f"),
+        ),
+        ("excluded, %", lambda condition: estimate(condition.excluded, 100, ".0f")),
+        ("Berger-Parker (largest share), %", lambda condition: estimate(condition.berger_parker, 100, ".0f")),
+        ("out of frame, %", lambda condition: estimate(condition.out_of_frame, 100)),
+        ("references per 100 words", lambda condition: estimate(condition.per_100_words, form=".2f")),
     ]
-    return of_arms(
+    return condition_table(
         analysis, "Spread, beside entropy", columns, "Few references bias entropy downward: read it with these."
     )
 
@@ -144,73 +153,85 @@ def shares(analysis: Analysis, weighting: str = "reference") -> Table:
     """Shares by perspective."""
 
     def column(name: str) -> Column:
-        return plain(
-            name
-        ), lambda arm: estimate(arm.weightings[weighting].shares[name], 100) if arm.references else NONE
+        return (
+            plain(name),
+            lambda condition: (
+                estimate(condition.weightings[weighting].shares[name], 100) if condition.references else NONE
+            ),
+        )
 
     title = f"Shares by {weighting}, percent"
-    return of_arms(analysis, title, [column(name) for name in analysis.frame], folded=weighting != "reference")
+    return condition_table(analysis, title, [column(name) for name in analysis.frame], folded=weighting != "reference")
 
 
 def corrected(analysis: Analysis) -> Table | None:
     """Shares as they would be if the extractor saw every perspective alike; None where they are not corrected."""
-    if not any(arm.corrected for arm in analysis.arms):
+    if not any(condition.corrected for condition in analysis.conditions):
         return None
 
     def column(name: str) -> Column:
-        return plain(name), lambda arm: number(100 * arm.corrected[name], ".1f") if arm.corrected else NONE
+        return plain(
+            name
+        ), lambda condition: number(100 * condition.corrected[name], ".1f") if condition.corrected else NONE
 
     columns = [column(name) for name in analysis.frame]
-    return of_arms(analysis, "Shares by reference, corrected by the extractor's confusion matrix, percent", columns)
+    return condition_table(
+        analysis, "Shares by reference, corrected by the extractor's confusion matrix, percent", columns
+    )
 
 
 def tone(analysis: Analysis) -> Table | None:
     """Sentiment; None where no tone was read."""
-    if not any(arm.sentiment for arm in analysis.arms):
+    if not any(condition.sentiment for condition in analysis.conditions):
         return None
 
     def mean(name: str) -> Column:
-        return name, lambda arm: estimate(arm.sentiment[name], form=".2f") if arm.sentiment else NONE
+        return name, lambda condition: estimate(condition.sentiment[name], form=".2f") if condition.sentiment else NONE
 
     def label(name: str) -> Column:
-        return f"likeliest {name}, %", lambda arm: estimate(arm.labels[name], 100, ".0f") if arm.labels else NONE
+        return (
+            f"likeliest {name}, %",
+            lambda condition: estimate(condition.labels[name], 100, ".0f") if condition.labels else NONE,
+        )
 
     columns = [*(mean(name) for name in TONES), *(label(name) for name in TONES)]
     note = (
         "Mean probabilities over an answer's sentences. Likeliest: percent of answers whose largest probability this "
         "is, to stand beside the papers' figures. More positive is not better."
     )
-    return of_arms(analysis, "Sentiment", columns, note)
+    return condition_table(analysis, "Sentiment", columns, note)
 
 
 def stance(analysis: Analysis) -> Table | None:
     """Positive minus negative in the sentences that refer to a perspective; None where no tone was read."""
-    if not any(arm.stance for arm in analysis.arms):
+    if not any(condition.stance for condition in analysis.conditions):
         return None
 
     def column(name: str) -> Column:
-        def show(arm: Arm) -> str:
-            of = arm.stance.get(name)
+        def show(condition: Condition) -> str:
+            of = condition.stance.get(name)
             values = [of[tone].value for tone in TONES] if of else []
             return " / ".join(number(value, ".2f") for value in values) if of else NONE
 
         return plain(name), show
 
     columns = [column(name) for name in analysis.frame]
-    return of_arms(analysis, "Stance: positive / neutral / negative where a perspective is referred to", columns)
+    return condition_table(
+        analysis, "Stance: positive / neutral / negative where a perspective is referred to", columns
+    )
 
 
 def cost(analysis: Analysis) -> Table:
     """What an answer and a point of entropy take."""
     columns: list[Column] = [
-        ("words", lambda arm: estimate(arm.words, form=".0f")),
-        ("calls", lambda arm: number(arm.calls.value, ".1f")),
-        ("tokens in", lambda arm: number(arm.input_tokens.value, ",.0f")),
-        ("tokens out", lambda arm: number(arm.output_tokens.value, ",.0f")),
-        ("seconds", lambda arm: number(arm.seconds.value, ".1f")),
-        ("tokens per point", lambda arm: number(arm.tokens_per_point, ",.0f")),
-        ("seconds per point", lambda arm: number(arm.seconds_per_point, ".2f")),
-        ("answers with tokens reported", lambda arm: f"{arm.tokens_reported:,} of {arm.measured:,}"),
+        ("words", lambda condition: estimate(condition.words, form=".0f")),
+        ("calls", lambda condition: number(condition.calls.value, ".1f")),
+        ("tokens in", lambda condition: number(condition.input_tokens.value, ",.0f")),
+        ("tokens out", lambda condition: number(condition.output_tokens.value, ",.0f")),
+        ("seconds", lambda condition: number(condition.seconds.value, ".1f")),
+        ("tokens per point", lambda condition: number(condition.tokens_per_point, ",.0f")),
+        ("seconds per point", lambda condition: number(condition.seconds_per_point, ".2f")),
+        ("answers with tokens reported", lambda condition: f"{condition.tokens_reported:,} of {condition.measured:,}"),
     ]
     note = "Means of an answer. A point: one percentage point of the primary entropy."
-    return of_arms(analysis, "Cost", columns, note)
+    return condition_table(analysis, "Cost", columns, note)

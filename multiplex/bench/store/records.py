@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.bench.plan.units import Unit
 from multiplex.council.answer import Answer
-from multiplex.evaluation import Kept, Measures
+from multiplex.evaluation import Measures, Retention
+from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.usage import Usage
 
 
@@ -25,20 +27,21 @@ class Failure(BaseModel):
     message: str
 
 
-class Score(BaseModel):
+class Score(Renamed):
     """What was measured in an answer.
 
     Attributes:
         measures: of the whole answer; None where it holds no word, and `note` says so.
-        kept: what a council's synthesis kept of its voices; None where fewer than two spoke.
+        retention: what a council's synthesis kept of its voices; None where fewer than two spoke.
         voices: by perspective of the voice, the counts of references in what it said itself.
         note: why something could not be measured; else None.
     """
 
     model_config = ConfigDict(frozen=True)
+    former_names: ClassVar = {"retention": "kept"}
     measures: Measures | None
-    kept: Kept | None = None
-    voices: dict[str, dict[str, int]] = {}
+    retention: Retention | None = None
+    voices: dict[str, dict[str, int]] = Field(default_factory=dict)
     note: str | None = None
 
 

@@ -46,10 +46,10 @@ class Implied:
         one. It is calibrated on folds whose countries and prompts were not trained on.
         """
         labels = self.head.labels
-        called: list[tuple[str | None, float]] = []
+        predictions: list[tuple[str | None, float]] = []
         for row in self.head.probabilities(embeddings):
             best = max((k for k, label in enumerate(labels) if label != NONE), key=lambda k: float(row[k]))
             chance = float(row[best])
             wins = chance >= self.head.threshold and chance > float(row[labels.index(NONE)])
-            called.append((labels[best], chance) if wins else (None, 1 - chance))
-        return called
+            predictions.append((labels[best], chance) if wins else (None, 1 - chance))
+        return predictions

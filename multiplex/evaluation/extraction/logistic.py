@@ -25,7 +25,7 @@ class Head:
     """Multinomial logistic regression: softmax(features @ weights.T + bias).
 
     `labels` name the k classes; `weights` has shape (k, d) and `bias` (k,); `threshold` in [0, 1] is the probability
-    from which a class counts as called (0: the largest always does); `digest` is the file's SHA-256, for records.
+    from which a class is predicted (0: the largest always does); `digest` is the file's SHA-256, for records.
     """
 
     labels: tuple[str, ...]

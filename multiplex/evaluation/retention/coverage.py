@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiplex.content import content_root, read_text
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.extraction.references import Span
+from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.entailment import Entailment
 from multiplex.evaluation.retention.masking import Claim, claims, shipped_gazetteer
-from multiplex.evaluation.retention.similarity import Vectors, best_cosines, copied, entailed
+from multiplex.evaluation.retention.similarity import Vectors, best_cosines, entailed, find_copies
 from multiplex.evaluation.statistics.diversity import entropy_percent
 
 if TYPE_CHECKING:
@@ -53,44 +54,46 @@ class Calibration(_Frozen):
     claims: Annotated[int, Field(ge=1)]
 
 
-class Covered(_Frozen):
+class Covered(_Frozen, Renamed):
     """One voice in the synthesis. Shares are of its `claims`; a figure that does not exist is None.
 
     `without` is the share that a synthesis made without this voice reaches, by the run's own null or (`null` says
     which) the shipped one. `net` = (share - without) / (1 - without): 1 where everything is there, 0 where no more
-    than without the voice, negative where less. `copied` is the share that stands there (nearly) word for word.
+    than without the voice, negative where less. `extractiveness` is the share that stands there (nearly) word for word.
     """
 
+    former_names: ClassVar = {"extractiveness": "copied"}
     claims: int
     covered: int
     share: _Share | None
     without: _Share | None
     null: Literal["run", "shipped"] | None
     net: float | None
-    copied: _Share | None
+    extractiveness: _Share | None
 
 
-class Coverage(_Frozen):
+class Coverage(_Frozen, Renamed):
     """How much of every voice stands in the synthesis.
 
     `threshold` is the cosine from which a claim counts; None for `coverage`, where the NLI model decides. `mean` and
-    `mean_net` average the perspectives that have a claim, `copied` all claims. `evenness`, 0..1, is the entropy of
-    the nets over those perspectives, negative ones as 0, divided by its maximum: 1 where every voice is equally
-    there; None where none is there or fewer than two have a net.
+    `mean_net` average the perspectives that have a claim, `extractiveness` all claims. `evenness`, 0..1, is
+    the entropy of the nets over those perspectives, negative ones as 0, divided by its maximum: 1 where every voice
+    is equally there; None where none is there or fewer than two have a net.
     """
 
+    former_names: ClassVar = {"extractiveness": "copied"}
     kind: Kind
     threshold: float | None
     perspectives: dict[str, Covered]
     mean: _Share | None
     mean_net: float | None
     evenness: _Share | None
-    copied: _Share | None
+    extractiveness: _Share | None
 
     @property
     def by_construction(self) -> bool:
         """Whether most claims are copies: such a synthesis overlaps however it was made, so tables keep it apart."""
-        return self.copied is not None and self.copied > 0.5
+        return self.extractiveness is not None and self.extractiveness > 0.5
 
 
 def load_calibration(path: Path | None = None) -> Calibration:
@@ -112,7 +115,7 @@ def measure_coverage(
     synthesis: str,
     *,
     scaffold: Sequence[Span] = (),
-    nulls: Mapping[str, str] | None = None,
+    leave_one_out: Mapping[str, str] | None = None,
     nli: Entailment | str | None = None,
     embedder: Embedder | None = None,
     gazetteer: Gazetteer | None = None,
@@ -125,31 +128,36 @@ def measure_coverage(
             claims are its sentences of at least LEAST_WORDS words.
         synthesis: the answer made of them.
         scaffold: (start, end) of what our own code wrote into the synthesis; it is not compared.
-        nulls: for a perspective, the synthesis of this run that was made without it, less its scaffold
+        leave_one_out: for a perspective, the synthesis of this run that was made without it, less its scaffold
             (`masking.visible`). For one that is not there the shipped share stands in, but for `overlap` only: it
-            says nothing of an NLI model, so the net of a `coverage` without nulls does not exist.
-        nli: an NLI model, or the name of one, that decides what is covered (`likeness.entailed`).
+            says nothing of an NLI model, so the net of a `coverage` without them does not exist.
+        nli: an NLI model, or the name of one, that decides what is covered (`similarity.entailed`).
         embedder: by default a new one; instances share the model.
         gazetteer: whose forms are masked; by default the one that ships.
         calibration: by default the one that ships.
 
     Raises:
-        UsageError: there is no voice, a synthesis holds no word outside its scaffold, a null belongs to no voice, a
-            span is not in the text, or the NLI model cannot be used.
+        UsageError: there is no voice, a synthesis holds no word outside its scaffold, a leave-one-out
+            synthesis belongs to no voice, a span is not in the text, or the NLI model cannot be used.
         ContentError: `eval/coverage.json` or a gazetteer is missing or wrong.
     """
-    nulls = nulls or {}
+    leave_one_out = leave_one_out or {}
     if not voices:
         raise UsageError("coverage: no voice is given; give what each perspective said")
-    for name in nulls:
+    for name in leave_one_out:
         if name not in voices:
-            raise UsageError(f"coverage: a null is given for {name!r}, which is none of the voices {', '.join(voices)}")
+            raise UsageError(
+                f"coverage: leave_one_out is given for {name!r}, which is none of the voices {', '.join(voices)}"
+            )
     calibration = calibration if calibration is not None else load_calibration()
     gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
     judge = Entailment(nli) if isinstance(nli, str) else nli
     said = {name: claims(text, gazetteer, least=LEAST_WORDS) for name, text in voices.items()}
     whole = _sentences("the synthesis", claims(synthesis, gazetteer, scaffold))
-    missing = {name: _sentences(f"the null of {name!r}", claims(text, gazetteer)) for name, text in nulls.items()}
+    missing = {
+        name: _sentences(f"the leave-one-out synthesis of {name!r}", claims(text, gazetteer))
+        for name, text in leave_one_out.items()
+    }
     every = [one for part in (*said.values(), whole, *missing.values()) for one in part]
     vectors = Vectors.of([text for one in every for text in (one.bare, one.text)], embedder)
 
@@ -165,7 +173,7 @@ def measure_coverage(
             null = ("run", fmean(covered(spoken, missing[name])))
         elif spoken and judge is None:
             null = ("shipped", calibration.null_share)
-        perspectives[name] = _covered(covered(spoken, whole), copied(spoken, whole, vectors), null)
+        perspectives[name] = _covered(covered(spoken, whole), find_copies(spoken, whole, vectors), null)
     return _summed("overlap" if judge is None else "coverage", calibration.threshold, perspectives)
 
 
@@ -201,7 +209,7 @@ def _covered(found: list[bool], verbatim: list[bool], null: tuple[Literal["run",
         without=null[1] if null else None,
         null=null[0] if null else None,
         net=net(share, null[1] if null else None),
-        copied=fmean(verbatim) if verbatim else None,
+        extractiveness=fmean(verbatim) if verbatim else None,
     )
 
 
@@ -216,7 +224,9 @@ def _summed(kind: Kind, threshold: float, perspectives: dict[str, Covered]) -> C
         mean=_mean(one.share for one in every),
         mean_net=_mean(nets.values()),
         evenness=evenness(nets),
-        copied=sum(one.claims * one.copied for one in every if one.copied is not None) / total if total else None,
+        extractiveness=sum(one.claims * one.extractiveness for one in every if one.extractiveness is not None) / total
+        if total
+        else None,
     )
 
 

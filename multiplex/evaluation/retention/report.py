@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
 from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.references import Span
+from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.attribution import (
     Attribution,
     blind_attribution,
@@ -21,40 +23,42 @@ from multiplex.evaluation.retention.entailment import Entailment
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 
 
-class Kept(BaseModel):
+class Retention(Renamed):
     """What a synthesis kept of its voices.
 
     Attributes:
         coverage: how much of each voice stands in it: `overlap`, or `coverage` with an NLI model.
-        voices_told: whether the voices can be told apart once the names are masked; None for perspectives that the
-            classifier does not know.
-        parts_told: the same for each voice's part of the synthesis.
+        voice_attribution: whether the voices can be told apart once the names are masked (attribution accuracy);
+            None for perspectives that the classifier does not know.
+        part_attribution: the same for each voice's part of the synthesis.
         homogeneity: mean cosine of the voices, two by two.
         homogenisation: what the last round did to it; None after one round.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    former_names: ClassVar = {"voice_attribution": "voices_told", "part_attribution": "parts_told"}
     coverage: Coverage
-    voices_told: Attribution | None
-    parts_told: Attribution | None
+    voice_attribution: Attribution | None
+    part_attribution: Attribution | None
     homogeneity: float | None
     homogenisation: float | None
 
 
-def kept(
+def measure_retention(
     voices: Mapping[str, str],
     synthesis: str,
     scaffold: Sequence[Span] = (),
     *,
-    nulls: Mapping[str, str] | None = None,
+    leave_one_out: Mapping[str, str] | None = None,
     first_round: Mapping[str, str] | None = None,
     nli: Entailment | None = None,
     gazetteer: Gazetteer | None = None,
-) -> Kept:
+) -> Retention:
     """Everything that is measured between voices, at least two, and the synthesis made of them.
 
-    `nulls` are syntheses made without one voice, by that voice's perspective; `first_round` is what the voices said
-    first, where they spoke again. `gazetteer` holds the forms that are masked; by default the one that ships.
+    `leave_one_out` are syntheses made without one voice, by that voice's perspective; `first_round` is what
+    the voices said first, where they spoke again. `gazetteer` holds the forms that are masked; by default the
+    one that ships.
 
     Raises:
         UsageError: as `measure_coverage`.
@@ -65,16 +69,24 @@ def kept(
     embedder = Remembering()  # the measures read the same sentences
     known = set(Implied.load().head.labels)
     gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
-    told = len(voices) > 1 and set(voices) <= known
+    attributable = len(voices) > 1 and set(voices) <= known
     parts = (
-        parts_of_synthesis(voices, synthesis, scaffold=scaffold, embedder=embedder, gazetteer=gazetteer) if told else {}
+        parts_of_synthesis(voices, synthesis, scaffold=scaffold, embedder=embedder, gazetteer=gazetteer)
+        if attributable
+        else {}
     )
-    return Kept(
+    return Retention(
         coverage=measure_coverage(
-            voices, synthesis, scaffold=scaffold, nulls=nulls, nli=nli, embedder=embedder, gazetteer=gazetteer
+            voices,
+            synthesis,
+            scaffold=scaffold,
+            leave_one_out=leave_one_out,
+            nli=nli,
+            embedder=embedder,
+            gazetteer=gazetteer,
         ),
-        voices_told=blind_attribution(voices, embedder=embedder, gazetteer=gazetteer) if told else None,
-        parts_told=(
+        voice_attribution=blind_attribution(voices, embedder=embedder, gazetteer=gazetteer) if attributable else None,
+        part_attribution=(
             blind_attribution(parts, among=tuple(voices), embedder=embedder, gazetteer=gazetteer) if parts else None
         ),
         homogeneity=homogeneity(voices, embedder=embedder, gazetteer=gazetteer),

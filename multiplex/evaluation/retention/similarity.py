@@ -1,4 +1,4 @@
-"""Which claims stand in a text: by nearness of meaning, by entailment, or word for word."""
+"""Which claims stand in a text: by similarity of meaning, by entailment, or word for word."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def entailed(claims: Sequence[Claim], sentences: Sequence[Claim], vectors: Vecto
     return [i in found for i in range(len(claims))]
 
 
-def copied(claims: Sequence[Claim], sentences: Sequence[Claim], vectors: Vectors) -> list[bool]:
+def find_copies(claims: Sequence[Claim], sentences: Sequence[Claim], vectors: Vectors) -> list[bool]:
     """Whether a claim stands (nearly) word for word in the text, its cues too.
 
     Its words, whatever their case and punctuation, stand in a row inside a sentence, or a sentence makes up nearly

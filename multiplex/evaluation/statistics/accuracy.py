@@ -24,7 +24,7 @@ SEED, RESAMPLES = 7, 1000
 
 
 @dataclass(frozen=True)
-class Figure:
+class AccuracyFigure:
     """One figure of the table.
 
     Attributes:
@@ -76,7 +76,7 @@ class Confusion:
 class Validation:
     """What was measured, and which parts of the data were not there."""
 
-    figures: list[Figure] = field(default_factory=list)
+    figures: list[AccuracyFigure] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ def classified(
         ),
     }
     figures = [
-        Figure(what, name, value, low, high, len(texts), target)
+        AccuracyFigure(what, name, value, low, high, len(texts), target)
         for (name, (value, (low, high))), target in zip(scores.items(), targets, strict=True)
     ]
     return Validation(figures, [table])
@@ -139,7 +139,9 @@ def vote(text: str, cues: Sequence[str], local: Local) -> NDArray[np.float64]:
     return row
 
 
-def proportion(what: str, measure: str, hits: Iterable[bool], *, target: float | None = None, note: str = "") -> Figure:
+def proportion(
+    what: str, measure: str, hits: Iterable[bool], *, target: float | None = None, note: str = ""
+) -> AccuracyFigure:
     """A share of texts with Wilson's interval (JASA 22, 1927).
 
     Raises:
@@ -152,7 +154,9 @@ def proportion(what: str, measure: str, hits: Iterable[bool], *, target: float |
         raise UsageError(f"{what}: no such text in the data")
     interval = binomtest(sum(values), len(values)).proportion_ci(method="wilson")
     share = sum(values) / len(values)
-    return Figure(what, measure, share, float(interval.low), float(interval.high), len(values), target, note=note)
+    return AccuracyFigure(
+        what, measure, share, float(interval.low), float(interval.high), len(values), target, note=note
+    )
 
 
 def _macro_f1(votes: NDArray[np.float64], truth: NDArray[np.int64]) -> float:

@@ -39,7 +39,7 @@ def entropy_percent(counts: Counts) -> float | None:
     return min(100.0, max(0.0, 100.0 * nats / math.log(len(counts))))
 
 
-def effective(counts: Counts) -> float | None:
+def hill_number(counts: Counts) -> float | None:
     """exp(H ln K), H in 0..1: how many equally invoked perspectives spread as widely, 1..K; None where n = 0."""
     entropy = entropy_percent(counts)
     return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(counts)))
@@ -51,7 +51,7 @@ def excluded(counts: Counts) -> float:
     return sum(1 for value in counts.values() if value == 0) / len(counts)
 
 
-def dominance(counts: Counts) -> float | None:
+def berger_parker(counts: Counts) -> float | None:
     """The largest share, max_k PDS_k, in 1/K..1; None where n = 0."""
     return max(shares(counts).values()) if _total(counts) else None
 

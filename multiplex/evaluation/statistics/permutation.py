@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.statistics.resampling import (
-    arms_of,
+    condition_columns,
     none_if_nan,
     pair_up,
     read_chunks,
     weighted_sums,
-    within_arms,
+    within_conditions,
 )
 from multiplex.evaluation.statistics.row_sums import NONE_LEFT, Figure
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 def permutation(
     a: Array, b: Array, figures: Mapping[str, Figure], *, permutations: int = 9999, seed: int = 0
 ) -> dict[str, float | None]:
-    """Two-sided p of every figure's difference, were the arms' labels arbitrary within each question.
+    """Two-sided p of every figure's difference, were the conditions' labels arbitrary within each question.
 
     Rows as in `paired_bootstrap`; whole rows are swapped, so that pooled figures move with them. p = (b + 1) / (B + 1),
     b of B permutations differing at least as much (Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9, 2010); one that
     leaves the figure undefined counts among b. None where the figure is not defined as observed.
 
     Raises:
-        UsageError: the arms do not fit each other, or fewer than one permutation.
+        UsageError: the conditions do not fit each other, or fewer than one permutation.
     """
     import numpy as np
 
@@ -49,7 +49,7 @@ def permutation(
     observed = np.hstack([a.sum(axis=0), b.sum(axis=0)])[None]
     found: dict[str, float | None] = {}
     for name, figure in figures.items():
-        difference = within_arms(figure, arms_of(figure, width))
+        difference = within_conditions(figure, condition_columns(figure, width))
         seen = none_if_nan(difference(observed)[0])
         # An undefined difference is NaN, which is not less than anything.
         extreme = 0 if seen is None else np.count_nonzero(~(np.abs(difference(swapped)) < abs(seen) - NONE_LEFT))

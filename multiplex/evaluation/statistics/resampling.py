@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics.row_sums import NONE_LEFT, POOLED, Figure, Statistic, by_stratum
+from multiplex.evaluation.statistics.row_sums import MICRO, NONE_LEFT, Figure, Statistic, by_stratum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FEW = 5  # questions of a stratum that show a spread and a skewness of their own
 MANY_FREEDOM = 30  # degrees of freedom from which the resamples' own bias and skewness are more than noise
 LEAST_FREEDOM = 6  # seven questions of one stratum; with fewer there is no interval
-LEAST_BIASED = 12  # the same for a figure of one arm that must be corrected for bias
+LEAST_BIASED = 12  # the same for a figure of one condition that must be corrected for bias
 CALIBRATION = 0.75  # of the few degrees of freedom: what holds on simulated benchmarks, whose answers are skewed
 CHUNK = 512  # rows read at once; with 2,000 resamples their weights take 8 MB
 
@@ -50,7 +50,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class BootstrapEstimate:
     """A figure as observed, and its interval; either is None where it does not exist."""
 
     value: float | None
@@ -59,16 +59,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Paired:
-    """Two arms over the same questions: `differences` are a minus b, in percentage points."""
+    """Two conditions over the same questions: `differences` are a minus b, in percentage points."""
 
-    differences: dict[str, Estimate]
+    differences: dict[str, BootstrapEstimate]
     questions: int
     dropped: int
-    """Questions left out of the figures that are `paired` because an arm has no entropy there."""
+    """Questions left out of the figures that are `paired` because a condition has no entropy there."""
 
 
 @dataclass(frozen=True)
-class Jackknife:
+class JackknifeEstimate:
     """A figure, its bias by the jackknife, the figure without that bias, and its standard error."""
 
     value: float
@@ -154,7 +154,7 @@ def check_level(level: float) -> None:
         raise UsageError(f"level is {level}; it must lie between 0 and 1")
 
 
-def jackknife(strata: Sequence[Rows], figure: Figure = POOLED) -> Jackknife | None:
+def jackknife(strata: Sequence[Rows], figure: Figure = MICRO) -> JackknifeEstimate | None:
     """The delete-one-answer jackknife of a figure (Efron and Tibshirani 1993, chapter 11), within strata.
 
     bias = sum_h (m_h - 1) (mean_h - value) and standard error^2 = sum_h (m_h - 1) / m_h sum_i (t_hi - mean_h)^2, where
@@ -173,7 +173,7 @@ def bootstrap(
     resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
-) -> dict[str, Estimate]:
+) -> dict[str, BootstrapEstimate]:
     """Every figure as observed, with its interval over resamples of the questions within each stratum.
 
     The interval is `interval`, accelerated by `jackknife`, and None where either is. With fewer than `MANY_FREEDOM`
@@ -199,22 +199,22 @@ def paired_bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> Paired:
-    """The difference a - b of every figure, with an interval by the same resampled questions for both arms.
+    """The difference a - b of every figure, with an interval by the same resampled questions for both conditions.
 
     `a` and `b` are rows of the same questions in the same order, shape (n, C); `labels` are the questions' strata. For
-    a `paired` figure a question where an arm has no entropy is left out of both. Each arm is corrected for bias as
-    `bootstrap` says.
+    a `paired` figure a question where a condition has no entropy is left out of both. Each condition is corrected for
+    bias as `bootstrap` says.
 
     Raises:
-        UsageError: the arms or the labels do not fit each other.
+        UsageError: the conditions or the labels do not fit each other.
     """
     import numpy as np
 
     first, second, dropped = pair_up(a, b)
     both: Array = np.hstack([first, second])
     strata = [both] if labels is None else by_stratum(both, labels)
-    arms = {name: arms_of(figure, a.shape[1]) for name, figure in figures.items()}
-    return Paired(_estimates(strata, figures, arms, resamples, seed, level), len(a), dropped)
+    conditions = {name: condition_columns(figure, a.shape[1]) for name, figure in figures.items()}
+    return Paired(_estimates(strata, figures, conditions, resamples, seed, level), len(a), dropped)
 
 
 def join_few(strata: Sequence[Rows]) -> list[Rows]:
@@ -256,11 +256,11 @@ def _corrected(figure: Figure, sums: Array, observed: Array) -> tuple[Array, flo
 def _estimates(
     strata: Sequence[Rows],
     figures: Mapping[str, Figure],
-    arms: Mapping[str, _Arms],
+    conditions: Mapping[str, _Conditions],
     resamples: int,
     seed: int,
     level: float,
-) -> dict[str, Estimate]:
+) -> dict[str, BootstrapEstimate]:
     import numpy as np
 
     check_level(level)
@@ -268,27 +268,27 @@ def _estimates(
     freedom = sum(max(0, len(rows) - 1) for rows in strata)
     sums = resampled_sums(strata, resamples, seed)
     observed = _sum(strata)[None]
-    statistics = {name: within_arms(figure, arms[name]) for name, figure in figures.items()}
+    statistics = {name: within_conditions(figure, conditions[name]) for name, figure in figures.items()}
     jackknives = _jackknives(strata, statistics)
     found = {}
     for name, figure in figures.items():
         around = None
-        least = LEAST_BIASED if figure.biased and len(arms[name]) == 1 else LEAST_FREEDOM
+        least = LEAST_BIASED if figure.biased and len(conditions[name]) == 1 else LEAST_FREEDOM
         if (known := jackknives[name]) and freedom >= least:
-            parts = [_corrected(figure, sums[:, arm], observed[:, arm]) for arm in arms[name]]
+            parts = [_corrected(figure, sums[:, condition], observed[:, condition]) for condition in conditions[name]]
             values, centre = parts[0]
             for others, other in parts[1:]:
                 values, centre = values - others, centre - other
-                values[np.abs(values) < NONE_LEFT] = 0.0  # the arms' sums are rounded each in its own way
+                values[np.abs(values) < NONE_LEFT] = 0.0  # the conditions' sums are rounded each in its own way
             if freedom >= MANY_FREEDOM:
                 around = interval(values, centre, known.acceleration, level, freedom)
             else:
                 around = interval(values, None, 0.0, level, CALIBRATION * freedom)
-        found[name] = Estimate(none_if_nan(statistics[name](observed)[0]), around)
+        found[name] = BootstrapEstimate(none_if_nan(statistics[name](observed)[0]), around)
     return found
 
 
-def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> dict[str, Jackknife | None]:
+def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> dict[str, JackknifeEstimate | None]:
     """Of all statistics at once, so that the rows are read once."""
     import numpy as np
 
@@ -315,42 +315,42 @@ def _jackknives(strata: Sequence[Rows], statistics: Mapping[str, Statistic]) -> 
     table = np.column_stack([values, bias, values[:, 0] - bias, np.sqrt(squares), acceleration])
     table[np.isnan(read(_sum(several)[None])[:, 0])] = np.nan
     return {
-        name: None if np.isnan(row).any() else Jackknife(*row.tolist())
+        name: None if np.isnan(row).any() else JackknifeEstimate(*row.tolist())
         for name, row in zip(statistics, table, strict=True)
     }
 
 
-_Arms = tuple[slice, ...]
-_ONE: _Arms = (slice(None),)
+_Conditions = tuple[slice, ...]
+_ONE: _Conditions = (slice(None),)
 
 
-def arms_of(figure: Figure, width: int) -> _Arms:
-    """Where the columns of a figure's two arms lie in the rows of `pair_up`, side by side; `width` is one arm's."""
+def condition_columns(figure: Figure, width: int) -> _Conditions:
+    """Where the columns of both conditions of a figure lie in the rows of `pair_up`; `width` is one condition's."""
     start = width if figure.paired else 0
     return slice(start, start + width), slice(start + 2 * width, start + 3 * width)
 
 
-def within_arms(figure: Figure, arms: _Arms) -> Statistic:
-    """The figure of one arm, or of the first minus that of the second."""
-    if len(arms) == 1:
+def within_conditions(figure: Figure, conditions: _Conditions) -> Statistic:
+    """The figure of one condition, or of the first minus that of the second."""
+    if len(conditions) == 1:
         return figure.statistic
-    first, second = arms
+    first, second = conditions
     return lambda sums: figure.statistic(sums[:, first]) - figure.statistic(sums[:, second])
 
 
 def pair_up(a: Array, b: Array) -> tuple[Array, Array, int]:
-    """Each arm's rows twice, shape (n, 2 C): as they are, then without the entropies that the other arm lacks.
+    """Each condition's rows twice, shape (n, 2 C): as they are, then without the entropies that the other lacks.
 
     Returns:
-        The rows of a, those of b, and how many questions lack an entropy in an arm.
+        The rows of a, those of b, and how many questions lack an entropy in a condition.
 
     Raises:
-        UsageError: the arms do not fit each other.
+        UsageError: the conditions do not fit each other.
     """
     import numpy as np
 
     if a.ndim != 2 or a.shape != b.shape:
-        raise UsageError(f"the arms have shapes {a.shape} and {b.shape}; rows of the same questions are needed")
+        raise UsageError(f"the conditions have shapes {a.shape} and {b.shape}; rows of the same questions are needed")
     both = (a[:, -3] > 0) & (b[:, -3] > 0)
     paired = a.copy(), b.copy()
     for rows in paired:

@@ -29,7 +29,7 @@ class Figure:
 
     Attributes:
         biased: few answers move it so far that its interval must be corrected for it.
-        paired: between two arms it is compared over the questions alone where both have an entropy.
+        paired: between two conditions it is compared over the questions alone where both have an entropy.
     """
 
     statistic: Statistic
@@ -38,7 +38,7 @@ class Figure:
 
 
 def entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """`pds.entropy_percent` of every row of `counts`, shape (n, K): (H in 0..100, whether H exists), both (n,).
+    """`diversity.entropy_percent` of every row of `counts`, shape (n, K): (H in 0..100, whether H exists), both (n,).
 
     H reads 0.0 where it does not exist: never use the first without the second.
 
@@ -58,7 +58,7 @@ def entropies(counts: Array) -> tuple[Array, NDArray[np.bool_]]:
 def answer_rows(counts: Array) -> Array:
     """The rows of answers with `counts` of shape (n, K), as all figures here read them: shape (n, K + 4).
 
-    Columns: the K counts; H, or 0 where it does not exist; 1 where H exists, or 0; H, or 0 (for `MEAN0`); 1.
+    Columns: the K counts; H, or 0 where it does not exist; 1 where H exists, or 0; H, or 0 (for `MACRO0`); 1.
     Counts by presence or by words make rows of their own. Raises UsageError as `entropies` does.
     """
     import numpy as np
@@ -96,11 +96,11 @@ def by_stratum(rows: Array, labels: Sequence[str]) -> list[Array]:
     return [rows[column == label] for label in dict.fromkeys(labels)]
 
 
-def _mean(sums: Array) -> Array:
+def _macro(sums: Array) -> Array:
     return _divided(sums[:, -4], sums[:, -3]).clip(0.0, 100.0)
 
 
-def _mean0(sums: Array) -> Array:
+def _macro0(sums: Array) -> Array:
     return _divided(sums[:, -2], sums[:, -1]).clip(0.0, 100.0)
 
 
@@ -108,23 +108,23 @@ def _referring(sums: Array) -> Array:
     return (100.0 * _divided(sums[:, -3], sums[:, -1])).clip(0.0, 100.0)
 
 
-def _pooled(sums: Array) -> Array:
+def _micro(sums: Array) -> Array:
     import numpy as np
 
     entropy, defined = _entropies(sums[:, :-4].clip(0.0))
     return np.where(defined, entropy, np.nan)
 
 
-MEAN = Figure(_mean, paired=True)
-"""Mean H over the answers that have one."""
+MACRO = Figure(_macro, paired=True)
+"""Macro average: mean H over the answers that have one."""
 
 
-MEAN0 = Figure(_mean0)
-"""Mean H over all answers, 0 for those that have none: the papers' likely convention."""
+MACRO0 = Figure(_macro0)
+"""Macro average over all answers, with 0 for those that have none: the papers' likely convention."""
 
 
-POOLED = Figure(_pooled, biased=True)
-"""H of the counts added over answers first. Few answers bias it downward: see `jackknife`."""
+MICRO = Figure(_micro, biased=True)
+"""Micro average: H of the counts added over answers first. Few answers bias it downward: see `jackknife`."""
 
 
 REFERRING = Figure(_referring)

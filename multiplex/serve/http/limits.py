@@ -21,7 +21,7 @@ ARRIVAL = 30.0  # seconds that a request's body has to arrive
 MINUTE = 60.0
 
 
-class Places:
+class CouncilSlots:
     """Councils that may be under way at once; `taken` are."""
 
     def __init__(self, most: int) -> None:

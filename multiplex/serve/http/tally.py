@@ -11,7 +11,7 @@ from multiplex.serve.http.logs import log
 MINUTE = 60.0
 
 
-class Tally:
+class EventTally:
     """Counts events by reason; a line in the log says how many there were since the last one of that reason.
 
     Args:

@@ -116,9 +116,11 @@ class MeasuresGiven(_Shape):
     references: int
     shares: dict[str, float]
     entropy: float | None
-    effective: float | None
+    hill_number: float | None
+    effective: Annotated[float | None, Field(description="The former name of hill_number.")]
     excluded: float
-    dominance: float | None
+    berger_parker: float | None
+    dominance: Annotated[float | None, Field(description="The former name of berger_parker.")]
     out_of_frame: float | None
     sentiment: Tone | None
     words: int
@@ -163,18 +165,18 @@ class ReferenceGiven(_Shape):
     echo: bool
 
 
-class Score(MeasuresGiven):
+class TextScore(MeasuresGiven):
     """The figures of one text, and every cue in it, of those too that the figures leave out."""
 
     found: tuple[ReferenceGiven, ...]
 
 
-class Scored(_Shape):
+class ScoredTexts(_Shape):
     """What `multiplex_score` gives, in the order of the texts."""
 
     frame: tuple[str, ...]
     cues: tuple[str, ...]
-    scores: tuple[Score, ...]
+    scores: tuple[TextScore, ...]
     reading: str = READING
 
 

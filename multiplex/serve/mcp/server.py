@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, Tool
     from pydantic import BaseModel
 
-    from multiplex.serve.mcp.tools import Reply, Tell, Tools
+    from multiplex.serve.mcp.tools import Tell, ToolReply, Tools
 
 INTERRUPTED = 130  # as Typer has it
 INSTRUCTIONS = (
@@ -113,7 +113,7 @@ class _Entry:
 
     listed: Tool
     takes: type[BaseModel]
-    call: Callable[[Any, Tell], Awaitable[Reply]]
+    call: Callable[[Any, Tell], Awaitable[ToolReply]]
 
 
 def build_mcp(order: McpOrder) -> Server[dict[str, Any]]:
@@ -213,7 +213,7 @@ def _entries(tools: Tools) -> list[_Entry]:
             "Measure how widely texts spread over cultural perspectives, whoever wrote them: the references in each, "
             "their shares, their entropy, and the tone. No model is called.",
             shapes.ScoreArguments,
-            shapes.Scored,
+            shapes.ScoredTexts,
             tools.score,
             outside=False,
         ),
@@ -235,7 +235,7 @@ def _entry(
     description: str,
     takes: type[BaseModel],
     gives: type[BaseModel],
-    call: Callable[[Any, Tell], Awaitable[Reply]],
+    call: Callable[[Any, Tell], Awaitable[ToolReply]],
     *,
     outside: bool,
 ) -> _Entry:

@@ -26,9 +26,9 @@ from multiplex.serve.mcp.schemas import (
     PersonaGiven,
     Personas,
     ReferenceGiven,
-    Score,
     ScoreArguments,
-    Scored,
+    ScoredTexts,
+    TextScore,
 )
 
 COUNCILS, LOCAL_COUNCILS = 8, 2  # questions under way at once, the second for the embedded model; others wait
@@ -39,7 +39,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Reply:
+class ToolReply:
     """What a tool gives back: blocks of text for the model that called, and the same as data."""
 
     blocks: tuple[str, ...]
@@ -63,7 +63,7 @@ class Tools:
         self._measuring = asyncio.Semaphore(1)  # the processor is one; threads that wait for it would hold up others
         self._warming: asyncio.Task[None] | None = None
 
-    async def answer(self, asked: AnswerArguments, tell: Tell) -> Reply:
+    async def answer(self, asked: AnswerArguments, tell: Tell) -> ToolReply:
         """Ask the council, and tell of each voice as it ends.
 
         Raises:
@@ -95,7 +95,7 @@ class Tools:
             return _answered(result, error, (f"not measured: {unmeasured}",))
         return _answered(result, error)
 
-    async def score(self, asked: ScoreArguments, tell: Tell) -> Reply:
+    async def score(self, asked: ScoreArguments, tell: Tell) -> ToolReply:
         """Measure texts, whoever wrote them.
 
         Raises:
@@ -113,13 +113,13 @@ class Tools:
                 raise UsageError(f"text {number}: {error}") from error
             scores.append(found)
             await tell(number, len(asked.texts), f"text {number} is measured")
-        data = Scored(
+        data = ScoredTexts(
             frame=self._evaluator.frame, cues=self._evaluator.cues, scores=tuple(_score(each) for each in scores)
         )
         lines = [f"Text {number}: {_in_words(each)}" for number, each in enumerate(scores, 1)]
-        return Reply(("\n".join(lines), READING), data)
+        return ToolReply(("\n".join(lines), READING), data)
 
-    async def personas(self, _: NoArguments, __: Tell) -> Reply:
+    async def personas(self, _: NoArguments, __: Tell) -> ToolReply:
         """Who can speak."""
         seated = {persona.name for persona in self._council.personas}
         listed = [
@@ -129,7 +129,7 @@ class Tools:
             for persona in self._personas.values()
         ]
         lines = [f"{each.name}: {each.title}; speaks for {'; '.join(each.speaks_for)}" for each in listed]
-        return Reply(("\n".join(lines), CONSTRUCTIONS), Personas(personas=tuple(listed)))
+        return ToolReply(("\n".join(lines), CONSTRUCTIONS), Personas(personas=tuple(listed)))
 
     def _warm_up(self) -> None:
         """Load the evaluator while the first voices speak; the embedded model has better use for the processor."""
@@ -154,19 +154,19 @@ class Tools:
         return Council(tuple(self._personas[name] for name in names)) if names else self._council
 
 
-def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ...] = ()) -> Reply:
+def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ...] = ()) -> ToolReply:
     """The council's answer first, then the others, then what a reader must know."""
     data = Answered(**contract(result), notes=(*warnings(result), *notes))
     if error is not None and not result.answers:
         spoken = tuple(f"The {voice['perspective']} voice said:\n\n{voice['text']}" for voice in result.spoken)
-        return Reply((str(error), *spoken, CONSTRUCTIONS), data, error=True)
+        return ToolReply((str(error), *spoken, CONSTRUCTIONS), data, error=True)
     texts: list[str] = []
     for strategy in reading_order(result):
         text = result.answers[strategy].answer.text
         texts.append(f"The {strategy} answer of the same model:\n\n{text}" if texts else text)
     lines = [f"{name}: {_in_words(each.measures)}" for name, each in result.answers.items() if each.measures]
     about = "\n".join([*data.notes, *lines, f"Seed {result.seed}. {CONSTRUCTIONS}"])
-    return Reply((*texts, about), data)
+    return ToolReply((*texts, about), data)
 
 
 def _in_words(found: Measures) -> str:
@@ -183,12 +183,12 @@ def _in_words(found: Measures) -> str:
     return "; ".join(parts) + "."
 
 
-def _score(found: Measures) -> Score:
+def _score(found: Measures) -> TextScore:
     references = tuple(
         ReferenceGiven(**{name: getattr(each, name) for name in ReferenceGiven.model_fields})
         for each in found.references
     )
-    return Score(**found.summary(), found=references)
+    return TextScore(**found.summary(), found=references)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ ALIVE = b": the voices are thinking\n\n"
 ALIVE_EVERY = 10.0  # seconds of silence after which a stream says so
 
 
-class Form(Protocol):
+class ReplyFormat(Protocol):
     """How the answer to one request is written: as a chat completion or as a response."""
 
     @property

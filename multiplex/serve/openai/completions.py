@@ -15,7 +15,7 @@ from multiplex.errors import MultiplexError
 from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, Piece, Said, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
-from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, ChatForm, Form
+from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, ChatForm, ReplyFormat
 from multiplex.serve.openai.extensions import needs_passing, thread_of, wants_measures
 from multiplex.serve.openai.fields import check_council, unused
 from multiplex.serve.openai.messages import conversation
@@ -35,7 +35,7 @@ LEFT = 499  # what proxies log for a client that went away
 
 
 async def complete(
-    service: Service, caller: Caller, request: Request, body: ChatRequest, form: Form | None = None
+    service: Service, caller: Caller, request: Request, body: ChatRequest, form: ReplyFormat | None = None
 ) -> Response:
     """The answer to one request, streamed or whole, written as a chat completion where no other form is given.
 
@@ -43,7 +43,7 @@ async def complete(
         ApiError: it cannot be answered.
     """
     usage = body.stream_options is not None and body.stream_options.include_usage
-    reply = Reply(service, caller, body, form or ChatForm(body.model, usage), request.headers)
+    reply = CompletionJob(service, caller, body, form or ChatForm(body.model, usage), request.headers)
     reply.request_id = request.state.request_id
     if body.stream:
         return EventStream(reply.events(), reply.close)
@@ -54,7 +54,7 @@ async def complete(
     return Response(status_code=LEFT) if made is None else JSONResponse(made)
 
 
-class Reply:
+class CompletionJob:
     """One request on its way: checked when it is made, answered by `events` or `whole`, over with `close`.
 
     Raises:
@@ -62,7 +62,7 @@ class Reply:
     """
 
     def __init__(
-        self, service: Service, caller: Caller, body: ChatRequest, form: Form, headers: Mapping[str, str]
+        self, service: Service, caller: Caller, body: ChatRequest, form: ReplyFormat, headers: Mapping[str, str]
     ) -> None:
         self._service, self._caller, self._body, self._form = service, caller, body, form
         self._began = perf_counter()
@@ -187,7 +187,7 @@ class Reply:
             measured = await self._service.measured(answer, end.question)
             told["notes"] = [*measured.answer.notes, *self._unused]
             told["measures"] = measured.measures and measured.measures.model_dump(mode="json")
-            told["kept"] = measured.kept and measured.kept.model_dump(mode="json")
+            told["retention"] = told["kept"] = measured.retention and measured.retention.model_dump(mode="json")
         return told
 
     def close(self) -> None:

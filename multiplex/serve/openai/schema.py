@@ -19,7 +19,7 @@ class _Given(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
 
-class Part(_Given):
+class ContentPart(_Given):
     """A part of a message; only text can be read here, and what an assistant refused."""
 
     type: str
@@ -36,7 +36,7 @@ class Message(_Given):
     """One message of the chat so far."""
 
     role: Role
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
     refusal: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
 

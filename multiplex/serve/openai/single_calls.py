@@ -12,7 +12,7 @@ from multiplex.council.answer import Answer
 from multiplex.council.seeds import call_seed
 from multiplex.council.strategies import check_strategy
 from multiplex.llm.chat import Chat
-from multiplex.llm.relay import Closed, Request, relay
+from multiplex.llm.relay import Closed, RelayRequest, relay
 from multiplex.serve.conversation.turn import Ended, Piece, Said
 from multiplex.serve.openai.fields import as_given, passed_on
 from multiplex.serve.openai.schema import ChatRequest
@@ -35,7 +35,7 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
     ours = {name: value for name, value in ours.items() if value is not None and name not in given}
     if "seed" in given:
         given["seed"] = call_seed(seed, strategy)
-    asked = Request(messages, given | passed_on(body), ours, chat.spec.answer_tokens, bool(body.stream))
+    asked = RelayRequest(messages, given | passed_on(body), ours, chat.spec.answer_tokens, bool(body.stream))
     started, text = perf_counter(), ""
     async with aclosing(relay(chat, asked)) as pieces:
         async for piece in pieces:

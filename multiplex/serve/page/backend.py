@@ -20,7 +20,7 @@ from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
-from multiplex.serve.page.cost_estimate import Estimate, estimated
+from multiplex.serve.page.cost_estimate import CostEstimate, estimated
 from multiplex.serve.page.exchanges import Answers, Exchange, answers
 from multiplex.serve.page.job import AnswerJob, PageRequest
 from multiplex.serve.page.views import answer_view, voice_view
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _TYPICAL = "How should a family decide who cares for a parent who grows old?"  # for an estimate before one is asked
 
 
-class Question(BaseModel):
+class PageQuestion(BaseModel):
     """What the page sends: a question, whom to ask in which ways, and the exchange that it follows."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -55,7 +55,7 @@ class Page:
 
     # --- asking
 
-    async def ask(self, caller: Caller, question: Question) -> str:
+    async def ask(self, caller: Caller, question: PageQuestion) -> str:
         """Ask; the id under which its voices can be followed and its answer is kept.
 
         Raises:
@@ -71,7 +71,7 @@ class Page:
         )
         return posed.id
 
-    async def estimate(self, caller: Caller, question: Question) -> Estimate:
+    async def estimate(self, caller: Caller, question: PageQuestion) -> CostEstimate:
         """What this question would take; one that is not written yet counts as one of middling length.
 
         Raises:
@@ -92,7 +92,7 @@ class Page:
             raise ApiError(404, "no such question is under way here", code="not_under_way")
         return found
 
-    async def _posed(self, caller: Caller, question: Question) -> PageRequest:
+    async def _posed(self, caller: Caller, question: PageQuestion) -> PageRequest:
         service = self.service
         council = service.offers.get(question.council)
         if council is None or council.council is None:

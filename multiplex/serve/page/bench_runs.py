@@ -169,7 +169,9 @@ def _summary(store: Store, row: _Row, folder: Path) -> dict[str, Any]:
 
 
 def _answer(answer: Answer, score: Score | None) -> dict[str, Any]:
-    measured = Measured(answer=answer, measures=score.measures if score else None, kept=score.kept if score else None)
+    measured = Measured(
+        answer=answer, measures=score.measures if score else None, retention=score.retention if score else None
+    )
     return answer_view(measured, shipped_gazetteer().entities)
 
 

@@ -17,7 +17,7 @@ from multiplex.serve.conversation.turn import happenings
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """Calls, and tokens where a model is not this machine's own; `usd` None where a price is not known.
 
     Attributes:
@@ -33,7 +33,7 @@ class Estimate:
     revisions: int = 0
 
 
-async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> Estimate:
+async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> CostEstimate:
     """What these will take in all; retries are not counted. Nothing is sent, and no key is needed.
 
     Raises:
@@ -41,10 +41,10 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> Estimate:
     """
     ways = list(asked)
     if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_chats.values())):
-        return Estimate(sum(_calls(each) for each in ways), paid=False)
+        return CostEstimate(sum(_calls(each) for each in ways), paid=False)
     spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways)))
     whole = total(spent.values())
-    return Estimate(
+    return CostEstimate(
         calls=whole.calls,
         paid=True,
         input_tokens=whole.input_tokens,

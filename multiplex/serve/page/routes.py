@@ -19,7 +19,7 @@ from multiplex.present.result import as_record
 from multiplex.serve.http.sse import EventStream
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.page import bench_runs
-from multiplex.serve.page.backend import Page, Question
+from multiplex.serve.page.backend import Page, PageQuestion
 from multiplex.serve.page.cookies import Sessions
 from multiplex.serve.page.setup import colours, setup
 from multiplex.serve.service import Caller
@@ -49,7 +49,7 @@ _FORMS: dict[str, tuple[str, Callable[[Result], str]]] = {
 }
 
 
-class Key(BaseModel):
+class SessionKey(BaseModel):
     """What the page sends to begin a session."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -129,7 +129,7 @@ _router = APIRouter()
 
 
 @_router.post("/page/session", status_code=204)
-async def session(body: Key, request: Request, response: Response) -> None:
+async def session(body: SessionKey, request: Request, response: Response) -> None:
     """Give a key, once."""
     sessions: Sessions = request.app.state.sessions
     await sessions.begin(body.key, request, response)
@@ -142,13 +142,13 @@ async def told(page: Behind, _: Visitor) -> dict[str, Any]:
 
 
 @_router.post("/page/estimate")
-async def estimate(body: Question, page: Behind, caller: Visitor) -> dict[str, Any]:
+async def estimate(body: PageQuestion, page: Behind, caller: Visitor) -> dict[str, Any]:
     """What a question would take."""
     return asdict(await page.estimate(caller, body))
 
 
 @_router.post("/page/answers", status_code=202)
-async def ask(body: Question, page: Behind, caller: Visitor) -> dict[str, str]:
+async def ask(body: PageQuestion, page: Behind, caller: Visitor) -> dict[str, str]:
     """Ask a question; its id."""
     return {"id": await page.ask(caller, body)}
 

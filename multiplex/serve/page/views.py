@@ -12,19 +12,19 @@ from multiplex.council.personas import Persona
 from multiplex.council.similarity import ideas_in
 from multiplex.evaluation import Entity, Measures, Reference
 from multiplex.evaluation.extraction.references import pairs
-from multiplex.present.result import kept_notes, kept_rows
+from multiplex.present.result import retention_notes, retention_rows
 from multiplex.serve.page.markdown_nodes import Node, prose
 
 _FIGURES = {
-    "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "effective", "excluded", "dominance",
-    "out_of_frame", "expected_perspectives", "per_100_words", "sentiment", "stance", "words",
+    "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "hill_number", "excluded",
+    "berger_parker", "out_of_frame", "expected_perspectives", "per_100_words", "sentiment", "stance", "words",
 }  # fmt: skip
 
 
 def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any]:
     """One strategy's answer: its text with references and scaffold, its figures, what it cost and what is to be known.
 
-    `prose` numbers the references as `references` lists them; `measures` and `kept` are None where there are none.
+    `prose` numbers the references as `references` lists them; `measures` and `retention` are None where there are none.
     """
     answer, measures = each.answer, each.measures
     found = measures.references if measures else ()
@@ -44,8 +44,16 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "names": [{"text": trace.text, "perspectives": list(trace.perspectives)} for trace in traces],
         "references": [_reference(reference, measures, entities) for reference in found] if measures else [],
         "measures": measures.model_dump(mode="json", include=_FIGURES) if measures else None,
-        "kept": {"rows": kept_rows(each.kept), "notes": kept_notes(each)} if each.kept else None,
+        "retention": {"rows": retention_rows(each.retention), "notes": retention_notes(each)}
+        if each.retention
+        else None,
     }
+
+
+def _retention(each: Measured) -> dict[str, Any] | None:
+    if each.retention is None:
+        return None
+    return {"rows": retention_rows(each.retention), "notes": retention_notes(each)}
 
 
 def first_traces(answer: Answer) -> list[Trace]:

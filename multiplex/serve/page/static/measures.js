@@ -18,7 +18,7 @@ export function figures(views, frame, setup) {
     shares(measured, frame),
     numbers(views, measured),
     tones(measured, frame),
-    kept(measured),
+    retention(measured),
     reliability(setup.reliability),
   );
 }
@@ -55,9 +55,9 @@ const one = (value, digits, unit = "") => (value === null || value === undefined
 const ROWS = [
   ["entropy", (m) => one(m.entropy, 1, "%"), "How evenly the references spread over the frame; 100% is even. Even is a convention, not an ideal, and few references push it down: read it with n. It counts names, so it does not show that an answer is good, true or fair."],
   ["… without names from the prompts", (m) => one(m.entropy_unprompted, 1, "%"), "The same without the names and ideas that stood in our own prompts: what the model brought by itself."],
-  ["effective perspectives", (m) => one(m.effective, 2), "As many perspectives, referred to equally, would have this entropy."],
+  ["Hill number (order 1)", (m) => one(m.hill_number, 2), "As many perspectives, referred to equally, would have this entropy."],
   ["excluded perspectives", (m) => percent(m.excluded), "The part of the frame that is never referred to."],
-  ["dominance", (m) => percent(m.dominance), "The largest share."],
+  ["Berger-Parker", (m) => percent(m.berger_parker), "The largest share."],
   ["perspectives in 5 references", (m) => one(m.expected_perspectives, 2), "How many to expect among five references drawn at random; it lets texts with many and with few references be compared. None under five."],
   ["out of frame", (m) => percent(m.out_of_frame), "References to perspectives that the frame leaves out, of all references."],
   ["references per 100 words", (m) => one(m.per_100_words, 1), "Longer answers have more room for references."],
@@ -106,14 +106,14 @@ function toneCell(tone, n) {
   return h("td", {}, h("span", { class: "track", "aria-hidden": "true" }, parts), text, n === undefined ? "" : ` (${n})`);
 }
 
-function kept(views) {
+function retention(views) {
   return views
-    .filter((view) => view.kept)
+    .filter((view) => view.retention)
     .map((view) => {
-      const [head, ...rows] = view.kept.rows;
+      const [head, ...rows] = view.retention.rows;
       const made = table(
         "What the synthesis kept of each voice",
-        view.kept.notes.join(" "),
+        view.retention.notes.join(" "),
         head,
         rows.map((row) => h("tr", {}, h("th", { scope: "row" }, words(row[0])), row.slice(1).map((cell) => h("td", {}, words(cell))))),
       );
