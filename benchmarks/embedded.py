@@ -8,6 +8,7 @@ import time
 import psutil
 
 from multiplex.answering import ask, measured
+from multiplex.council.order import Order
 from multiplex.evaluation import Evaluator
 from multiplex.llm.spec import parse_spec
 
@@ -25,7 +26,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for label, question in zip(("cold", "warm"), QUESTIONS, strict=True):
         began = time.perf_counter()
-        result, _ = asyncio.run(ask(question, model=parse_spec("local"), seed=7))
+        result, _ = asyncio.run(ask(Order.of(question, model=parse_spec("local"), seed=7)))
         result = measured(result, evaluator)
         taken = time.perf_counter() - began
         council = result.answers["multiplex"]

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.council.answer import Answer, Synthesis, Voice
-from multiplex.council.events import Emit
-from multiplex.council.personas import Council
-from multiplex.council.planning import PlanMode, checked_question
+from multiplex.council.events import Emit, Event, VoiceFinished, silent
+from multiplex.council.order import STRATEGIES, Order, Strategy
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Measures, Retention
 from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
-from multiplex.llm.model import Model, as_chat
-from multiplex.settings import Check
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment
-
-Strategy = Literal["uniplex", "contextual", "multiplex"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
-DEFAULT_STRATEGIES: tuple[Strategy, ...] = ("uniplex", "multiplex")
 
 
 class Measured(Renamed):
@@ -59,10 +51,10 @@ class Result(BaseModel):
 
     question: str
     seed: int
-    frame: tuple[str, ...]
+    frame: tuple[str, ...] = FRAME
     answers: dict[str, Measured]
     failed: dict[str, str] = {}
-    spoken: tuple[dict[str, Any], ...] = ()
+    spoken: tuple[Voice, ...] = ()
     models: dict[str, dict[str, Any]] = {}
     version: str = ""
     created: str = ""
@@ -72,93 +64,87 @@ class Result(BaseModel):
         return self.answers[strategy].answer
 
 
-async def ask(
-    question: str,
-    *,
-    strategies: Sequence[Strategy] = DEFAULT_STRATEGIES,
-    model: Model = None,
-    council: Council | None = None,
-    voice_models: Mapping[str, Model] | None = None,
-    rounds: int = 1,
-    plan: PlanMode = "default",
-    seed: int | None = None,
-    min_voices: int | None = None,
-    frame: Sequence[str] = FRAME,
-    leave_one_out: bool = False,
-    check: Check | None = None,
-    nli: Entailment | None = None,
-    emit: Emit | None = None,
-) -> tuple[Result, MultiplexError | None]:
+async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) -> tuple[Result, MultiplexError | None]:
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
-    With `leave_one_out` the council's synthesis is made once more without each voice: as many further calls as voices.
-    `check` replaces what the model's spec says of the essay's check; `nli` decides in it too. A Chat that is given
-    stays open.
+    `nli` decides in the check of the essay.
 
     Raises:
-        UsageError: the question or an argument is wrong; nothing was sent.
         MultiplexError: no strategy brought an answer.
     """
-    from multiplex.council import strategies as ways
+    spoken: list[Voice] = []
 
-    chosen = checked_strategies(strategies)
-    chat = _lent(model).adjusted(check=check)
-    question = checked_question(question, local=chat.spec.local)
-    for strategy in chosen:
-        ways.check_strategy(strategy, chat.spec)
-    council = council or Council.load()
-    council.check(voice_models or (), rounds, min_voices)
-    chats = {perspective: _lent(other) for perspective, other in (voice_models or {}).items()}
-    seed = random.randrange(2**31) if seed is None else seed
-    spoken: list[dict[str, Any]] = []
+    def hear(event: Event) -> None:
+        if isinstance(event, VoiceFinished):
+            spoken.append(event.voice)
+        emit(event)
 
-    def hear(event: dict[str, Any]) -> None:
-        if event["type"] == "voice.finished":
-            spoken.append(event)
-        if emit is not None:
-            emit(event)
-
-    asked = {
-        "uniplex": lambda: ways.uniplex(question, chat, seed, hear),
-        "contextual": lambda: ways.contextual(question, chat, seed, hear),
-        "multiplex": lambda: ways.multiplex(
-            question, chat, seed, hear, council=council, voice_models=chats, rounds=rounds, plan_mode=plan,
-            min_voices=min_voices, judge=nli.rows if nli is not None else None,
-        ),
-    }  # fmt: skip
     try:
-        outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
-        whole = dict(zip(chosen, outcomes, strict=True)).get("multiplex")
-        without = (
-            await ways.synthesize_without_each(whole, question, chat, seed)
-            if leave_one_out and isinstance(whole, Answer)
-            else {}
-        )
+        answering = (_answer_by(strategy, order, hear, nli) for strategy in order.strategies)
+        outcomes = await asyncio.gather(*answering, return_exceptions=True)
+        by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
+        without = await _leave_one_out(order, by_strategy.get("multiplex"))
     finally:
-        await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
-    errors = _errors(dict(zip(chosen, outcomes, strict=True)))
+        await asyncio.gather(*(chat.aclose() for chat in order.chats))
+    errors = _errors(by_strategy)
     answers = {
         strategy: Measured(answer=outcome, leave_one_out=without if strategy == "multiplex" else {})
-        for strategy, outcome in zip(chosen, outcomes, strict=True)
+        for strategy, outcome in by_strategy.items()
         if isinstance(outcome, Answer)
     }
     worst = _worst(errors)
     if worst is not None and not answers and not spoken:
         raise worst
-    result = Result(
+    failed = {strategy: str(error) for strategy, error in errors.items()}
+    result = make_result(order.question, order.seed, answers, failed=failed, voices=spoken, chats=order.chats)
+    return result, worst
+
+
+def make_result(
+    question: str,
+    seed: int,
+    answers: Mapping[str, Measured],
+    *,
+    failed: Mapping[str, str],
+    voices: Iterable[Voice],
+    chats: Iterable[Chat],
+) -> Result:
+    """The result of now, by this version, with those of the voices that spoke where their council failed."""
+    return Result(
         question=question,
         seed=seed,
-        frame=tuple(frame),
-        answers=answers,
-        failed={strategy: str(error) for strategy, error in errors.items()},
-        spoken=tuple(spoken) if "multiplex" in errors else (),
-        models={
-            each.spec.name: each.spec.model_dump() | {"base_url": each.spec.place} for each in (chat, *chats.values())
-        },
+        answers=dict(answers),
+        failed=dict(failed),
+        spoken=tuple(voice for voice in voices if voice.error is None) if "multiplex" in failed else (),
+        models={chat.spec.name: chat.spec.model_dump() | {"base_url": chat.spec.place} for chat in chats},
         version=version(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return result, worst
+
+
+async def _answer_by(strategy: Strategy, order: Order, emit: Emit, nli: Entailment | None) -> Answer:
+    from multiplex.council import strategies
+
+    asked = order.question, order.model, order.seed, emit
+    match strategy:
+        case "uniplex":
+            return await strategies.uniplex(*asked)
+        case "contextual":
+            return await strategies.contextual(*asked)
+        case "multiplex":
+            return await strategies.multiplex(
+                *asked, council=order.council, voice_models=order.voice_models, rounds=order.rounds,
+                plan_mode=order.plan, min_voices=order.min_voices, judge=nli.rows if nli is not None else None,
+            )  # fmt: skip
+
+
+async def _leave_one_out(order: Order, outcome: Answer | BaseException | None) -> dict[str, Synthesis]:
+    """By perspective, the syntheses without its voice, where they are asked for and a council answered."""
+    from multiplex.council import strategies
+
+    if not order.leave_one_out or not isinstance(outcome, Answer):
+        return {}
+    return await strategies.synthesize_without_each(outcome, order.question, order.model, order.seed)
 
 
 def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None) -> Result:
@@ -170,7 +156,7 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
         ContentError: a gazetteer or a trained head is missing or wrong.
     """
     answers = {name: measured_answer(each, result.question, evaluator, nli) for name, each in result.answers.items()}
-    return result.model_copy(update={"answers": answers})
+    return result.model_copy(update={"frame": evaluator.frame, "answers": answers})
 
 
 def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: Entailment | None = None) -> Measured:
@@ -231,6 +217,7 @@ async def aanswer(
     frame: Sequence[str] = FRAME,
     sentiment_model: str | None = None,
     nli_model: str | None = None,
+    emit: Emit = silent,
     **options: Any,
 ) -> Result:
     """Answer a question with every strategy asked for, and measure the answers.
@@ -241,8 +228,9 @@ async def aanswer(
         sentiment_model: a `transformers` text-classification model in place of the built-in head.
         nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap; it
             decides in the check of the essay too.
-        **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices,
-            leave_one_out, check, emit.
+        emit: is told each event of `council/events.py` as it happens.
+        **options: those of `Order.of`: strategies, model, council, voice_models, rounds, plan, seed, min_voices,
+            leave_one_out, check.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.
@@ -253,11 +241,12 @@ async def aanswer(
     """
     if "nulls" in options:  # the name of version 0.1.0
         options["leave_one_out"] = options.pop("nulls")
+    order = Order.of(question, **options)
     evaluator = Evaluator(frame, sentiment_model=sentiment_model)
     nli = await asyncio.to_thread(entailment, nli_model)
     if sentiment_model:
         await asyncio.to_thread(evaluator.preload)  # a model that is not there is told before anything is spent
-    result, error = await ask(question, frame=evaluator.frame, nli=nli, **options)
+    result, error = await ask(order, emit, nli)
     if error is not None and not result.answers:
         raise error
     return await asyncio.to_thread(measured, result, evaluator, nli)
@@ -286,11 +275,6 @@ async def _answer_and_close(question: str, options: Mapping[str, Any]) -> Result
         await asyncio.gather(*(each.aclose() for each in given if isinstance(each, Chat)))
 
 
-def _lent(model: Model) -> Chat:
-    """A Chat for this model; one that is its caller's own is closed by nobody else."""
-    return model.borrowed() if isinstance(model, Chat) else as_chat(model)
-
-
 def entailment(name: str | None) -> Entailment | None:
     """The natural-language-inference model of a name, loaded; None without a name.
 
@@ -302,18 +286,6 @@ def entailment(name: str | None) -> Entailment | None:
     from multiplex.evaluation.retention.entailment import Entailment
 
     return Entailment(name)
-
-
-def checked_strategies(strategies: Sequence[str]) -> tuple[Strategy, ...]:
-    """The strategies without repetition.
-
-    Raises:
-        UsageError: one is unknown, or there is none.
-    """
-    unknown = [strategy for strategy in strategies if strategy not in STRATEGIES]
-    if unknown or not strategies:
-        raise UsageError(f"no strategy {unknown[0] if unknown else ''!r}; there are {', '.join(STRATEGIES)}")
-    return tuple(dict.fromkeys(strategies))  # type: ignore[arg-type]  # checked above
 
 
 def _errors(outcomes: Mapping[str, object]) -> dict[str, MultiplexError]:

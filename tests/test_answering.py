@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 from multiplex.answering import ask
+from multiplex.council.order import Order
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
 from tests.backend import Backend, Body, Say
@@ -21,8 +22,8 @@ async def test_a_question_that_is_over_leaves_a_callers_chat_open_for_the_one_be
 
     backend.script = script
     chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0}))
-    slow = asyncio.create_task(ask("Slow?", strategies=["uniplex"], model=chat))
-    quick, _ = await ask("Quick?", strategies=["uniplex"], model=chat, voice_models={"african": chat})
+    slow = asyncio.create_task(ask(Order.of("Slow?", strategies=["uniplex"], model=chat)))
+    quick, _ = await ask(Order.of("Quick?", strategies=["uniplex"], model=chat, voice_models={"african": chat}))
     first_is_over.set()
     result, error = await slow
     await chat.aclose()

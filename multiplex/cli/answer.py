@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from multiplex.answering import DEFAULT_STRATEGIES, Result, ask, checked_strategies, entailment, measured
+from multiplex.answering import Result, ask, entailment, measured
 from multiplex.cli.live import Screen, print_notes, print_result
-from multiplex.council.personas import Council
-from multiplex.council.planning import checked_question
+from multiplex.council.order import Order
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
 from multiplex.evaluation import Evaluator
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.chat import Chat
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
 from multiplex.text.console import SafeConsole
@@ -31,29 +29,24 @@ PRELOAD_AFTER = 1.0  # seconds; the first requests leave before the evaluator's 
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the command line asked for."""
+class AnswerOrder:
+    """What the command line asked for: a question, by what it is measured, and how the result is shown.
 
-    question: str
-    spec: ModelSpec
-    voice_specs: dict[str, ModelSpec]
-    council: Council
-    strategies: tuple[str, ...]
-    rounds: int
-    plan: Any
-    seed: int | None
-    min_voices: int | None
+    `why` are the lines that say which model was chosen.
+    """
+
+    asked: Order
     frame: tuple[str, ...]
     sentiment_model: str | None
-    leave_one_out: bool
     nli_model: str | None
     show_voices: bool
     as_json: bool
     output: Path | None
     quiet: bool
+    why: tuple[str, ...] = ()
 
 
-def carry_out(order: Order, why: Sequence[str]) -> int:
+def carry_out(order: AnswerOrder) -> int:
     """Ask, measure, print; the exit code.
 
     Raises:
@@ -62,35 +55,15 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     out = SafeConsole(soft_wrap=False)
     progress = out if out.is_terminal and not order.as_json else SafeConsole(stderr=True)
     silent = order.quiet or (order.as_json and not progress.is_terminal)
-    order = replace(order, strategies=checked_strategies(order.strategies or DEFAULT_STRATEGIES))
-    order.council.check(order.voice_specs, order.rounds, order.min_voices)
     evaluator = Evaluator(order.frame, sentiment_model=order.sentiment_model)
-    checked_question(order.question, local=order.spec.local)
-    for line in why:
+    for line in order.why:
         progress.print(Text(line, "dim"), soft_wrap=True)
-    order = _prepared(order, progress, silent=silent)
-    with_screen = SafeConsole(stderr=True, quiet=True) if silent else progress
-    screen = Screen(with_screen, order.council, order.strategies, stream=progress is out)
+    asked = _prepare(order.asked, progress, silent=silent)
+    screen = Screen(SafeConsole(stderr=True, quiet=True) if silent else progress, asked, stream=progress is out)
     nli = entailment(order.nli_model)
     if order.sentiment_model:
         evaluator.preload()  # a model that is not there is told before anything is spent
-    timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
-    timer.daemon = True
-    if not order.spec.local:  # the embedded model has better use for the processor
-        timer.start()
-    try:
-        with screen:
-            result, error = asyncio.run(_ask(order, screen, nli))
-    except KeyboardInterrupt:
-        _print_finished(screen, progress)
-        raise
-    except Exception:
-        timer.cancel()
-        if timer.is_alive():
-            timer.join()  # an interpreter that ends while another thread loads torch is aborted
-        raise
-    finally:
-        timer.cancel()
+    result, error = _ask(asked, screen, progress, evaluator, nli)
     if not silent and result.answers:
         progress.print(Text("measuring …", "dim"))
     result = measured(result, evaluator, nli)
@@ -105,25 +78,30 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     return error.exit_code if isinstance(error, VoicesLostError) or not result.answers else 1
 
 
-async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Result, MultiplexError | None]:
-    return await ask(
-        order.question,
-        strategies=order.strategies,  # type: ignore[arg-type]  # `ask` checks them
-        model=order.spec,
-        council=order.council,
-        voice_models=order.voice_specs,
-        rounds=order.rounds,
-        plan=order.plan,
-        seed=order.seed,
-        min_voices=order.min_voices,
-        frame=order.frame,
-        leave_one_out=order.leave_one_out,
-        nli=nli,
-        emit=screen.hear,
-    )
+def _ask(
+    asked: Order, screen: Screen, progress: Console, evaluator: Evaluator, nli: Entailment | None
+) -> tuple[Result, MultiplexError | None]:
+    """What came of the question; meanwhile the evaluator is loaded."""
+    timer = threading.Timer(PRELOAD_AFTER, evaluator.preload)
+    timer.daemon = True
+    if not asked.model.spec.local:  # the embedded model has better use for the processor
+        timer.start()
+    try:
+        with screen:
+            return asyncio.run(ask(asked, screen.hear, nli))
+    except KeyboardInterrupt:
+        _print_finished(screen, progress)
+        raise
+    except Exception:
+        timer.cancel()
+        if timer.is_alive():
+            timer.join()  # an interpreter that ends while another thread loads torch is aborted
+        raise
+    finally:
+        timer.cancel()
 
 
-def _prepared(order: Order, progress: Console, *, silent: bool) -> Order:
+def _prepare(asked: Order, progress: Console, *, silent: bool) -> Order:
     """The order, once the weights and the embedded server are ready, where they are needed.
 
     A model that cannot be had is marked so: the sourcebooks answer without it.
@@ -131,17 +109,18 @@ def _prepared(order: Order, progress: Console, *, silent: bool) -> Order:
     Raises:
         WeightsError: a model cannot be had, and the council is not asked.
     """
-    every = (order.spec, *order.voice_specs.values())
-    faults = {gguf: _fault(gguf, order, progress, silent=silent) for gguf in {s.gguf for s in every if s.local}}
+    files = {chat.spec.gguf for chat in asked.chats if chat.spec.local}
+    faults = {gguf: _fault(gguf, asked, progress, silent=silent) for gguf in files}
 
-    def ready(spec: ModelSpec) -> ModelSpec:
-        return spec.model_copy(update={"unavailable": faults[spec.gguf]}) if spec.local else spec
+    def mark(chat: Chat) -> Chat:
+        spec = chat.spec
+        return Chat(spec.model_copy(update={"unavailable": faults[spec.gguf]})) if spec.local else chat
 
-    voice_specs = {name: ready(spec) for name, spec in order.voice_specs.items()}
-    return replace(order, spec=ready(order.spec), voice_specs=voice_specs)
+    voice_models = {perspective: mark(chat) for perspective, chat in asked.voice_models.items()}
+    return replace(asked, model=mark(asked.model), voice_models=voice_models)
 
 
-def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -> str | None:
+def _fault(gguf: str | None, asked: Order, progress: Console, *, silent: bool) -> str | None:
     """Why a model file cannot be had; None where it is loaded."""
     from multiplex.llm.local.fetch_progress import ensure_weights
     from multiplex.llm.local.server import embedded_server
@@ -152,7 +131,7 @@ def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -
             progress.print(Text("loading the embedded model; on two cores a question takes about a minute", "dim"))
         embedded_server(path)
     except WeightsError as error:
-        if "multiplex" not in order.strategies:
+        if "multiplex" not in asked.strategies:
             raise
         if not silent:
             progress.print(Text(f"{error}\nThe sourcebooks answer without the model.", "yellow"), soft_wrap=True)
@@ -160,7 +139,7 @@ def _fault(gguf: str | None, order: Order, progress: Console, *, silent: bool) -
     return None
 
 
-def _print(order: Order, result: Result, out: Console, progress: Console, *, streamed: bool) -> None:
+def _print(order: AnswerOrder, result: Result, out: Console, progress: Console, *, streamed: bool) -> None:
     if order.as_json:
         print(as_json(result))
     elif order.quiet:
@@ -169,7 +148,7 @@ def _print(order: Order, result: Result, out: Console, progress: Console, *, str
         print_result(out, result, streamed=streamed, show_voices=order.show_voices)
     else:
         for voice in result.spoken:
-            out.print(Text(f"The {voice['title']} voice:\n{voice['text']}\n"), soft_wrap=True)
+            out.print(Text(f"The {voice.title} voice:\n{voice.text}\n"), soft_wrap=True)
         print_notes(progress, result)
     sys.stdout.flush()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,7 +14,22 @@ from rich.table import Table
 from rich.text import Text
 
 from multiplex.answering import Result
-from multiplex.council.personas import Council
+from multiplex.council.answer import Voice
+from multiplex.council.events import (
+    Done,
+    Event,
+    SynthesisChecked,
+    SynthesisDelta,
+    SynthesisDrafted,
+    SynthesisRestarted,
+    SynthesisStarted,
+    VoiceDelta,
+    VoiceFailed,
+    VoiceFinished,
+    VoiceQuoted,
+    VoiceStarted,
+)
+from multiplex.council.order import Order
 from multiplex.evaluation import Retention
 from multiplex.present.document import CONTESTED, harm_lines
 from multiplex.present.result import (
@@ -49,12 +63,13 @@ class Screen:
     On a terminal both are the same and live; elsewhere progress is a plain line per voice, and nothing is streamed.
     """
 
-    def __init__(self, console: Console, council: Council, strategies: tuple[str, ...], *, stream: bool) -> None:
+    def __init__(self, console: Console, order: Order, *, stream: bool) -> None:
         self._console = console
         self._stream = stream and console.is_terminal
-        titles = {persona.perspective: persona.title for persona in council.personas}
-        self._lines = {p: _Line(t) for p, t in titles.items()} if "multiplex" in strategies else {}
-        self._lines |= {s: _Line(f"({s})", "speaking", monotonic()) for s in strategies if s != "multiplex"}
+        titles = {persona.perspective: persona.title for persona in order.council.personas}
+        single = [strategy for strategy in order.strategies if strategy != "multiplex"]
+        self._lines = {p: _Line(t) for p, t in titles.items()} if "multiplex" in order.strategies else {}
+        self._lines |= {strategy: _Line(f"({strategy})", "speaking", monotonic()) for strategy in single}
         self._live: Live | None = None
         self._written = ""
         self.streamed = False
@@ -75,57 +90,67 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def hear(self, event: Event) -> None:
         """Take in one event of council/events.py."""
-        handler: Callable[[dict[str, Any]], None] | None = getattr(self, "_on_" + event["type"].replace(".", "_"), None)
-        if handler is not None:
-            handler(event)
+        match event:
+            case VoiceStarted():
+                self._start(event)
+            case VoiceDelta():
+                self._lines[event.perspective].tokens = event.tokens
+            case VoiceQuoted():  # what a small model's voice shows is there before the model has asked anything
+                self._console.print(
+                    Text(f"{self._lines[event.perspective].title}: {event.says}", "dim"), soft_wrap=True
+                )
+            case VoiceFinished(voice=voice):
+                self._finish(voice)
+            case VoiceFailed(voice=voice):
+                self._lose(voice)
+            case SynthesisStarted():
+                self._start_synthesis()
+            case SynthesisDrafted():
+                told = f"essay of {event.words} words drafted; it is read against the voices"
+                self._say(told, always=self._stream)
+            case SynthesisChecked():
+                told = f"{event.open} findings; it is revised" if event.open else "nothing found"
+                self._say(told, always=self._stream)
+            case SynthesisDelta():
+                self._write(event.text)
+            case SynthesisRestarted():
+                self._written = ""
+                self._say(f"The synthesis begins again: {event.reason}", always=True)
+            case Done():
+                self._end(event.strategy)
 
     @property
     def finished_voices(self) -> list[tuple[str, str]]:
         """Title and text of every voice that has spoken."""
         return [(line.title, line.said) for line in self._lines.values() if line.said]
 
-    def _on_voice_started(self, event: dict[str, Any]) -> None:
-        line = self._lines[event["perspective"]]
+    def _start(self, event: VoiceStarted) -> None:
+        line = self._lines[event.perspective]
         line.state, line.started, line.seconds, line.tokens = "speaking", monotonic(), None, 0
 
-    def _on_voice_delta(self, event: dict[str, Any]) -> None:
-        self._lines[event["perspective"]].tokens = event["tokens"]
-
-    def _on_voice_finished(self, event: dict[str, Any]) -> None:
-        line = self._lines[event["perspective"]]
-        line.state, line.seconds, line.said = "done", event["seconds"], event["text"]
-        line.tokens = event["usage"]["output_tokens"] or line.tokens
+    def _finish(self, voice: Voice) -> None:
+        line = self._lines[voice.perspective]
+        line.state, line.seconds, line.said = "done", voice.seconds, voice.text
+        line.tokens = voice.usage.output_tokens or line.tokens
         self._say(f"{line.title}: done, {line.tokens} tokens, {line.seconds:.1f} s")
 
-    def _on_voice_quoted(self, event: dict[str, Any]) -> None:
-        """What a small model's voice shows is there before the model has asked anything."""
-        line = self._lines[event["perspective"]]
-        self._console.print(Text(f"{line.title}: {event['says']}", "dim"), soft_wrap=True)
+    def _lose(self, voice: Voice) -> None:
+        line = self._lines[voice.perspective]
+        line.state, line.seconds = "lost", voice.seconds
+        self._say(f"{line.title}: lost: {voice.error}", always=True)
 
-    def _on_voice_failed(self, event: dict[str, Any]) -> None:
-        line = self._lines[event["perspective"]]
-        line.state, line.seconds = "lost", event["seconds"]
-        self._say(f"{line.title}: lost: {event['error']}", always=True)
-
-    def _on_synthesis_started(self, event: dict[str, Any]) -> None:  # noqa: ARG002
+    def _start_synthesis(self) -> None:
         if not self._stream:
             return
         self._show(lambda: _markdown(self._written))
         self._console.print(self._table())
         self._console.print(Rule("multiplex", style="dim"))
 
-    def _on_synthesis_drafted(self, event: dict[str, Any]) -> None:
-        self._say(f"essay of {event['words']} words drafted; it is read against the voices", always=self._stream)
-
-    def _on_synthesis_checked(self, event: dict[str, Any]) -> None:
-        found = sum(finding["state"] == "open" for finding in event["findings"])
-        self._say(f"{found} findings; it is revised" if found else "nothing found", always=self._stream)
-
-    def _on_synthesis_delta(self, event: dict[str, Any]) -> None:
+    def _write(self, text: str) -> None:
         """Whole blocks are printed above the live part, which holds the block under way."""
-        self._written += event["text"]
+        self._written += text
         if not self._stream:
             return
         self.streamed = True
@@ -134,15 +159,11 @@ class Screen:
             self._console.print(_markdown(whole), "")
             self._written = rest
 
-    def _on_synthesis_restarted(self, event: dict[str, Any]) -> None:
-        self._written = ""
-        self._say(f"The synthesis begins again: {event['reason']}", always=True)
-
-    def _on_done(self, event: dict[str, Any]) -> None:
-        if event["strategy"] != "multiplex":
-            line = self._lines[event["strategy"]]
+    def _end(self, strategy: str) -> None:
+        if strategy != "multiplex":
+            line = self._lines[strategy]
             line.state, line.seconds = "done", monotonic() - line.started
-            self._say(f"{event['strategy']}: done, {line.seconds:.1f} s")
+            self._say(f"{strategy}: done, {line.seconds:.1f} s")
             return
         if self._stream and self._written:
             self._console.print(_markdown(self._written))

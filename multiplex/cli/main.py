@@ -21,7 +21,7 @@ from multiplex.cli.options import (
     VoiceModelFlag,
     WordsFlag,
     council_names,
-    voice_specs,
+    read_voice_models,
 )
 from multiplex.cli.serve import mcp, serve
 from multiplex.cli.tracing import TraceFlag, hold_back
@@ -160,42 +160,44 @@ def answer(
     from multiplex.present.output import check_output
     from multiplex.settings import load_settings
 
-    asked = _question(question)
-    if plan not in ("default", "model"):
-        raise UsageError(f"--plan {plan!r}: there are default and model")
+    text = _question(question)
     if coverage not in ("overlap", *LEAVE_ONE_OUT):
         raise UsageError(f"--coverage {coverage!r}: there are overlap and leave-one-out")
     if output is not None:
         check_output(output)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
-    others = voice_specs(voice_model, settings)
+    voice_models = read_voice_models(voice_model, settings)
 
-    from multiplex.cli.answer import Order, carry_out
+    from multiplex.cli.answer import AnswerOrder, carry_out
+    from multiplex.council.order import DEFAULT_STRATEGIES, Order
     from multiplex.council.registry import chosen
     from multiplex.evaluation.extraction.frame import FRAME, checked_frame
 
-    order = Order(
-        question=asked,
-        spec=spec,
-        voice_specs=others,
+    asked = Order.of(
+        text,
+        strategies=strategy or DEFAULT_STRATEGIES,
+        model=spec,
         council=chosen(council_names(council)),
-        strategies=tuple(strategy or ()),
+        voice_models=voice_models,
         rounds=rounds,
         plan=plan,
         seed=seed,
         min_voices=min_voices,
+        leave_one_out=coverage in LEAVE_ONE_OUT,
+    )
+    order = AnswerOrder(
+        asked=asked,
         frame=checked_frame(_names(frame)) if frame else FRAME,
         sentiment_model=sentiment_model,
-        leave_one_out=coverage in LEAVE_ONE_OUT,
         nli_model=nli_model,
         show_voices=show_voices,
         as_json=as_json,
         output=output,
         quiet=quiet,
+        why=() if quiet or as_json else tuple(explain_model(spec, model)),
     )
-    code = carry_out(order, explain_model(spec, model) if not (quiet or as_json) else [])
-    raise typer.Exit(code)
+    raise typer.Exit(carry_out(order))
 
 
 @app.command()

@@ -58,7 +58,7 @@ def council_names(given: Sequence[str] | None) -> list[str]:
     return [name for each in given or () for name in ([each] if Path(each).exists() else each.split(","))]
 
 
-def voice_specs(given: Sequence[str] | None, settings: Settings) -> dict[str, ModelSpec]:
+def read_voice_models(given: Sequence[str] | None, settings: Settings) -> dict[str, ModelSpec]:
     """By perspective, the models of repeated --voice-model flags.
 
     Raises:

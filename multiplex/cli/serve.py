@@ -17,7 +17,7 @@ from multiplex.cli.options import (
     VoiceModelFlag,
     WordsFlag,
     council_names,
-    voice_specs,
+    read_voice_models,
 )
 from multiplex.cli.tracing import TraceFlag
 
@@ -104,7 +104,7 @@ def serve(
     councils = max_councils or (2 if spec.local else 256)
     options = ServeOptions(
         spec=spec,
-        voice_specs=voice_specs(voice_model, settings),
+        voice_models=read_voice_models(voice_model, settings),
         councils=configured(),
         host=host,
         port=port,
@@ -148,7 +148,7 @@ def mcp(
 
     order = McpOrder(
         spec=spec,
-        voice_specs=voice_specs(voice_model, settings),
+        voice_models=read_voice_models(voice_model, settings),
         council=chosen(council_names(council)),
         http=http,
         host=host,

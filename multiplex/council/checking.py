@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from multiplex.content import marked_prompt
 from multiplex.council.answer import Finding, FindingKind, Synthesis
 from multiplex.council.essay import Material, essay_messages, essay_words, find_fault
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, SynthesisChecked, SynthesisDelta, SynthesisDrafted
 from multiplex.council.names import (
     Name,
     capitals_inside,
@@ -95,7 +95,7 @@ async def check_essay(
         words_of: terms of the personas by which a voice can be met.
         judge: a natural-language-inference model.
     """
-    emit({"type": "synthesis.drafted", "words": len(draft.text.split())})
+    emit(SynthesisDrafted(words=len(draft.text.split())))
     mode, usage, notes = chat.spec.check, draft.usage, [draft.note] if draft.note else []
     found = check_text(draft.text, material, words_of)
     if not _names_can_be_told(draft.text, material):
@@ -112,7 +112,7 @@ async def check_essay(
             notes.append(f"the check by the model could not be read ({error}); the essay passed the text check only")
     if judge is not None:
         found = await asyncio.to_thread(_decide, found, draft.text, material, judge)
-    emit({"type": "synthesis.checked", "findings": [finding.model_dump() for finding in found]})
+    emit(SynthesisChecked(findings=tuple(found)))
     text, cut = draft.text, draft.cut
     if any(finding.state == "open" for finding in found):
         try:
@@ -128,7 +128,7 @@ async def check_essay(
     left = sum(finding.state == "remains" for finding in found)
     if left:
         notes.append(f"{left} of {len(found)} findings of the check remain in the essay")
-    emit({"type": "synthesis.delta", "text": text})
+    emit(SynthesisDelta(text=text))
     return draft.model_copy(
         update={"text": text, "cut": cut, "usage": usage, "check": mode, "findings": tuple(found),
                 "note": "; ".join(notes) or None}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from multiplex.council.answer import Span, Synthesis, Voice
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, SynthesisDelta
 from multiplex.council.similarity import closest_and_furthest
 from multiplex.llm.usage import Usage
 
@@ -32,7 +32,7 @@ class Draft:
         if scaffold and piece:
             self.scaffold.append((len(self.text), len(self.text) + len(piece)))
         self.text += piece
-        self._emit({"type": "synthesis.delta", "text": piece})
+        self._emit(SynthesisDelta(text=piece))
 
     def write_voice(self, voice: Voice, until: int | None = None) -> None:
         """Append a voice's text, or its beginning, with what in it is scaffold or quoted."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Synthesis, Voice
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
@@ -104,8 +104,8 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
             reply = await chat.complete(
                 essay_messages(material, words, fault),
                 call,
-                on_delta=(lambda piece: emit({"type": "synthesis.delta", "text": piece})) if streamed else None,
-                on_retry=lambda error: emit({"type": "synthesis.restarted", "reason": str(error)}),
+                on_delta=(lambda piece: emit(SynthesisDelta(text=piece))) if streamed else None,
+                on_retry=lambda error: emit(SynthesisRestarted(reason=str(error))),
             )
         except CallError as error:
             if error.kind not in _AGAIN or attempt > 1:
@@ -123,7 +123,7 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
                 note = "; ".join([*notes, *reply.notes]) or None
                 shown = reply.message_id if streamed else None
                 return Synthesis(text=reply.text, usage=usage, note=note, cut=reply.cut, message_id=shown)
-        emit({"type": "synthesis.restarted", "reason": f"the essay could not be used: {fault}"})
+        emit(SynthesisRestarted(reason=f"the essay could not be used: {fault}"))
     raise NoEssayError(f"no essay in two attempts: {fault}", usage)
 
 

@@ -94,7 +94,7 @@ def build_graph(
 
     async def speak_node(turn: Turn) -> dict[str, Any]:
         persona = personas[turn["persona"]]
-        voice = await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer(STRATEGY))
+        voice = await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer())
         return {"voices": [plain(voice)]}
 
     def gather_node(state: CouncilState) -> dict[str, int]:
@@ -114,14 +114,14 @@ def build_graph(
 
     async def synthesize_node(state: CouncilState) -> dict[str, Any]:
         voices = last_words(state["voices"], council.perspectives)
-        draft = await synthesize(state["question"], voices, chat, state["seed"], writer(STRATEGY))
+        draft = await synthesize(state["question"], voices, chat, state["seed"], writer())
         return {"draft": plain(draft)} if checked else await answer(state, draft)
 
     async def check_node(state: CouncilState) -> dict[str, Any]:
         return await answer(state, state["draft"])
 
     async def answer(state: CouncilState, draft: Synthesis) -> dict[str, Any]:
-        voices, emit = last_words(state["voices"], council.perspectives), writer(STRATEGY)
+        voices, emit = last_words(state["voices"], council.perspectives), writer()
         synthesis = await finish(draft, state["question"], voices, personas, chat, state["seed"], emit, judge)
         usage = total([state["planning"].usage, *(voice.usage for voice in state["voices"]), synthesis.usage])
         said = answer_message(synthesis.text, usage, synthesis.message_id, name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.content import prompt
 from multiplex.council.answer import Cited, Span, Voice
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, VoiceQuoted
 from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
 from multiplex.council.personas import Persona, built_in
 from multiplex.council.positions import FOLDER, Position
@@ -75,7 +75,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     if not turn["near"]:
         return silent.model_copy(update={"text": NOTHING, "scaffold": ((0, len(NOTHING)),)})
     position = persona.position(turn["near"][0])
-    emit({"type": "voice.quoted", "persona": persona.name, "perspective": persona.perspective, "says": position.says})
+    emit(VoiceQuoted(persona=persona.name, perspective=persona.perspective, says=position.says))
     started, asks, usage, note = perf_counter(), None, Usage(), None
     try:
         reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))

@@ -10,7 +10,7 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from multiplex.council.answer import Answer
-from multiplex.council.events import writer
+from multiplex.council.events import AnswerDelta, AnswerRestarted, writer
 from multiplex.council.messages import answer_message
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Kept, plain
@@ -40,7 +40,7 @@ def plain_graph(
     """
 
     async def reply_node(state: PlainState) -> dict[str, Any]:
-        emit = writer(strategy)
+        emit = writer()
         messages: list[BaseMessage] = [*([SystemMessage(system)] if system else []), *state["messages"]]
         call = Call(
             max_tokens=chat.spec.answer_tokens,
@@ -51,8 +51,8 @@ def plain_graph(
         reply = await chat.complete(
             messages,
             call,
-            on_delta=lambda piece: emit({"type": "answer.delta", "text": piece}),
-            on_retry=lambda error: emit({"type": "answer.restarted", "reason": str(error)}),
+            on_delta=lambda piece: emit(AnswerDelta(strategy=strategy, text=piece)),
+            on_retry=lambda error: emit(AnswerRestarted(strategy=strategy, reason=str(error))),
         )
         answer = Answer(
             strategy=strategy,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from multiplex.content import prompt
 from multiplex.council.answer import Answer, Synthesis, Voice, last_words
-from multiplex.council.events import Emit, Event, silent
+from multiplex.council.events import Done, Emit, EndState, follow, silent
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.council.quoting import seems_english
@@ -88,14 +89,15 @@ async def multiplex(
         council, chat, voice_models=voice_models, rounds=rounds, plan_mode=plan_mode, min_voices=min_voices, judge=judge
     )
     asked = {"messages": [HumanMessage(question)], "seed": seed}
-    state: Any = None
-    async for kind, data in graph.astream(asked, stream_mode=["values"] if emit is silent else ["custom", "values"]):
-        if kind == "custom":
-            emit(cast(Event, data))
-        else:
-            state = data
-    answer = answer_of(state, council, chat.spec, perf_counter() - started)
-    emit({"type": "done", "strategy": "multiplex", "text": answer.text})
+    state: Mapping[str, Any] = {}
+    async with aclosing(follow(graph, asked, events=emit is not silent)) as happening:
+        async for event in happening:
+            if isinstance(event, EndState):
+                state = event.values
+            else:
+                emit(event)
+    answer = answer_of(cast("CouncilState", state), council, chat.spec, perf_counter() - started)
+    emit(Done(strategy="multiplex", text=answer.text))
     return answer
 
 
@@ -217,7 +219,7 @@ async def one_call(
     if reply.cut:
         text = whole_sentences(reply.text) or reply.text
         notes += (f"{strategy}: cut off at the token limit; kept to its last full sentence",)
-    emit({"type": "done", "strategy": strategy, "text": text})
+    emit(Done(strategy=strategy, text=text))
     return Answer(
         strategy=strategy,
         text=text,

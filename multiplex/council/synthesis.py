@@ -13,7 +13,7 @@ from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.checking import Judge, check_essay
 from multiplex.council.composed import Draft, compose
 from multiplex.council.essay import Material, NoEssayError, write_essay
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted, SynthesisStarted
 from multiplex.council.messages import show_piece
 from multiplex.council.personas import Persona
 from multiplex.council.touched_harms import Touched, find_harms
@@ -28,7 +28,7 @@ async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: i
     A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why. Where one voice
     alone spoke it is the answer, and no call is made.
     """
-    emit({"type": "synthesis.started"})
+    emit(SynthesisStarted())
     material = gather_material(question, voices, seed, chat.secret)
     if chat.spec.synthesis == "written" and len(material.voices) == 1:
         return _stand_alone(material.voices[0], emit)
@@ -37,7 +37,7 @@ async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: i
             return await write_essay(material, chat, seed, emit)
         return await compose([voice for voice in voices if voice.error is None], emit)
     except MultiplexError as error:
-        emit({"type": "synthesis.restarted", "reason": str(error), "failed": True})
+        emit(SynthesisRestarted(reason=str(error), failed=True))
         note = f"the synthesizer failed ({error}); the voices stand unconnected"
         usage = error.usage if isinstance(error, NoEssayError) else spent_on(error)
         return _stand_beside(material.voices, emit, usage, note)
@@ -111,7 +111,7 @@ def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str) 
 
 def _append(draft: Synthesis, text: str, emit: Emit) -> Synthesis:
     """The answer with a further piece that our code wrote."""
-    emit({"type": "synthesis.delta", "text": text})
+    emit(SynthesisDelta(text=text))
     if draft.message_id is not None:
         show_piece(text, draft.message_id)
     end = len(draft.text)

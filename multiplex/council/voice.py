@@ -6,11 +6,11 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Cited, Voice
-from multiplex.council.events import Emit
+from multiplex.council.events import Emit, VoiceDelta, VoiceFailed, VoiceFinished, VoiceStarted
 from multiplex.council.personas import Persona
 from multiplex.council.positions import Position
 from multiplex.council.quoting import cite, quote
@@ -33,20 +33,20 @@ _SENTENCE_END = re.compile(r"[.!?。！？؟।…][\"'”’»)\]]*(?=\s|$)|[�
 
 async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit: Emit) -> Voice:
     """The persona's voice; an error becomes part of it, and `emit` hears of its start, its pieces and its end."""
-    about = {
+    about: dict[str, Any] = {
         "persona": persona.name,
         "perspective": persona.perspective,
         "title": persona.title,
         "round": turn["round"],
     }
     silent = Voice(**about, model=chat.spec.name, digest=persona.digest)
-    emit({"type": "voice.started", **about})
+    emit(VoiceStarted(**about))
     started, pieces = perf_counter(), 0
 
     def hear(_: str) -> None:
         nonlocal pieces
         pieces += 1
-        emit({"type": "voice.delta", **about, "tokens": pieces})
+        emit(VoiceDelta(**about, tokens=pieces))
 
     try:
         if chat.spec.small:
@@ -57,13 +57,9 @@ async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit
         kind = error.kind if isinstance(error, CallError) else None
         seconds, spent = perf_counter() - started, spent_on(error)
         voice = silent.model_copy(update={"error": str(error), "error_kind": kind, "seconds": seconds, "usage": spent})
-        emit({"type": "voice.failed", **about, "error": voice.error, "seconds": voice.seconds})
+        emit(VoiceFailed(voice=voice))
         return voice
-    finished = {
-        "text": voice.text, "seconds": voice.seconds, "usage": voice.usage.model_dump(), "note": voice.note,
-        **voice.model_dump(mode="json", include={"positions", "quoted", "scaffold", "asks"}),
-    }  # fmt: skip
-    emit({"type": "voice.finished", **about, **finished})
+    emit(VoiceFinished(voice=voice))
     return voice
 
 

@@ -31,7 +31,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts += [*_found(answer), *_harms(answer)]
     if show_voices and result.spoken:
         parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
-        parts += [_voice(voice["title"], voice["text"], None) for voice in result.spoken]
+        parts += [_voice(voice.title, voice.text, None) for voice in result.spoken]
     if result.answers:
         names = list(result.answers)
         table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]

@@ -30,8 +30,7 @@ def contract(result: Result) -> dict[str, Any]:
     if result.failed:
         printed["failed"] = dict(result.failed)
         printed["spoken"] = [
-            {name: voice[name] for name in ("persona", "perspective", "text", "seconds", "usage")}
-            for voice in result.spoken
+            voice.model_dump(include={"persona", "perspective", "text", "seconds", "usage"}) for voice in result.spoken
         ]
     return printed
 

@@ -60,7 +60,7 @@ class ServeOptions:
     """
 
     spec: ModelSpec
-    voice_specs: Mapping[str, ModelSpec] = field(default_factory=dict)
+    voice_models: Mapping[str, ModelSpec] = field(default_factory=dict)
     councils: Mapping[str, Council] = field(default_factory=dict)
     host: str = "127.0.0.1"
     port: int = 8000

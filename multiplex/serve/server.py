@@ -93,7 +93,7 @@ def carry_out(options: ServeOptions) -> int:
     check_host(options.host, keys, options.insecure)
     _check_voices(options)
     with listening(options.host, options.port) as sock:
-        for spec in {options.spec, *options.voice_specs.values(), *(options.ui.models if options.ui else ())}:
+        for spec in {options.spec, *options.voice_models.values(), *(options.ui.models if options.ui else ())}:
             prepare(spec)
         configure()
         config = uvicorn.Config(
@@ -113,7 +113,7 @@ def carry_out(options: ServeOptions) -> int:
 def _check_voices(options: ServeOptions) -> None:
     councils = [offer.council for offer in offers(options.councils).values() if offer.council is not None]
     seats = dict.fromkeys(perspective for council in councils for perspective in council.perspectives)
-    for perspective in options.voice_specs:
+    for perspective in options.voice_models:
         if perspective not in seats:
             raise UsageError(f"--voice-model: no perspective {perspective!r} in any council here: {', '.join(seats)}")
 

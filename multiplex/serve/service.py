@@ -56,7 +56,7 @@ class Service:
     options: ServeOptions
     keys: Keys
     chat: Chat
-    voice_chats: dict[str, Chat]
+    voice_models: dict[str, Chat]
     memory: Memory
     pacing: Pacing
     started: float
@@ -238,7 +238,7 @@ async def opened(options: ServeOptions, keys: Keys) -> AsyncIterator[Service]:
     async with memory(options.memory) as kept, _forgetting(kept, options.keep_days):
         pacing = Pacing()
         chat = opened_chat(options.spec, pacing)
-        others = {name: opened_chat(spec, pacing) for name, spec in options.voice_specs.items()}
+        others = {name: opened_chat(spec, pacing) for name, spec in options.voice_models.items()}
         try:
             yield Service(options, keys, chat, others, kept, pacing, time())
         finally:

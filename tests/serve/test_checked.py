@@ -87,7 +87,7 @@ def test_a_plain_answer_has_no_check(checked: tuple[Backend, Served]) -> None:
 async def test_over_mcp_the_findings_are_data_and_the_check_is_progress(backend: Backend) -> None:
     backend.script = script
     order = McpOrder(
-        spec=parse_spec("m", backend.base_url), voice_specs={}, council=Council.load("western", "african"),
+        spec=parse_spec("m", backend.base_url), voice_models={}, council=Council.load("western", "african"),
         http=False, host="127.0.0.1", port=0, insecure=False,
     )  # fmt: skip
     lines: list[str] = []

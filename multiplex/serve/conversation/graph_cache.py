@@ -28,7 +28,7 @@ class Graphs:
 
     def of(self, asked: TurnRequest) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The graph that answers this; its models are those of the first who asked for it so."""
-        voices = tuple(sorted((name, chat.spec) for name, chat in asked.voice_chats.items()))
+        voices = tuple(sorted((name, chat.spec) for name, chat in asked.voice_models.items()))
         key = asked.offer.name, asked.thread is None, asked.watched, asked.chat.spec, voices
         if key not in self._made:
             self._made[key] = graph_of(asked, self._memory.checkpointer)
@@ -52,7 +52,7 @@ def graph_of(
         check_strategy(asked.offer.strategy, asked.chat.spec)
         system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
         return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
-    chats = {name: asked.voice_chats.get(name, asked.chat) for name in council.perspectives}
+    chats = {name: asked.voice_models.get(name, asked.chat) for name in council.perspectives}
     if not asked.watched:
         chats = {name: chat.with_transport("whole") for name, chat in chats.items()}
     return build_graph(council, asked.chat, voice_models=chats, checkpointer=keeper)

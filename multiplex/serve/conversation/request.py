@@ -20,7 +20,7 @@ class TurnRequest:
     Attributes:
         messages: the conversation; its last human message is the question.
         chat: the model, as this request wants it.
-        voice_chats: by perspective, models of its own.
+        voice_models: by perspective, models of its own.
         thread: the name of a conversation that is kept, or None.
         replaces: whether `messages` are the whole conversation, in place of what the thread holds.
         streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
@@ -30,7 +30,7 @@ class TurnRequest:
     offer: ServedModel
     messages: tuple[BaseMessage, ...]
     chat: Chat
-    voice_chats: Mapping[str, Chat] = field(default_factory=dict)
+    voice_models: Mapping[str, Chat] = field(default_factory=dict)
     seed: int = 0
     thread: str | None = None
     replaces: bool = False

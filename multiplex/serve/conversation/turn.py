@@ -9,8 +9,20 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from multiplex.council.answer import Answer
-from multiplex.council.events import Event
+from multiplex.council.answer import Answer, Voice
+from multiplex.council.events import (
+    AnswerDelta,
+    AnswerRestarted,
+    EndState,
+    Event,
+    SynthesisChecked,
+    SynthesisDelta,
+    SynthesisDrafted,
+    SynthesisRestarted,
+    VoiceFailed,
+    VoiceFinished,
+    follow,
+)
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError, MemoryLostError
 from multiplex.llm.relay import Passed
@@ -61,18 +73,19 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
         MultiplexError: there is no answer.
     """
     started = perf_counter()
-    state: dict[str, Any] = {}
+    state: Mapping[str, Any] = {}
     notes: tuple[str, ...] = ()
     graph, keeper = graphs.of(asked), memory.for_turn() if asked.thread is not None else None
     if keeper is not None:
         graph = copy.copy(graph)
         graph.checkpointer = keeper
     try:
-        async for kind, data in graph.astream(_input(asked), **_options(asked)):
-            if kind == "values":
-                state = data
-            else:
-                yield data
+        async with aclosing(follow(graph, _input(asked), **_options(asked))) as following:
+            async for event in following:
+                if isinstance(event, EndState):
+                    state = event.values
+                else:
+                    yield event
     except Exception as error:
         if (trouble := memory.trouble(error)) is None:
             raise
@@ -99,25 +112,23 @@ async def pieces(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncIte
     shown, broken = False, ""
     async with aclosing(happenings(asked, memory, graphs)) as happening:
         async for event in happening:
-            if isinstance(event, Ended):
-                for said in _closing(asked, event, broken):
-                    yield said
-                yield event
-            elif event["type"] in ("voice.finished", "voice.failed"):
-                yield Thought(_voice(event))
-            elif event["type"] in ("synthesis.drafted", "synthesis.checked"):
-                yield Thought(_progress(event))
-            elif event["type"] in ("synthesis.restarted", "answer.restarted") and shown:
-                broken = event["reason"]
-                if event.get("failed"):  # what was said cannot be taken back, and the voices have been shown
-                    raise CallError("server", f"the synthesis broke off: {broken}")
-            elif _is_delta(event) and asked.streamed and not broken and event["text"]:
-                shown = True
-                yield Said(event["text"])
-
-
-def _is_delta(event: Event) -> bool:
-    return event["type"] in ("synthesis.delta", "answer.delta")
+            match event:
+                case Ended():
+                    for said in _closing(asked, event, broken):
+                        yield said
+                    yield event
+                case VoiceFinished(voice=voice) | VoiceFailed(voice=voice):
+                    yield Thought(_told(voice))
+                case SynthesisDrafted() | SynthesisChecked():
+                    yield Thought(_progress(event))
+                case SynthesisRestarted(reason=reason, failed=True) if shown:
+                    # what was said cannot be taken back, and the voices have been shown
+                    raise CallError("server", f"the synthesis broke off: {reason}")
+                case SynthesisRestarted(reason=reason) | AnswerRestarted(reason=reason) if shown:
+                    broken = reason
+                case SynthesisDelta(text=text) | AnswerDelta(text=text) if asked.streamed and not broken and text:
+                    shown = True
+                    yield Said(text)
 
 
 def _closing(asked: TurnRequest, end: Ended, broken: str) -> Iterator[Said]:
@@ -144,11 +155,10 @@ def _input(asked: TurnRequest) -> dict[str, Any]:
 
 
 def _options(asked: TurnRequest) -> dict[str, Any]:
-    modes = {"stream_mode": ["custom", "values"]}
     if asked.thread is None:
-        return modes
+        return {}
     # a turn is remembered once, when it is whole: one that fails leaves no trace of itself
-    return {**modes, "config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
+    return {"config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
 
 
 def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Answer:
@@ -159,17 +169,17 @@ def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Ans
     return answer
 
 
-def _progress(event: Mapping[str, Any]) -> str:
+def _progress(event: SynthesisDrafted | SynthesisChecked) -> str:
     """How far an essay is that is not shown before its check is over."""
-    if event["type"] == "synthesis.drafted":
-        return f"*An essay of {event['words']} words is drafted; it is read against the voices.*\n\n"
-    found = sum(finding["state"] == "open" for finding in event["findings"])
-    return f"*{found} findings; it is revised.*\n\n" if found else "*Nothing was found.*\n\n"
+    if isinstance(event, SynthesisDrafted):
+        return f"*An essay of {event.words} words is drafted; it is read against the voices.*\n\n"
+    return f"*{event.open} findings; it is revised.*\n\n" if event.open else "*Nothing was found.*\n\n"
 
 
-def _voice(event: Mapping[str, Any]) -> str:
-    head = f"**{event['title']}** ({event['seconds']:.0f} s)"
-    if event["type"] == "voice.failed":
-        return f"{head}: lost. {event['error']}\n\n"
-    note = f"\n\n*{event['note']}*" if event["note"] else ""
-    return f"{head}\n\n{event['text']}{note}\n\n"
+def _told(voice: Voice) -> str:
+    """A voice under its tradition's name, or that it was lost."""
+    head = f"**{voice.title}** ({voice.seconds:.0f} s)"
+    if voice.error is not None:
+        return f"{head}: lost. {voice.error}\n\n"
+    note = f"\n\n*{voice.note}*" if voice.note else ""
+    return f"{head}\n\n{voice.text}{note}\n\n"

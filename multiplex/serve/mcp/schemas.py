@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from multiplex.answering import Strategy
 from multiplex.content import storable
 from multiplex.council.answer import Finding
+from multiplex.council.order import Strategy
 from multiplex.evaluation import Tone
 from multiplex.llm.spec import QUESTION_LIMIT
 from multiplex.llm.usage import Usage

@@ -37,7 +37,7 @@ class McpOrder:
     """What `multiplex mcp` was asked for. `http`: streamable HTTP at host and port, else standard input and output."""
 
     spec: ModelSpec
-    voice_specs: Mapping[str, ModelSpec] = field(default_factory=dict)
+    voice_models: Mapping[str, ModelSpec] = field(default_factory=dict)
     council: Council = field(default_factory=Council.load)
     http: bool = False
     host: str = "127.0.0.1"
@@ -55,19 +55,19 @@ def carry_out(order: McpOrder) -> int:
     keys = Keys.from_environment() if order.http else Keys()
     if order.http:
         check_host(order.host, keys, order.insecure)
-    order.council.check(order.voice_specs)
+    order.council.check(order.voice_models)
     try:
         import mcp  # noqa: F401
     except ImportError as error:
         raise UsageError("multiplex mcp needs an extra: pip install 'multiplex-worldviews[serve]'") from error
-    for spec in (order.spec, *order.voice_specs.values()):
+    for spec in (order.spec, *order.voice_models.values()):
         _check_here(spec)
     if not order.http:
         return run_stdio(order)
     from multiplex.serve.http.sockets import prepare
     from multiplex.serve.mcp.http import serve_http
 
-    for spec in {order.spec, *order.voice_specs.values()}:
+    for spec in {order.spec, *order.voice_models.values()}:
         prepare(spec)
     return serve_http(build_mcp(order), keys, order.host, order.port, order.spec.name)
 
@@ -133,8 +133,8 @@ def build_mcp(order: McpOrder) -> Server[dict[str, Any]]:
     from multiplex.serve.mcp.tools import Tools
 
     chat = Chat(order.spec, transport="streamed")
-    voice_chats = {perspective: Chat(spec, transport="streamed") for perspective, spec in order.voice_specs.items()}
-    entries = {entry.listed.name: entry for entry in _entries(Tools(chat, voice_chats, order.council))}
+    voice_models = {perspective: Chat(spec, transport="streamed") for perspective, spec in order.voice_models.items()}
+    entries = {entry.listed.name: entry for entry in _entries(Tools(chat, voice_models, order.council))}
 
     async def list_tools(_: Any, __: Any) -> ListToolsResult:
         return ListToolsResult(tools=[entry.listed for entry in entries.values()])
@@ -150,7 +150,7 @@ def build_mcp(order: McpOrder) -> Server[dict[str, Any]]:
         try:
             yield {}
         finally:
-            await asyncio.gather(*(each.aclose() for each in (chat, *voice_chats.values())))
+            await asyncio.gather(*(each.aclose() for each in (chat, *voice_models.values())))
 
     return Server(
         "multiplex",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from multiplex.answering import Result, ask, measured
 from multiplex.content import storable
-from multiplex.council.events import Emit, Event
+from multiplex.council.events import Done, Emit, Event, SynthesisChecked, VoiceFailed, VoiceFinished
+from multiplex.council.order import Order
 from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures
@@ -50,13 +51,13 @@ class ToolReply:
 class Tools:
     """The three tools over one model, one council and one evaluator, for the life of a server."""
 
-    def __init__(self, chat: Chat, voice_chats: dict[str, Chat], council: Council) -> None:
+    def __init__(self, chat: Chat, voice_models: Mapping[str, Chat], council: Council) -> None:
         """Takes the models, which stay open, and the council that speaks where a call names none.
 
         Raises:
             ContentError: a built-in persona's file is wrong.
         """
-        self._chat, self._voice_chats, self._council = chat, voice_chats, council
+        self._chat, self._voice_models, self._council = chat, voice_models, council
         self._personas: dict[str, Persona] = {each.name: each for each in (*built_in(), *council.personas)}
         self._evaluator = Evaluator()
         self._places = asyncio.Semaphore(LOCAL_COUNCILS if chat.spec.local else COUNCILS)
@@ -72,22 +73,18 @@ class Tools:
         if not asked.question.strip():
             raise UsageError("the question is empty")
         council = self._seated(asked.council)
-        strategies = tuple(dict.fromkeys(asked.strategies))
-        lent = {p: chat.borrowed() for p, chat in self._voice_chats.items() if p in council.perspectives}
+        voice_models = {name: chat for name, chat in self._voice_models.items() if name in council.perspectives}
+        order = Order.of(
+            asked.question,
+            strategies=asked.strategies,
+            model=self._chat,
+            voice_models=voice_models,
+            council=council,
+            seed=asked.seed,
+        )
         self._warm_up()
-        async with self._places, _telling(tell, council, strategies, self._checked(council)) as emit:
-            result, error = await _once_cancelled(
-                ask(
-                    asked.question,
-                    strategies=strategies,
-                    model=self._chat.borrowed(),
-                    voice_models=lent,
-                    council=council,
-                    seed=asked.seed,
-                    frame=self._evaluator.frame,
-                    emit=emit,
-                )
-            )
+        async with self._places, _telling(tell, order) as emit:
+            result, error = await _once_cancelled(ask(order, emit))
         try:
             async with self._measuring:
                 result = await asyncio.to_thread(measured, result, self._evaluator)
@@ -142,11 +139,6 @@ class Tools:
             self._warming = asyncio.create_task(load())
             self._warming.add_done_callback(lambda task: task.cancelled() or task.exception())  # measuring tells it
 
-    def _checked(self, council: Council) -> bool:
-        """Whether an essay is written and read against its voices."""
-        spec = self._chat.spec
-        return spec.synthesis == "written" and spec.check != "none" and len(council.personas) > 1
-
     def _seated(self, names: Sequence[str]) -> Council:
         """The council of these personas. A name is never a path: a client must not read this machine's files."""
         if unknown := [name for name in names if name not in self._personas]:
@@ -158,7 +150,7 @@ def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ..
     """The council's answer first, then the others, then what a reader must know."""
     data = Answered(**contract(result), notes=(*warnings(result), *notes))
     if error is not None and not result.answers:
-        spoken = tuple(f"The {voice['perspective']} voice said:\n\n{voice['text']}" for voice in result.spoken)
+        spoken = tuple(f"The {voice.perspective} voice said:\n\n{voice.text}" for voice in result.spoken)
         return ToolReply((str(error), *spoken, CONSTRUCTIONS), data, error=True)
     texts: list[str] = []
     for strategy in reading_order(result):
@@ -192,11 +184,11 @@ def _score(found: Measures) -> TextScore:
 
 
 @asynccontextmanager
-async def _telling(tell: Tell, council: Council, strategies: Sequence[str], checked: bool) -> AsyncIterator[Emit]:
+async def _telling(tell: Tell, order: Order) -> AsyncIterator[Emit]:
     """An `Emit` that tells of every voice, check and strategy that ends, in order; all is told when the block ends."""
-    titles = {persona.perspective: persona.title for persona in council.personas}
-    total = len(strategies) + (len(titles) if "multiplex" in strategies else 0)
-    total += 1 if checked and "multiplex" in strategies else 0
+    total = len(order.strategies)
+    if "multiplex" in order.strategies:
+        total += len(order.council.personas) + _is_checked(order)
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def pass_on() -> None:
@@ -206,15 +198,15 @@ async def _telling(tell: Tell, council: Council, strategies: Sequence[str], chec
             await tell(step, total, storable(line))
 
     def emit(event: Event) -> None:
-        if event["type"] == "voice.finished":
-            lines.put_nowait(f"the {titles[event['perspective']]} voice spoke")
-        elif event["type"] == "voice.failed":
-            lines.put_nowait(f"the {titles[event['perspective']]} voice was lost: {event['error']}")
-        elif event["type"] == "synthesis.checked":
-            found = sum(finding["state"] == "open" for finding in event["findings"])
-            lines.put_nowait(f"the essay was read against the voices: {found} findings")
-        elif event["type"] == "done":
-            lines.put_nowait(f"the {event['strategy']} answer is there")
+        match event:
+            case VoiceFinished(voice=voice):
+                lines.put_nowait(f"the {voice.title} voice spoke")
+            case VoiceFailed(voice=voice):
+                lines.put_nowait(f"the {voice.title} voice was lost: {voice.error}")
+            case SynthesisChecked():
+                lines.put_nowait(f"the essay was read against the voices: {event.open} findings")
+            case Done():
+                lines.put_nowait(f"the {event.strategy} answer is there")
 
     passing = asyncio.create_task(pass_on())
     try:
@@ -223,6 +215,12 @@ async def _telling(tell: Tell, council: Council, strategies: Sequence[str], chec
         await passing
     finally:
         passing.cancel()
+
+
+def _is_checked(order: Order) -> bool:
+    """Whether an essay is written and read against its voices."""
+    spec = order.model.spec
+    return spec.synthesis == "written" and spec.check != "none" and len(order.council.personas) > 1
 
 
 async def _once_cancelled(work: Coroutine[Any, Any, Made]) -> Made:

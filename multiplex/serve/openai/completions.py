@@ -68,7 +68,7 @@ class CompletionJob:
         self._began = perf_counter()
         self.request_id: str | None = None
         offer = service.offer(body.model)
-        messages = conversation(body, service.chat.spec, service.options.limits.question)
+        messages = conversation(body.messages, service.chat.spec, service.options.limits.question)
         self._chore = is_chore([(message.role, message.text) for message in body.messages])
         offer = ServedModel("uniplex", "uniplex") if self._chore else offer
         self._measures = wants_measures(body, headers)
@@ -86,9 +86,9 @@ class CompletionJob:
             offer=offer,
             messages=messages,
             chat=service.chat.adjusted(temperature=body.temperature, max_tokens=body.answer_tokens, user=body.user),
-            voice_chats={
+            voice_models={
                 name: chat.adjusted(temperature=body.temperature, user=body.user)
-                for name, chat in service.voice_chats.items()
+                for name, chat in service.voice_models.items()
             },
             seed=random.randrange(2**31) if body.seed is None else body.seed % 2**31,
             thread=thread,

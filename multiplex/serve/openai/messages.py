@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from multiplex.llm.spec import ModelSpec
-from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
+from multiplex.serve.openai.schema import ApiError, Message
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _TEXT = ("text", "input_text", "output_text", "refusal")
 
 
-def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMessage, ...]:
+def conversation(messages: Sequence[Message], spec: ModelSpec, most: int) -> tuple[BaseMessage, ...]:
     """The messages up to the newest of the user, which is the question.
 
     What tools said is left out, since no council uses any. A message without words is left out too, but a turn of the
@@ -22,19 +23,28 @@ def conversation(asked: ChatRequest, spec: ModelSpec, most: int) -> tuple[BaseMe
     Raises:
         ApiError: 400 there is no question, or a message holds something that is no text; 413 it is too long.
     """
-    for i, message in enumerate(asked.messages):
+    for i, message in enumerate(messages):
         _check(message, i)
-    last = max((i for i, message in enumerate(asked.messages) if message.role == "user"), default=None)
+    last = max((i for i, message in enumerate(messages) if message.role == "user"), default=None)
     if last is None:
         raise ApiError(400, "there is no question: no message has the role 'user'", param="messages")
-    question, limit = asked.messages[last].text, most_characters(spec, most)
+    check_question(messages[last].text, spec, most, where=f"messages[{last}].content")
+    return tuple(made for message in messages[: last + 1] if (made := _made(message)) is not None)
+
+
+def check_question(question: str, spec: ModelSpec, most: int, where: str) -> None:
+    """Whether a model takes this question on a server that takes `most` characters; `where` it stands in the request.
+
+    Raises:
+        ApiError: 400 it is empty; 413 it is too long.
+    """
+    limit = most_characters(spec, most)
     if len(question) > limit:
         raised = "" if limit < most else "; --max-question raises it"
         said = f"the question has {len(question):,} characters; this server takes at most {limit:,}{raised}"
-        raise ApiError(413, said, code="question_too_long", param=f"messages[{last}].content")
+        raise ApiError(413, said, code="question_too_long", param=where)
     if not question.strip():
-        raise ApiError(400, "the question is empty", param=f"messages[{last}].content")
-    return tuple(made for message in asked.messages[: last + 1] if (made := _made(message)) is not None)
+        raise ApiError(400, "the question is empty", param=where)
 
 
 def most_characters(spec: ModelSpec, most: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from multiplex.answering import STRATEGIES, Strategy
+from multiplex.council.order import STRATEGIES, Strategy
 from multiplex.council.personas import Council
 
 COUNCIL_STRATEGY: Strategy = "multiplex"

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from multiplex.answering import DEFAULT_STRATEGIES, Strategy
 from multiplex.content import storable
+from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.conversation.request import TurnRequest
-from multiplex.serve.openai.messages import conversation
-from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
+from multiplex.serve.openai.messages import check_question
+from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.cost_estimate import CostEstimate, estimated
 from multiplex.serve.page.exchanges import Answers, Exchange, answers
@@ -27,6 +27,8 @@ from multiplex.serve.page.views import answer_view, voice_view
 from multiplex.serve.service import Caller, Service, opened_chat
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
     from multiplex.council.answer import Answer
     from multiplex.llm.chat import Chat
     from multiplex.serve.options import Ui
@@ -102,22 +104,23 @@ class Page:
         chat = self._chat(question.model)
         earlier = await self._thread(caller, question.after)
         seed = random.randrange(2**31) if question.seed is None else question.seed
-        asked: dict[Strategy, TurnRequest] = {}
-        for strategy in dict.fromkeys(question.strategies):
-            messages = [*_turns(earlier, strategy), Message(role="user", content=question.question)]
-            body = ChatRequest(model=question.council, messages=messages)
-            asked[strategy] = TurnRequest(
+        text = storable(question.question)
+        check_question(text, chat.spec, service.options.limits.question, where="question")
+        asked = {
+            strategy: TurnRequest(
                 offer=council if strategy == COUNCIL_STRATEGY else service.offer(strategy),
-                messages=conversation(body, chat.spec, service.options.limits.question),
+                messages=_messages(earlier, strategy, text),
                 chat=chat,
-                voice_chats=service.voice_chats if strategy == COUNCIL_STRATEGY else {},
+                voice_models=service.voice_models if strategy == COUNCIL_STRATEGY else {},
                 seed=seed,
                 watched=True,
             )
+            for strategy in dict.fromkeys(question.strategies)
+        }
         return PageRequest(
             id=secrets.token_urlsafe(12),
             caller=caller,
-            question=storable(question.question).strip(),
+            question=text.strip(),
             council=council,
             model=chat.spec.name,
             thread=tuple(each.id for each in earlier),
@@ -234,18 +237,19 @@ def cost(answer: Answer, prices: Prices) -> float | None:
     return prices.total(spent)
 
 
-def _turns(earlier: Sequence[Exchange], strategy: Strategy) -> list[Message]:
-    """The conversation so far as this strategy saw it; where it was not asked, as another answered.
+def _messages(earlier: Sequence[Exchange], strategy: Strategy, question: str) -> tuple[BaseMessage, ...]:
+    """The conversation so far as this strategy saw it (where it was not asked, as another answered), and the question.
 
     A question that nobody answered is left out: some endpoints refuse two of a user in a row.
     """
-    turns = []
+    from langchain_core.messages import AIMessage, HumanMessage
+
+    turns: list[BaseMessage] = []
     for exchange in earlier:
         answers = exchange.result.answers
         if (answer := answers.get(strategy) or next(iter(answers.values()), None)) is not None:
-            turns.append(Message(role="user", content=exchange.result.question))
-            turns.append(Message(role="assistant", content=answer.answer.text))
-    return turns
+            turns += [HumanMessage(exchange.result.question), AIMessage(answer.answer.text)]
+    return (*turns, HumanMessage(question))
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> CostEstimat
         UsageError: a question cannot be asked.
     """
     ways = list(asked)
-    if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_chats.values())):
+    if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_models.values())):
         return CostEstimate(sum(_calls(each) for each in ways), paid=False)
     spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways)))
     whole = total(spent.values())
@@ -71,9 +71,9 @@ async def _rehearsed(ways: Iterable[TurnRequest]) -> dict[str, Usage]:
     spent: dict[str, Usage] = {}
     nothing = Memory()
     for asked in ways:
-        voices = {name: FakeChat(chat.spec) for name, chat in asked.voice_chats.items()}
+        voices = {name: FakeChat(chat.spec) for name, chat in asked.voice_models.items()}
         main = FakeChat(asked.chat.spec)
-        rehearsal = replace(asked, chat=main, voice_chats=voices)
+        rehearsal = replace(asked, chat=main, voice_models=voices)
         async with aclosing(happenings(rehearsal, nothing, Graphs(nothing))) as happening:
             async for _ in happening:
                 pass

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from multiplex.answering import Result, Strategy
+from multiplex.answering import Result
 from multiplex.council.answer import Voice
+from multiplex.council.order import Strategy
 from multiplex.errors import MemoryLostError
 
 if TYPE_CHECKING:

@@ -9,16 +9,28 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from multiplex.answering import Measured, Result, Strategy, version
+from multiplex.answering import Measured, make_result
 from multiplex.content import storable
 from multiplex.council.answer import Voice
+from multiplex.council.events import (
+    AnswerDelta,
+    AnswerRestarted,
+    Event,
+    SynthesisChecked,
+    SynthesisDelta,
+    SynthesisDrafted,
+    SynthesisRestarted,
+    SynthesisStarted,
+    VoiceDelta,
+    VoiceFailed,
+    VoiceFinished,
+    VoiceStarted,
+)
+from multiplex.council.order import Strategy
 from multiplex.errors import MultiplexError
-from multiplex.evaluation import FRAME
-from multiplex.llm.usage import Usage
 from multiplex.serve.conversation.in_flight import STOPPING
 from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, happenings
@@ -29,7 +41,6 @@ from multiplex.serve.page.markdown_nodes import prose
 from multiplex.serve.page.views import voice_view
 
 if TYPE_CHECKING:
-    from multiplex.council.events import Event
     from multiplex.serve.openai.served_models import ServedModel
     from multiplex.serve.page.exchanges import Answers
     from multiplex.serve.service import Caller, Service
@@ -177,26 +188,17 @@ class AnswerJob:
         posed = self.posed
         council = self._ended.get("multiplex")
         alone = council.question if council else posed.question
-        answers = {
+        answers: dict[str, Measured] = {
             strategy: await self._measured(self._ended[strategy], alone)
             for strategy in posed.asked
             if strategy in self._ended
         }
         chats = {each.chat for each in posed.asked.values()}
-        chats |= {chat for each in posed.asked.values() if each.offer.council for chat in each.voice_chats.values()}
-        result = Result(
-            question=posed.question,
-            seed=posed.seed,
-            frame=FRAME,
-            answers=answers,
-            failed={name: self._failed.get(name, CANCELLED) for name in posed.asked if name not in self._ended},
-            spoken=tuple(voice.model_dump() for voice in self._voices if voice.error is None)
-            if "multiplex" in self._failed
-            else (),
-            models={chat.spec.name: chat.spec.model_dump() | {"base_url": chat.spec.place} for chat in chats},
-            version=version(),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        chats |= {chat for each in posed.asked.values() if each.offer.council for chat in each.voice_models.values()}
+        failed: dict[str, str] = {
+            name: self._failed.get(name, CANCELLED) for name in posed.asked if name not in self._ended
+        }
+        result = make_result(posed.question, posed.seed, answers, failed=failed, voices=self._voices, chats=chats)
         return Exchange(
             id=posed.id,
             owner=posed.caller.space,
@@ -220,48 +222,33 @@ class AnswerJob:
     # --- what readers are told
 
     def _hear(self, event: Event) -> None:
-        kind, strategy = event["type"], event["strategy"]
-        if kind == "voice.started":
-            self._say({"type": "voice.started", "perspective": event["perspective"], "title": event["title"]})
-        elif kind == "voice.delta":
-            self._live.tokens[event["perspective"]] = event["tokens"]
-            self._change()
-        elif kind in ("voice.finished", "voice.failed"):
-            self._arrive(event)
-        elif kind == "synthesis.started":
-            self._say({"type": "synthesis.started"})
-        elif kind == "synthesis.drafted":
-            self._say({"type": "drafted", "words": event["words"]})
-        elif kind == "synthesis.checked":
-            open_ = sum(finding["state"] == "open" for finding in event["findings"])
-            self._say({"type": "checked", "found": open_})
-        elif kind in ("synthesis.delta", "answer.delta"):
-            self._draft(strategy, event["text"])
-        elif kind in ("synthesis.restarted", "answer.restarted"):
-            self._live.tails[strategy] = ""
-            self._say({"type": "void", "strategy": strategy, "reason": storable(event["reason"])})
+        match event:
+            case VoiceStarted():
+                self._say({"type": event.type, "perspective": event.perspective, "title": event.title})
+            case VoiceDelta():
+                self._live.tokens[event.perspective] = event.tokens
+                self._change()
+            case VoiceFinished(voice=voice) | VoiceFailed(voice=voice):
+                self._arrive(voice)
+            case SynthesisStarted():
+                self._say({"type": event.type})
+            case SynthesisDrafted():
+                self._say({"type": "drafted", "words": event.words})
+            case SynthesisChecked():
+                self._say({"type": "checked", "found": event.open})
+            case SynthesisDelta() | AnswerDelta():
+                self._draft(event.strategy, event.text)
+            case SynthesisRestarted() | AnswerRestarted():
+                self._live.tails[event.strategy] = ""
+                self._say({"type": "void", "strategy": event.strategy, "reason": storable(event.reason)})
 
-    def _arrive(self, event: Event) -> None:
+    def _arrive(self, voice: Voice) -> None:
         """A voice came, or was lost."""
-        perspective = event["perspective"]
-        asked = self.posed.asked["multiplex"]
-        persona = next(each for each in asked.offer.council.personas if each.perspective == perspective)  # type: ignore[union-attr]  # a voice has a council
-        voice = Voice(
-            persona=event["persona"],
-            perspective=perspective,
-            title=event["title"],
-            model=asked.voice_chats.get(perspective, asked.chat).spec.name,
-            text=event.get("text", ""),
-            error=event.get("error"),
-            note=event.get("note"),
-            **{name: event[name] for name in ("positions", "quoted", "scaffold", "asks") if name in event},
-            round=event["round"],
-            seconds=event["seconds"],
-            usage=Usage.model_validate(event.get("usage", {})),
-            digest=persona.digest,
-        )
+        council = self.posed.council.council
+        personas = council.personas if council is not None else ()
+        persona = next((each for each in personas if each.digest == voice.digest), None)
         self._voices.append(voice)
-        self._live.tokens.pop(perspective, None)
+        self._live.tokens.pop(voice.perspective, None)
         self._say({"type": "voice", "voice": voice_view(voice, persona)})
 
     def _draft(self, strategy: str, text: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from multiplex.answering import DEFAULT_STRATEGIES, version
+from multiplex.answering import version
+from multiplex.council.order import DEFAULT_STRATEGIES
 from multiplex.council.strategies import SMALL
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN
 from multiplex.present.highlight import COLOURS

@@ -1,0 +1,112 @@
+"""What is asked of a council or of a model alone: one object, checked when it is made, that travels whole."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from multiplex.council.personas import Council
+from multiplex.council.planning import PlanMode, checked_question
+from multiplex.council.strategies import check_strategy
+from multiplex.errors import UsageError
+from multiplex.llm.chat import Chat
+from multiplex.llm.model import Model, as_chat
+from multiplex.settings import Check
+
+Strategy = Literal["uniplex", "contextual", "multiplex"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+DEFAULT_STRATEGIES: tuple[Strategy, ...] = ("uniplex", "multiplex")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One question, who answers it and how. `Order.of` makes one and checks it.
+
+    Attributes:
+        question: without surrounding space.
+        model: answers, and writes the synthesis; `voice_models` replace it for some perspectives.
+        rounds: from 2 on the voices read each other and speak again.
+        seed: fixes orders and the calls' seeds.
+        min_voices: fewer are an error; None: two thirds of the council.
+        leave_one_out: whether the synthesis is made once more without each voice: as many further calls as voices.
+    """
+
+    question: str
+    strategies: tuple[Strategy, ...]
+    model: Chat
+    council: Council
+    voice_models: Mapping[str, Chat]
+    rounds: int
+    plan: PlanMode
+    seed: int
+    min_voices: int | None
+    leave_one_out: bool
+
+    @classmethod
+    def of(
+        cls,
+        question: str,
+        *,
+        strategies: Sequence[str] = DEFAULT_STRATEGIES,
+        model: Model = None,
+        council: Council | None = None,
+        voice_models: Mapping[str, Model] | None = None,
+        rounds: int = 1,
+        plan: str = "default",
+        seed: int | None = None,
+        min_voices: int | None = None,
+        leave_one_out: bool = False,
+        check: Check | None = None,
+    ) -> Order:
+        """The order, checked. `seed` None draws one; `check` replaces what the model's spec says of the essay's check.
+
+        A Chat that is given stays open when the order has been carried out.
+
+        Raises:
+            UsageError: the question or an argument is wrong.
+        """
+        chosen = checked_strategies(strategies)
+        chat = _lent(model).adjusted(check=check)
+        council = council or Council.load()
+        council.check(voice_models or (), rounds, min_voices)
+        if plan not in get_args(PlanMode):
+            raise UsageError(f"--plan {plan!r}: there are {' and '.join(get_args(PlanMode))}")
+        question = checked_question(question, local=chat.spec.local)
+        for strategy in chosen:
+            check_strategy(strategy, chat.spec)
+        return cls(
+            question=question,
+            strategies=chosen,
+            model=chat,
+            council=council,
+            voice_models={perspective: _lent(other) for perspective, other in (voice_models or {}).items()},
+            rounds=rounds,
+            plan=cast(PlanMode, plan),
+            seed=random.randrange(2**31) if seed is None else seed,
+            min_voices=min_voices,
+            leave_one_out=leave_one_out,
+        )
+
+    @property
+    def chats(self) -> tuple[Chat, ...]:
+        """Every model that is asked, once."""
+        return tuple(dict.fromkeys((self.model, *self.voice_models.values())))
+
+
+def checked_strategies(strategies: Sequence[str]) -> tuple[Strategy, ...]:
+    """The strategies without repetition.
+
+    Raises:
+        UsageError: one is unknown, or there is none.
+    """
+    unknown = [strategy for strategy in strategies if strategy not in STRATEGIES]
+    if unknown or not strategies:
+        raise UsageError(f"no strategy {unknown[0] if unknown else ''!r}; there are {', '.join(STRATEGIES)}")
+    return tuple(dict.fromkeys(strategies))  # type: ignore[arg-type]  # checked above
+
+
+def _lent(model: Model) -> Chat:
+    """A Chat for this model; one that is its caller's own is closed by nobody else."""
+    return model.borrowed() if isinstance(model, Chat) else as_chat(model)
