@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypedDict
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from multiplex.answering import ask
+from multiplex.council.order import Order
 from multiplex.council.personas import Council
 from multiplex.llm.spec import parse_spec
 from tests.backend import Backend, Body, Say, running
@@ -72,7 +73,7 @@ async def compare(backend: Backend) -> dict[str, list[tuple[float, float]]]:
     spec, council = parse_spec("m", backend.base_url).model_copy(update={"check": "none"}), Council.load()
 
     async def ours() -> None:
-        await ask(QUESTION, strategies=["multiplex"], model=spec, council=council, seed=1)
+        await ask(Order.of(QUESTION, strategies=["multiplex"], model=spec, council=council, seed=1))
 
     await ours()
     bare = bare_graph(backend.base_url, list(backend.requests))

@@ -30,6 +30,40 @@ PortFlag = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any 
 InsecureFlag = Annotated[
     bool, typer.Option("--insecure", help="Listen beyond this machine without keys: anyone there may spend the model.")
 ]
+MemoryFlag = Annotated[
+    str | None,
+    typer.Option("--memory", help="Keep conversations in this SQLite file, or at a postgresql:// URL."),
+]
+KeepDaysFlag = Annotated[
+    float | None,
+    typer.Option("--keep-days", min=0.01, max=36_500, help="Delete conversations unchanged for so many days."),
+]
+MaxBodyFlag = Annotated[int, typer.Option("--max-body", min=1, help="Most bytes of a request.")]
+MaxQuestionFlag = Annotated[
+    int,
+    typer.Option("--max-question", min=1, help="Most characters of a question."),
+]
+MaxCouncilsFlag = Annotated[
+    int | None,
+    typer.Option("--max-councils", min=1, help="Most councils at once. [default: 256; 2 for the embedded model]"),
+]
+MaxConnectionsFlag = Annotated[
+    int, typer.Option("--max-connections", min=2, max=100_000, help="Most connections at once.")
+]
+PerMinuteFlag = Annotated[int, typer.Option("--per-minute", min=1, help="Most questions of one key in a minute.")]
+CorsFlag = Annotated[list[str] | None, typer.Option("--cors", help="An origin whose web pages may call; repeatable.")]
+GraceFlag = Annotated[
+    float,
+    typer.Option("--grace", min=0, max=86_400, help="Seconds that questions have when the server must stop."),
+]
+LogContentFlag = Annotated[bool, typer.Option("--log-content", help="Write questions and answers into the log too.")]
+UiFlag = Annotated[
+    bool, typer.Option("--ui", help="Also a web page: ask, watch the voices speak, see what is measured.")
+]
+UiModelFlag = Annotated[
+    list[str] | None, typer.Option("--ui-model", help="A further model that the page offers; repeatable.")
+]
+RunsFlag = Annotated[Path | None, typer.Option("--runs", help="A folder of benchmark runs that the page shows.")]
 
 
 def serve(
@@ -39,45 +73,20 @@ def serve(
     voice_model: VoiceModelFlag = None,
     host: HostFlag = "127.0.0.1",
     port: PortFlag = 8000,
-    memory: Annotated[
-        str | None,
-        typer.Option("--memory", help="Keep conversations in this SQLite file, or at a postgresql:// URL."),
-    ] = None,
-    keep_days: Annotated[
-        float | None,
-        typer.Option("--keep-days", min=0.01, max=36_500, help="Delete conversations unchanged for so many days."),
-    ] = None,
-    max_body: Annotated[int, typer.Option("--max-body", min=1, help="Most bytes of a request.")] = 1_000_000,
-    max_question: Annotated[
-        int,
-        typer.Option("--max-question", min=1, help="Most characters of a question."),
-    ] = 20_000,
-    max_councils: Annotated[
-        int | None,
-        typer.Option("--max-councils", min=1, help="Most councils at once. [default: 256; 2 for the embedded model]"),
-    ] = None,
-    max_connections: Annotated[
-        int, typer.Option("--max-connections", min=2, max=100_000, help="Most connections at once.")
-    ] = 1_000,
-    per_minute: Annotated[int, typer.Option("--per-minute", min=1, help="Most questions of one key in a minute.")] = 60,
-    cors: Annotated[
-        list[str] | None, typer.Option("--cors", help="An origin whose web pages may call; repeatable.")
-    ] = None,
-    grace: Annotated[
-        float,
-        typer.Option("--grace", min=0, max=86_400, help="Seconds that questions have when the server must stop."),
-    ] = 60.0,
-    log_content: Annotated[
-        bool, typer.Option("--log-content", help="Write questions and answers into the log too.")
-    ] = False,
+    memory: MemoryFlag = None,
+    keep_days: KeepDaysFlag = None,
+    max_body: MaxBodyFlag = 1_000_000,
+    max_question: MaxQuestionFlag = 20_000,
+    max_councils: MaxCouncilsFlag = None,
+    max_connections: MaxConnectionsFlag = 1_000,
+    per_minute: PerMinuteFlag = 60,
+    cors: CorsFlag = None,
+    grace: GraceFlag = 60.0,
+    log_content: LogContentFlag = False,
     insecure: InsecureFlag = False,
-    ui: Annotated[
-        bool, typer.Option("--ui", help="Also a web page: ask, watch the voices speak, see what is measured.")
-    ] = False,
-    ui_model: Annotated[
-        list[str] | None, typer.Option("--ui-model", help="A further model that the page offers; repeatable.")
-    ] = None,
-    runs: Annotated[Path | None, typer.Option("--runs", help="A folder of benchmark runs that the page shows.")] = None,
+    ui: UiFlag = False,
+    ui_model: UiModelFlag = None,
+    runs: RunsFlag = None,
     prices: PricesFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,

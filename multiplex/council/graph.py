@@ -9,23 +9,25 @@ Where nothing is to be checked, `synthesize` makes the whole answer and there is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from multiplex.council.answer import Synthesis, last_words
+from multiplex.council.answer import Synthesis, Voice, last_words
 from multiplex.council.compiled import NestableGraph, SideLoop, either_way
 from multiplex.council.essay import TAG
 from multiplex.council.events import writer
 from multiplex.council.messages import answer_message
-from multiplex.council.personas import Council
+from multiplex.council.personas import Council, Persona
 from multiplex.council.planning import PlanMode, plan
 from multiplex.council.quoting import check_speaker
 from multiplex.council.state import Asked, CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
 from multiplex.council.voice import heard_by, speak
 from multiplex.errors import CallError, ModelError, VoicesLostError
+from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import PERSONA_SLOTS
 from multiplex.llm.model import Model, as_chat
 from multiplex.llm.usage import total
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from multiplex.council.checking import Judge
 
-STRATEGY = "multiplex"
 SHOWN = {"tags": [TAG]}  # of what a node adds to the stream of messages; its calls have the tag themselves
 
 
@@ -49,7 +50,7 @@ def build_graph(
     min_voices: int | None = None,
     judge: Judge | None = None,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
-    name: str = STRATEGY,
+    name: str = "multiplex",
 ) -> NestableGraph:
     """The compiled graph; ask it with `await graph.ainvoke({"messages": [("user", question)]})`.
 
@@ -70,74 +71,94 @@ def build_graph(
     chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
     for persona in council.personas:
         check_speaker(persona, chats[persona.perspective].spec, rounds)
+    nodes = _Nodes(council, chat, chats, rounds, plan_mode, needed, judge, name)
     beside = SideLoop({chat, *chats.values()})
-    personas = {persona.name: persona for persona in council.personas}
-    checked = chat.spec.check != "none"
-    slots = {name: i if i < PERSONA_SLOTS else None for i, name in enumerate(personas)}
+    graph = StateGraph(CouncilState, input_schema=Asked)
+    graph.add_node("plan", either_way(nodes.plan, beside))
+    graph.add_node("speak", either_way(nodes.speak, beside), input_schema=Turn)
+    graph.add_node("gather", nodes.gather)
+    graph.add_node("synthesize", either_way(nodes.synthesize, beside), metadata=SHOWN)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", nodes.fan_out, ["speak"])
+    graph.add_edge("speak", "gather")
+    graph.add_conditional_edges("gather", nodes.next_round, ["speak", "synthesize"])
+    if nodes.checked:
+        graph.add_node("check", either_way(nodes.check, beside))
+        graph.add_edge("check", END)
+    graph.add_edge("synthesize", "check" if nodes.checked else END)
+    return NestableGraph(**vars(graph.compile(checkpointer=checkpointer, name=name)))
 
-    async def plan_node(state: CouncilState) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class _Nodes:
+    """What the graph's nodes do, and what they need: `chats` by perspective, and how many voices must speak."""
+
+    council: Council
+    chat: Chat
+    chats: Mapping[str, Chat]
+    rounds: int
+    plan_mode: PlanMode
+    needed: int
+    judge: Judge | None
+    name: str
+
+    @property
+    def checked(self) -> bool:
+        """Whether a node of its own checks the answer."""
+        return self.chat.spec.check != "none"
+
+    async def plan(self, state: CouncilState) -> dict[str, Any]:
         seed = state.get("seed", 0)
-        made = await plan(state["messages"], council, chat, plan_mode, seed)
+        made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed)
         return {"question": made.question, "tasks": made.tasks, "planning": plain(made), "seed": seed, "round": 1,
                 "voices": None}  # fmt: skip
 
-    def fan_out(state: CouncilState) -> list[Send]:
-        return [Send("speak", _turn(state, persona.name)) for persona in council.personas]
+    def fan_out(self, state: CouncilState) -> list[Send]:
+        return [Send("speak", self._turn(state, persona)) for persona in self.council.personas]
 
-    def _turn(state: CouncilState, name: str) -> Turn:
-        persona = personas[name]
-        heard = heard_by(persona, last_words(state["voices"], council.perspectives), state["seed"])
-        near = state["planning"].near.get(name)
-        return Turn(persona=name, question=state["question"], task=state["tasks"][persona.perspective],
+    def _turn(self, state: CouncilState, persona: Persona) -> Turn:
+        heard = heard_by(persona, self._voices(state), state["seed"])
+        near = state["planning"].near.get(persona.name)
+        return Turn(persona=persona.name, question=state["question"], task=state["tasks"][persona.perspective],
                     near=None if near is None else list(near), seed=state["seed"], round=state["round"],
                     heard=heard)  # fmt: skip
 
-    async def speak_node(turn: Turn) -> dict[str, Any]:
-        persona = personas[turn["persona"]]
-        voice = await speak(persona, chats[persona.perspective], turn, slots[persona.name], writer())
+    async def speak(self, turn: Turn) -> dict[str, Any]:
+        place = next(i for i, persona in enumerate(self.council.personas) if persona.name == turn["persona"])
+        persona, slot = self.council.personas[place], place if place < PERSONA_SLOTS else None
+        voice = await speak(persona, self.chats[persona.perspective], turn, slot, writer())
         return {"voices": [plain(voice)]}
 
-    def gather_node(state: CouncilState) -> dict[str, int]:
-        voices = last_words(state["voices"], council.perspectives)
+    def gather(self, state: CouncilState) -> dict[str, int]:
+        voices = self._voices(state)
         lost = tuple(voice.perspective for voice in voices if voice.error is not None)
         if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
             why = f"no call could be made: {voices[0].error}"
             refused = all(voice.error_kind == "bad_request" for voice in voices)
             raise CallError("bad_request", why) if refused else ModelError(why)
-        if len(voices) - len(lost) < needed:
+        if len(voices) - len(lost) < self.needed:
             why = "; ".join(f"{voice.perspective}: {voice.error}" for voice in voices if voice.error is not None)
-            raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {needed} must speak: {why}", lost)
+            raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {self.needed} must speak: {why}", lost)
         return {"round": state["round"] + 1}
 
-    def next_round(state: CouncilState) -> list[Send] | str:
-        return fan_out(state) if state["round"] <= rounds else "synthesize"
+    def next_round(self, state: CouncilState) -> list[Send] | str:
+        return self.fan_out(state) if state["round"] <= self.rounds else "synthesize"
 
-    async def synthesize_node(state: CouncilState) -> dict[str, Any]:
-        voices = last_words(state["voices"], council.perspectives)
-        draft = await synthesize(state["question"], voices, chat, state["seed"], writer())
-        return {"draft": plain(draft)} if checked else await answer(state, draft)
+    async def synthesize(self, state: CouncilState) -> dict[str, Any]:
+        draft = await synthesize(state["question"], self._voices(state), self.chat, state["seed"], writer())
+        return {"draft": plain(draft)} if self.checked else await self._finish(state, draft)
 
-    async def check_node(state: CouncilState) -> dict[str, Any]:
-        return await answer(state, state["draft"])
+    async def check(self, state: CouncilState) -> dict[str, Any]:
+        return await self._finish(state, state["draft"])
 
-    async def answer(state: CouncilState, draft: Synthesis) -> dict[str, Any]:
-        voices, emit = last_words(state["voices"], council.perspectives), writer()
-        synthesis = await finish(draft, state["question"], voices, personas, chat, state["seed"], emit, judge)
+    async def _finish(self, state: CouncilState, draft: Synthesis) -> dict[str, Any]:
+        personas = {persona.name: persona for persona in self.council.personas}
+        synthesis = await finish(
+            draft, state["question"], self._voices(state), personas, self.chat, state["seed"], writer(), self.judge
+        )
         usage = total([state["planning"].usage, *(voice.usage for voice in state["voices"]), synthesis.usage])
-        said = answer_message(synthesis.text, usage, synthesis.message_id, name)
+        said = answer_message(synthesis.text, usage, synthesis.message_id, self.name)
         return {"synthesis": plain(synthesis), "messages": [said]}
 
-    graph = StateGraph(CouncilState, input_schema=Asked)
-    graph.add_node("plan", either_way(plan_node, beside))
-    graph.add_node("speak", either_way(speak_node, beside), input_schema=Turn)
-    graph.add_node("gather", gather_node)
-    graph.add_node("synthesize", either_way(synthesize_node, beside), metadata=SHOWN)
-    graph.add_edge(START, "plan")
-    graph.add_conditional_edges("plan", fan_out, ["speak"])
-    graph.add_edge("speak", "gather")
-    graph.add_conditional_edges("gather", next_round, ["speak", "synthesize"])
-    if checked:
-        graph.add_node("check", either_way(check_node, beside))
-        graph.add_edge("check", END)
-    graph.add_edge("synthesize", "check" if checked else END)
-    return NestableGraph(**vars(graph.compile(checkpointer=checkpointer, name=name)))
+    def _voices(self, state: CouncilState) -> list[Voice]:
+        return last_words(state["voices"], self.council.perspectives)

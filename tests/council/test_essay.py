@@ -7,6 +7,7 @@ import pytest
 
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words, find_fault
+from multiplex.council.events import Event, SynthesisDelta
 from multiplex.council.personas import Council
 from multiplex.council.strategies import multiplex
 from multiplex.llm.chat import Chat
@@ -38,7 +39,7 @@ async def answered(
     backend: Backend,
     replies: dict[str, str | Say],
     *names: str,
-    events: list[dict[str, Any]] | None = None,
+    events: list[Event] | None = None,
     **changes: Any,
 ) -> tuple[Answer, list[str]]:
     """The council's answer, and the roles of the calls it took beside the voices'."""
@@ -168,20 +169,20 @@ async def test_a_check_whose_call_fails_is_told(backend: Backend) -> None:
 
 
 async def test_nothing_is_streamed_before_it_has_passed_its_check(backend: Backend) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     draft = f"{ESSAY} It was Foucault."
     answer, _ = await answered(backend, {"essay": draft}, events=events)
-    shown = "".join(event["text"] for event in events if event["type"] == "synthesis.delta")
+    shown = "".join(event.text for event in events if isinstance(event, SynthesisDelta))
     assert shown == answer.text == FIXED
-    assert not any("Foucault" in str(event) for event in events if event["type"] != "synthesis.checked")
-    order = [event["type"] for event in events if event["type"].startswith("synthesis")]
+    assert not any("Foucault" in str(event) for event in events if event.type != "synthesis.checked")
+    order = [event.type for event in events if event.type.startswith("synthesis")]
     assert order[:3] == ["synthesis.started", "synthesis.drafted", "synthesis.checked"]
 
 
 async def test_without_a_check_the_draft_is_streamed_as_it_comes(backend: Backend) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     answer, _ = await answered(backend, {}, events=events, check="none")
-    pieces = [event["text"] for event in events if event["type"] == "synthesis.delta"]
+    pieces = [event.text for event in events if isinstance(event, SynthesisDelta)]
     assert len(pieces) > 5
     assert "".join(pieces) == answer.text
 
