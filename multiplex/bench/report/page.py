@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import Protocol
 
 from multiplex.bench.analysis import published
-from multiplex.bench.analysis.model import Analysis, Condition, SuperiorityClaim
-from multiplex.bench.analysis.published import Paper
+from multiplex.bench.analysis.model import Analysis, SuperiorityClaim
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest, read_manifest
 from multiplex.bench.report import export, markdown
 from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
-from multiplex.bench.report.tables import Table, plain
+from multiplex.bench.report.plots import Cloud, draw_forests, draw_plots, write_figures
+from multiplex.bench.report.tables import Table
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
 from multiplex.evaluation.retention.masking import shipped_gazetteer
-from multiplex.evaluation.statistics.summary import TONES, Estimate
-from multiplex.present import svg
+from multiplex.present.drawing import Drawing
 from multiplex.present.highlight import STYLE, clean, legend
 
 MOST = 8  # lines of a list; a longer one is folded
-POINTS = 500  # of one strategy in a scatter plot; more hide one another
 
 
 _GREY = (
@@ -49,9 +47,9 @@ class ReportSource(Protocol):
 def write_report(
     folder: Path, store: ReportSource, analysis: Analysis, *, title: str, ratings: Ratings | None = None
 ) -> list[Path]:
-    """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
+    """Write `report.html`, `report.md`, `results.csv`, `results.jsonl` and `figures/` into the folder; their paths.
 
-    The folder is made where it is missing.
+    The folder is made where it is missing. `figures/` holds each figure of the page as SVG and PDF.
 
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
 
@@ -79,36 +77,16 @@ def write_report(
             cloud.add(record)
         text.write(markdown.as_markdown(analysis, parts, title))
         page.write(_head(title))
-        page.write(clean(_first(analysis, title) + _contents(parts)))
-        page.write(clean(_plots(analysis, papers, cloud)))
+        forests, plots = draw_forests(analysis), draw_plots(analysis, papers, cloud)
+        page.write(clean(_first(analysis, title, forests) + _contents(parts)))
+        page.write(clean(_plots(analysis, plots)))
         for part in parts:
             page.write(clean(_section(part)))
         page.write(f'<h2 id="units">Every unit</h2>\n{legend()}\n{_GREY}')
         units.write(page)
         page.write("</body>\n</html>\n")
-    return paths
-
-
-class Cloud:
-    """The points of the scatter plots: words and entropy of every answer that has one."""
-
-    def __init__(self) -> None:
-        self._points: dict[str, dict[str, list[tuple[float, float]]]] = {}
-
-    def add(self, record: Record) -> None:
-        """One unit."""
-        measures = record.score.measures if record.score else None
-        if measures is not None and measures.entropy is not None:
-            of = self._points.setdefault(record.unit.model, {}).setdefault(record.unit.strategy, [])
-            of.append((float(measures.words), measures.entropy))
-
-    def points(self, model: str) -> list[svg.Point]:
-        """Of a model, at most POINTS a strategy, taken at even steps."""
-        return [
-            svg.Point(strategy, words, entropy)
-            for strategy, points in self._points.get(model, {}).items()
-            for words, entropy in points[:: -(-len(points) // POINTS)]
-        ]
+    drawn = [*forests, *(each for of_model in plots.values() for each in of_model)]
+    return [*paths, *write_figures(folder / "figures", drawn)]
 
 
 def _head(title: str) -> str:
@@ -121,7 +99,7 @@ def _head(title: str) -> str:
     )
 
 
-def _first(analysis: Analysis, title: str) -> str:
+def _first(analysis: Analysis, title: str, forests: Sequence[Drawing]) -> str:
     """What a reader sees before scrolling: the claim, its interval, what was compared, what it does not mean."""
     claims = "".join(_claim(claim, analysis) for claim in analysis.claims)
     if not analysis.claims:
@@ -129,13 +107,12 @@ def _first(analysis: Analysis, title: str) -> str:
     limits = "".join(f"<li>{escape(line)}</li>" for line in markdown.limits(analysis))
     strategies = markdown.strategies(analysis)
     listed = "".join(f"<li><strong>{name}</strong>: {escape(words)}</li>" for name, words in strategies)
-    forests = "".join(_forest(analysis, model) for model in analysis.models)
     return (
         f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{escape(markdown.QUESTION)} '
         f"{escape(markdown.lede(analysis))}</p></header>\n"
         f'<div class="first"><div>\n{claims}<h2>What it does not mean</h2>\n<ul class="limits">{limits}</ul>\n'
         f'<details><summary>What the strategies do</summary><ul class="limits">{listed}</ul></details>\n</div>\n'
-        f"<div>{forests}</div></div>\n"
+        f"<div>{''.join(each.as_html() for each in forests)}</div></div>\n"
     )
 
 
@@ -148,143 +125,22 @@ def _claim(claim: SuperiorityClaim, analysis: Analysis) -> str:
     )
 
 
-def _forest(analysis: Analysis, model: str) -> str:
-    """Multiplex minus every other strategy."""
-    found = [each for each in analysis.contrasts if each.primary and each.model == model]
-    rows = [_row(f"minus {each.strategy}", each.strategy, each.difference) for each in found]
-    if not rows:
-        return ""
-    ends = [value for row in rows for value in (row.value, row.low, row.high) if value is not None]
-    along = svg.axis("percentage points of entropy", ends)
-    return svg.intervals(
-        f"{model}: entropy of multiplex minus that of each other strategy",
-        rows,
-        along,
-        "Right of 0: multiplex spreads wider. Lines: 95% intervals over questions.",
-    )
-
-
-def _row(label: str, kind: str, of: Estimate, note: str = "") -> svg.Row:
-    return svg.Row(label, kind, of.value, of.low, of.high, note)
-
-
 def _contents(parts: Sequence[Section]) -> str:
     links = [("plots", "Plots"), *((part.anchor, part.title) for part in parts), ("units", "Every unit")]
     listed = "".join(f'<li><a href="#{anchor}">{escape(name)}</a></li>' for anchor, name in links)
     return f'<nav aria-label="Contents"><ul>{listed}</ul></nav>\n'
 
 
-def _plots(analysis: Analysis, papers: Sequence[Paper], cloud: Cloud) -> str:
+def _plots(analysis: Analysis, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     made = ['<h2 id="plots">Plots</h2>\n', f'<p class="about">{escape(markdown.frame_line(analysis))}</p>\n']
     for model in analysis.models:
-        conditions = [condition for condition in analysis.conditions if condition.model == model and condition.measured]
         if len(analysis.models) > 1:
             made.append(f"<h3>{escape(model)}</h3>\n")
-        if not conditions:
+        if drawings[model]:
+            made.append(f'<div class="plots">{"".join(each.as_html() for each in drawings[model])}</div>\n')
+        else:
             made.append('<p class="warning">No answer of this model was measured.</p>\n')
-            continue
-        drawn = [_entropy(conditions, papers), _shares(conditions, analysis.frame), *_tones(conditions, analysis.frame)]
-        drawn += [_words(cloud.points(model)), _domains(conditions)]
-        made.append(f'<div class="plots">{"".join(drawn)}</div>\n')
     return "".join(made)
-
-
-def _entropy(conditions: Sequence[Condition], papers: Sequence[Paper]) -> str:
-    rows = [
-        _row(condition.strategy, condition.strategy, condition.primary, f"n = {condition.references:,}:")
-        for condition in conditions
-    ]
-    rows += [
-        svg.Row(figure.theirs, "published", figure.value, note=f"{paper.arxiv}:")
-        for paper in papers
-        for figure in paper.figures
-        if figure.measure == "entropy"
-    ]
-    about = (
-        "macro0, by reference: an answer without one counts 0; n: references. Lines: 95% intervals over questions. "
-        "Diamonds: the papers' figures, by arXiv number, of other models, a convention and an extractor not known."
-    )
-    perspectives = len(conditions[0].weightings["reference"].shares)
-    along = svg.percent(f"entropy, % of an even spread over {perspectives}")
-    return svg.intervals("Entropy", rows, along, about)
-
-
-def _shares(conditions: Sequence[Condition], frame: Sequence[str]) -> str:
-    stacks = [
-        svg.Stack(
-            condition.strategy,
-            {name: of.value or 0.0 for name, of in condition.weightings["reference"].shares.items()}
-            if condition.references
-            else {},
-            f"n = {condition.references:,} references",
-        )
-        for condition in conditions
-    ]
-    return svg.shares(
-        "Shares of the perspectives", stacks, frame, "By reference, all answers together; each bar is 100%."
-    )
-
-
-def _tones(conditions: Sequence[Condition], frame: Sequence[str]) -> list[str]:
-    toned = [condition for condition in conditions if condition.sentiment]
-    if not toned:
-        return []
-    stacks = [
-        svg.Stack(condition.strategy, {tone: of.value or 0.0 for tone, of in (condition.sentiment or {}).items()})
-        for condition in toned
-    ]
-    stances: dict[str, Mapping[str, float]] = {
-        plain(name): {
-            condition.strategy: net for condition in toned if (net := _net(condition.stance.get(name))) is not None
-        }
-        for name in frame
-    }
-    values = [value for row in stances.values() for value in row.values()]
-    along = svg.axis("mean probability of positive minus negative", values)
-    return [
-        svg.tones(
-            "Sentiment", stacks, "Mean probabilities over answers; each bar is 100%. More positive is not better."
-        ),
-        svg.dots("Stance", stances, along, "The tone of the sentences that refer to a perspective."),
-    ]
-
-
-def _net(tones: Mapping[str, Estimate] | None) -> float | None:
-    values = [tones[tone].value for tone in (TONES[0], TONES[-1])] if tones else []
-    return values[0] - values[1] if values and values[0] is not None and values[1] is not None else None
-
-
-def _words(points: Sequence[svg.Point]) -> str:
-    if not points:
-        return ""
-    across = svg.axis("words of the answer", [point.x for point in points])
-    about = "A marker an answer, those without a reference left out: longer answers have more room for references."
-    if any(sum(point.kind == kind for point in points) >= POINTS // 2 + 1 for kind in {p.kind for p in points}):
-        about += f" At most {POINTS} of a strategy are drawn, at even steps."
-    return svg.scatter("Entropy against length", points, across, svg.percent("entropy, %"), about)
-
-
-def _domains(conditions: Sequence[Condition]) -> str:
-    names = list(dict.fromkeys(group.name for condition in conditions for group in condition.domains))
-    if not names:
-        return ""
-    values = {
-        name: {
-            condition.strategy: next((g.macro0.value for g in condition.domains if g.name == name), None)
-            for condition in conditions
-        }
-        for name in names
-    }
-    return svg.heat(
-        "Entropy by domain", values, 100.0, f"macro0, percent; the stronger the colour, the larger. {_few(conditions)}"
-    )
-
-
-def _few(conditions: Sequence[Condition]) -> str:
-    """On how many questions the cells stand."""
-    counts = [group.questions for condition in conditions for group in condition.domains]
-    least, most = min(counts), max(counts)
-    return f"{least} to {most} questions a cell." if least < most else f"Questions a cell: {least}."
 
 
 def _section(part: Section) -> str:
