@@ -248,9 +248,10 @@ def _rows(
     longest = max((len(line) for each in written for line in each.split("\n")), default=0)
     height = (0.42 if any(note for _, note in labels) else 0.32) * max(1, len(labels))
     figure, axes = _field(
-        height, left=0.2 + _CHARACTER * longest, right=right, top=top, bottom=bottom, kinds=kinds, handles=handles
+        height, left=0.3 + _CHARACTER * longest, right=right, top=top, bottom=bottom, kinds=kinds, handles=handles
     )
     axes.set_yticks(range(len(written)), written)
+    axes.tick_params(axis="y", pad=9)  # a marker at the left end hides no label
     axes.set_ylim(len(written) - 0.5, -0.5)
     return figure, axes
 
