@@ -74,7 +74,8 @@ def write_report(
         units.write(page)
         page.write("</body>\n</html>\n")
     drawn = [*forests, *(each for of_model in plots.values() for each in of_model)]
-    return [*paths, *write_figures(folder / "figures", drawn)]
+    write_figures(folder / "figures", drawn)
+    return [*paths, folder / "figures"]
 
 
 def _above_the_units(
