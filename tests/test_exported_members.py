@@ -16,6 +16,7 @@ HEAVY = {
     "openai",
     "scipy",
     "numpy",
+    "matplotlib",
     "plotly",
     "xllamacpp",
 }

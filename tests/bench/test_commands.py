@@ -36,11 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_report_is_four_files_and_its_claim_stays_open_without_every_control(folder: Path) -> None:
+def test_the_report_is_four_files_with_figures_and_its_claim_stays_open_without_every_control(folder: Path) -> None:
     done = run("bench", "report", "first", cwd=folder)
     assert done.returncode == 0, done.stderr
     written = [Path(line) for line in done.stdout.splitlines()]
-    assert [path.name for path in written] == ["report.html", "report.md", "results.csv", "results.jsonl"]
+    assert [path.name for path in written] == ["report.html", "report.md", "results.csv", "results.jsonl", "figures"]
     report = (folder / written[1]).read_text("utf-8")
     assert "It was not tested against solo-council, uniplex-long, echo-council, blank-council" in report
     page = (folder / written[0]).read_text("utf-8")

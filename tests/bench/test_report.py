@@ -20,6 +20,7 @@ from multiplex.bench.report.page import write_report
 from multiplex.bench.store.records import Record
 from multiplex.bench.store.store import Store
 from multiplex.errors import ContentError, MultiplexError
+from multiplex.present.drawing import Drawing
 from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
 from tests.bench import synthetic
@@ -62,9 +63,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its report."""
     folder = tmp_path_factory.mktemp("runs") / "name"
     synthetic.stored(folder, synthetic.records())
-    with Store.read(folder) as store:
+    with Store.read(folder) as store, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Drawing, "as_pdf", lambda _: b"%PDF")  # slow, and tested by itself
         made = write_report(folder, store, synthetic.analysis(store.records()), title="<i>name</i>")
-    assert [path.name for path in made] == ["report.html", "report.md", "results.csv", "results.jsonl"]
+    assert [path.name for path in made] == ["report.html", "report.md", "results.csv", "results.jsonl", "figures"]
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert {"entropy-1-small.svg", "entropy-2-openai-b-large-x-b.pdf"} <= drawn
+    assert {Path(name).suffix for name in drawn} == {".svg", ".pdf"}
     return folder
 
 
@@ -105,6 +110,13 @@ def test_nothing_that_a_model_wrote_is_alive(html: str) -> None:
     assert "<i>name</i>" in shown
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No files of figures, which take most of the time of a report."""
+    monkeypatch.setattr("multiplex.bench.report.page.write_figures", lambda *_: [])
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_every_unit_stands_once_under_its_question_whatever_the_order(tmp_path: Path) -> None:
     whole = synthetic.units()
     late = tuple(sorted(whole, key=lambda unit: unit.strategy == "checklist"))  # as where a run was extended
@@ -176,6 +188,7 @@ def test_a_paper_without_its_unknowns_is_refused(tmp_path: Path) -> None:
         published.load(path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_holds_no_more_than_a_few_records_at_once(tmp_path: Path) -> None:
     seen: list[weakref.ref[Record]] = []
     most = 0
@@ -194,7 +207,12 @@ def test_the_report_holds_no_more_than_a_few_records_at_once(tmp_path: Path) -> 
                 most = max(most, sum(each() is not None for each in seen))
                 yield record
 
-    write_report(tmp_path, Streamed(), synthetic.analysis(synthetic.records()), title="streamed")
+    analysis = synthetic.analysis(synthetic.records())
+    gc.freeze()  # what is there already need not be searched 48 times
+    try:
+        write_report(tmp_path, Streamed(), analysis, title="streamed")
+    finally:
+        gc.unfreeze()
     assert len(seen) == 48
     assert most <= 3
 

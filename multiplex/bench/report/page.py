@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from html import escape
 from pathlib import Path
 from typing import Protocol
 
 from multiplex.bench.analysis import published
-from multiplex.bench.analysis.model import Analysis, Condition, SuperiorityClaim
-from multiplex.bench.analysis.published import Paper
+from multiplex.bench.analysis.model import Analysis, SuperiorityClaim
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest, read_manifest
 from multiplex.bench.report import export, markdown
 from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
-from multiplex.bench.report.tables import Table, plain
+from multiplex.bench.report.plots import Cloud, draw_forests, draw_plots, write_figures
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
 from multiplex.evaluation.retention.masking import shipped_gazetteer
-from multiplex.evaluation.statistics.summary import TONES, Estimate
-from multiplex.present import svg
-from multiplex.present.highlight import STYLE, clean, legend
+from multiplex.present.drawing import Drawing
+from multiplex.present.highlight import STYLE, legend
+from multiplex.present.templates import render
 
 MOST = 8  # lines of a list; a longer one is folded
-POINTS = 500  # of one strategy in a scatter plot; more hide one another
-
-
-_GREY = (
-    '<p class="about">Grey: written by our own code and not measured. Faded: an echo of the question, not counted. '
-    "A question opens its answers.</p>\n"
-)
 
 
 class ReportSource(Protocol):
@@ -49,9 +40,9 @@ class ReportSource(Protocol):
 def write_report(
     folder: Path, store: ReportSource, analysis: Analysis, *, title: str, ratings: Ratings | None = None
 ) -> list[Path]:
-    """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
+    """Write `report.html`, `report.md`, `results.csv`, `results.jsonl` and `figures/` into the folder; their paths.
 
-    The folder is made where it is missing.
+    The folder is made where it is missing. `figures/` holds each figure of the page as SVG and PDF.
 
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
 
@@ -78,250 +69,48 @@ def write_report(
             units.add(record)
             cloud.add(record)
         text.write(markdown.as_markdown(analysis, parts, title))
-        page.write(_head(title))
-        page.write(clean(_first(analysis, title) + _contents(parts)))
-        page.write(clean(_plots(analysis, papers, cloud)))
-        for part in parts:
-            page.write(clean(_section(part)))
-        page.write(f'<h2 id="units">Every unit</h2>\n{legend()}\n{_GREY}')
+        forests, plots = draw_forests(analysis), draw_plots(analysis, papers, cloud)
+        page.write(_above_the_units(analysis, title, parts, forests, plots))
         units.write(page)
         page.write("</body>\n</html>\n")
-    return paths
+    drawn = [*forests, *(each for of_model in plots.values() for each in of_model)]
+    write_figures(folder / "figures", drawn)
+    return [*paths, folder / "figures"]
 
 
-class Cloud:
-    """The points of the scatter plots: words and entropy of every answer that has one."""
+def _above_the_units(
+    analysis: Analysis,
+    title: str,
+    parts: Sequence[Section],
+    forests: Sequence[Drawing],
+    plots: Mapping[str, Sequence[Drawing]],
+) -> str:
+    """The page from its head to the heading of its units."""
+    from markupsafe import Markup
 
-    def __init__(self) -> None:
-        self._points: dict[str, dict[str, list[tuple[float, float]]]] = {}
-
-    def add(self, record: Record) -> None:
-        """One unit."""
-        measures = record.score.measures if record.score else None
-        if measures is not None and measures.entropy is not None:
-            of = self._points.setdefault(record.unit.model, {}).setdefault(record.unit.strategy, [])
-            of.append((float(measures.words), measures.entropy))
-
-    def points(self, model: str) -> list[svg.Point]:
-        """Of a model, at most POINTS a strategy, taken at even steps."""
-        return [
-            svg.Point(strategy, words, entropy)
-            for strategy, points in self._points.get(model, {}).items()
-            for words, entropy in points[:: -(-len(points) // POINTS)]
-        ]
-
-
-def _head(title: str) -> str:
-    style = Path(__file__).with_name("report.css").read_text("utf-8")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(clean(title))}</title>\n<style>\n{STYLE}\n{style}</style>\n</head>\n<body>\n"
+    return render(
+        Path(__file__).with_name("report.html.jinja"),
+        title=title,
+        style=Markup(f"{STYLE}\n{Path(__file__).with_name('report.css').read_text('utf-8')}"),  # noqa: S704  # our own
+        question=markdown.QUESTION,
+        lede=markdown.lede(analysis),
+        claims=[_claim(claim, analysis) for claim in analysis.claims],
+        limits=markdown.limits(analysis),
+        strategies=markdown.strategies(analysis),
+        forests=[Markup(each.as_html()) for each in forests],  # noqa: S704  # escaped where it was drawn
+        frame=markdown.frame_line(analysis),
+        plots=[(name, [Markup(each.as_html()) for each in drawn]) for name, drawn in plots.items()],  # noqa: S704
+        parts=parts,
+        most=MOST,
+        legend=Markup(legend()),  # noqa: S704  # our own
     )
 
 
-def _first(analysis: Analysis, title: str) -> str:
-    """What a reader sees before scrolling: the claim, its interval, what was compared, what it does not mean."""
-    claims = "".join(_claim(claim, analysis) for claim in analysis.claims)
-    if not analysis.claims:
-        claims = '<p class="warning">Nothing can be claimed: no model has measured answers.</p>\n'
-    limits = "".join(f"<li>{escape(line)}</li>" for line in markdown.limits(analysis))
-    strategies = markdown.strategies(analysis)
-    listed = "".join(f"<li><strong>{name}</strong>: {escape(words)}</li>" for name, words in strategies)
-    forests = "".join(_forest(analysis, model) for model in analysis.models)
-    return (
-        f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{escape(markdown.QUESTION)} '
-        f"{escape(markdown.lede(analysis))}</p></header>\n"
-        f'<div class="first"><div>\n{claims}<h2>What it does not mean</h2>\n<ul class="limits">{limits}</ul>\n'
-        f'<details><summary>What the strategies do</summary><ul class="limits">{listed}</ul></details>\n</div>\n'
-        f"<div>{forests}</div></div>\n"
-    )
-
-
-def _claim(claim: SuperiorityClaim, analysis: Analysis) -> str:
-    kind = {True: " yes", False: " no", None: ""}[claim.holds]
-    return (
-        f'<div class="claim{kind}"><p class="model">{escape(claim.model)}</p>\n'
-        f'<p class="verdict">{escape(markdown.verdict(claim))}</p>\n<p>{escape(markdown.describe_claim(claim))}</p>\n'
-        f'<p class="about">{escape(markdown.compared(claim, analysis))}</p></div>\n'
-    )
-
-
-def _forest(analysis: Analysis, model: str) -> str:
-    """Multiplex minus every other strategy."""
-    found = [each for each in analysis.contrasts if each.primary and each.model == model]
-    rows = [_row(f"minus {each.strategy}", each.strategy, each.difference) for each in found]
-    if not rows:
-        return ""
-    ends = [value for row in rows for value in (row.value, row.low, row.high) if value is not None]
-    along = svg.axis("percentage points of entropy", ends)
-    return svg.intervals(
-        f"{model}: entropy of multiplex minus that of each other strategy",
-        rows,
-        along,
-        "Right of 0: multiplex spreads wider. Lines: 95% intervals over questions.",
-    )
-
-
-def _row(label: str, kind: str, of: Estimate, note: str = "") -> svg.Row:
-    return svg.Row(label, kind, of.value, of.low, of.high, note)
-
-
-def _contents(parts: Sequence[Section]) -> str:
-    links = [("plots", "Plots"), *((part.anchor, part.title) for part in parts), ("units", "Every unit")]
-    listed = "".join(f'<li><a href="#{anchor}">{escape(name)}</a></li>' for anchor, name in links)
-    return f'<nav aria-label="Contents"><ul>{listed}</ul></nav>\n'
-
-
-def _plots(analysis: Analysis, papers: Sequence[Paper], cloud: Cloud) -> str:
-    made = ['<h2 id="plots">Plots</h2>\n', f'<p class="about">{escape(markdown.frame_line(analysis))}</p>\n']
-    for model in analysis.models:
-        conditions = [condition for condition in analysis.conditions if condition.model == model and condition.measured]
-        if len(analysis.models) > 1:
-            made.append(f"<h3>{escape(model)}</h3>\n")
-        if not conditions:
-            made.append('<p class="warning">No answer of this model was measured.</p>\n')
-            continue
-        drawn = [_entropy(conditions, papers), _shares(conditions, analysis.frame), *_tones(conditions, analysis.frame)]
-        drawn += [_words(cloud.points(model)), _domains(conditions)]
-        made.append(f'<div class="plots">{"".join(drawn)}</div>\n')
-    return "".join(made)
-
-
-def _entropy(conditions: Sequence[Condition], papers: Sequence[Paper]) -> str:
-    rows = [
-        _row(condition.strategy, condition.strategy, condition.primary, f"n = {condition.references:,}:")
-        for condition in conditions
-    ]
-    rows += [
-        svg.Row(figure.theirs, "published", figure.value, note=f"{paper.arxiv}:")
-        for paper in papers
-        for figure in paper.figures
-        if figure.measure == "entropy"
-    ]
-    about = (
-        "macro0, by reference: an answer without one counts 0; n: references. Lines: 95% intervals over questions. "
-        "Diamonds: the papers' figures, by arXiv number, of other models, a convention and an extractor not known."
-    )
-    perspectives = len(conditions[0].weightings["reference"].shares)
-    along = svg.percent(f"entropy, % of an even spread over {perspectives}")
-    return svg.intervals("Entropy", rows, along, about)
-
-
-def _shares(conditions: Sequence[Condition], frame: Sequence[str]) -> str:
-    stacks = [
-        svg.Stack(
-            condition.strategy,
-            {name: of.value or 0.0 for name, of in condition.weightings["reference"].shares.items()}
-            if condition.references
-            else {},
-            f"n = {condition.references:,} references",
-        )
-        for condition in conditions
-    ]
-    return svg.shares(
-        "Shares of the perspectives", stacks, frame, "By reference, all answers together; each bar is 100%."
-    )
-
-
-def _tones(conditions: Sequence[Condition], frame: Sequence[str]) -> list[str]:
-    toned = [condition for condition in conditions if condition.sentiment]
-    if not toned:
-        return []
-    stacks = [
-        svg.Stack(condition.strategy, {tone: of.value or 0.0 for tone, of in (condition.sentiment or {}).items()})
-        for condition in toned
-    ]
-    stances: dict[str, Mapping[str, float]] = {
-        plain(name): {
-            condition.strategy: net for condition in toned if (net := _net(condition.stance.get(name))) is not None
-        }
-        for name in frame
+def _claim(claim: SuperiorityClaim, analysis: Analysis) -> dict[str, object]:
+    return {
+        "model": claim.model,
+        "holds": claim.holds,
+        "verdict": markdown.verdict(claim),
+        "text": markdown.describe_claim(claim),
+        "compared": markdown.compared(claim, analysis),
     }
-    values = [value for row in stances.values() for value in row.values()]
-    along = svg.axis("mean probability of positive minus negative", values)
-    return [
-        svg.tones(
-            "Sentiment", stacks, "Mean probabilities over answers; each bar is 100%. More positive is not better."
-        ),
-        svg.dots("Stance", stances, along, "The tone of the sentences that refer to a perspective."),
-    ]
-
-
-def _net(tones: Mapping[str, Estimate] | None) -> float | None:
-    values = [tones[tone].value for tone in (TONES[0], TONES[-1])] if tones else []
-    return values[0] - values[1] if values and values[0] is not None and values[1] is not None else None
-
-
-def _words(points: Sequence[svg.Point]) -> str:
-    if not points:
-        return ""
-    across = svg.axis("words of the answer", [point.x for point in points])
-    about = "A marker an answer, those without a reference left out: longer answers have more room for references."
-    if any(sum(point.kind == kind for point in points) >= POINTS // 2 + 1 for kind in {p.kind for p in points}):
-        about += f" At most {POINTS} of a strategy are drawn, at even steps."
-    return svg.scatter("Entropy against length", points, across, svg.percent("entropy, %"), about)
-
-
-def _domains(conditions: Sequence[Condition]) -> str:
-    names = list(dict.fromkeys(group.name for condition in conditions for group in condition.domains))
-    if not names:
-        return ""
-    values = {
-        name: {
-            condition.strategy: next((g.macro0.value for g in condition.domains if g.name == name), None)
-            for condition in conditions
-        }
-        for name in names
-    }
-    return svg.heat(
-        "Entropy by domain", values, 100.0, f"macro0, percent; the stronger the colour, the larger. {_few(conditions)}"
-    )
-
-
-def _few(conditions: Sequence[Condition]) -> str:
-    """On how many questions the cells stand."""
-    counts = [group.questions for condition in conditions for group in condition.domains]
-    least, most = min(counts), max(counts)
-    return f"{least} to {most} questions a cell." if least < most else f"Questions a cell: {least}."
-
-
-def _section(part: Section) -> str:
-    made = [f'<h2 id="{part.anchor}">{escape(part.title)}</h2>\n']
-    made += [_table(table) for table in part.tables]
-    for lead, listed in part.lists:
-        items = f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in listed)}</ul>"
-        folded = f"<details><summary>{escape(lead)}</summary>{items}</details>\n"
-        made.append(folded if len(listed) > MOST else f"<p>{escape(lead)}</p>\n{items}\n")
-    return "".join(made)
-
-
-def _table(table: Table) -> str:
-    body = "".join(
-        _group(name, rows, len(table.head), sum(1 for _, r in table.groups if r) > 1) for name, rows in table.groups
-    )
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
-    note = f'<p class="about">{escape(table.note)}</p>\n' if table.note else ""
-    scrolled = (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(table.title)}"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n{note}"
-    )
-    if table.folded:
-        return f"<details><summary>{escape(table.title)}</summary>\n{scrolled}</details>\n"
-    return f"<h3>{escape(table.title)}</h3>\n{scrolled}"
-
-
-def _group(name: str, rows: Sequence[Sequence[str]], width: int, named: bool) -> str:
-    head = (
-        f'<tr><th class="group" colspan="{width}" scope="rowgroup"><span>{escape(name)}</span></th></tr>\n'
-        if named and rows
-        else ""
-    )
-    return head + "".join(_line(row) for row in rows)
-
-
-def _line(row: Sequence[str]) -> str:
-    kind = ' class="multiplex"' if row[0] == "multiplex" else ""
-    cells = "".join(f'<td class="words">{escape(c)}</td>' if len(c) > 30 else f"<td>{escape(c)}</td>" for c in row[1:])
-    return f'<tr{kind}><th scope="row">{escape(row[0])}</th>{cells}</tr>\n'
