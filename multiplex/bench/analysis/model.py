@@ -105,6 +105,7 @@ class Arm(_Frozen):
         never: perspectives of the frame that no answer refers to.
         expected_perspectives: E[S_5] of all references together; `..._mean`: over the answers with at least five.
         excluded, dominance, out_of_frame: 0..1; `per_100_words`: references.
+        depth: means of `Depth.scalars` over answers, by the names of `depth.figures.FIGURES`.
         sentiment: positive, neutral, negative: mean probabilities, 0..1; None where no tone was read.
         stance: by perspective, the same over the sentences that refer to it.
         labels: the share of answers whose likeliest tone is this one; only to stand beside the papers' figures.
@@ -142,6 +143,7 @@ class Arm(_Frozen):
     dominance: Estimate
     out_of_frame: Estimate
     per_100_words: Estimate
+    depth: dict[str, Estimate]
     sentiment: dict[str, Estimate] | None
     stance: dict[str, dict[str, Estimate]]
     labels: dict[str, Estimate] | None

@@ -13,7 +13,7 @@ from multiplex.bench.analysis.model import Analysis, Arm, Claim
 from multiplex.bench.analysis.published import Paper
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest, read_manifest
-from multiplex.bench.report import export, markdown
+from multiplex.bench.report import export, markdown, tables
 from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
 from multiplex.bench.report.tables import Table, plain
@@ -133,7 +133,8 @@ def _first(analysis: Analysis, title: str) -> str:
     return (
         f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{escape(markdown.QUESTION)} '
         f"{escape(markdown.lede(analysis))}</p></header>\n"
-        f'<div class="first"><div>\n{claims}<h2>What it does not mean</h2>\n<ul class="limits">{limits}</ul>\n'
+        f'<div class="first"><div>\n{claims}{_table(tables.first(analysis))}'
+        f'<h2>What it does not mean</h2>\n<ul class="limits">{limits}</ul>\n'
         f'<details><summary>What the strategies do</summary><ul class="limits">{listed}</ul></details>\n</div>\n'
         f"<div>{forests}</div></div>\n"
     )

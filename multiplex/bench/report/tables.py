@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Arm
 from multiplex.evaluation.statistics.summary import TONES, Estimate
+from multiplex.present.depth import LABELS
 from multiplex.present.summary import INTERVALS, shown
 
 NONE = "–"
@@ -108,6 +109,36 @@ def entropy(analysis: Analysis) -> Table:
         f"{INTERVALS}"
     )
     return of_arms(analysis, "Entropy by reference", columns, note)
+
+
+def first(analysis: Analysis) -> Table:
+    """Spread and depth together: what a reader sees before anything else."""
+    columns: list[Column] = [
+        ("entropy, %", lambda arm: estimate(arm.primary)),
+        *_depths("depth", "label_share", "plurality", "disagreement", "generalised"),
+        ("n references", lambda arm: f"{arm.references:,}"),
+    ]
+    note = (
+        "Entropy says how evenly cultures are named (mean0), depth how far an answer goes beyond naming: the "
+        "references that are more than a label, times ln(1 + holders a perspective). Read neither alone."
+    )
+    return of_arms(analysis, "Spread and depth", columns, note)
+
+
+def depth(analysis: Analysis) -> Table:
+    """Every figure of depth."""
+    note = "Means over questions. " + "; ".join(f"{of.name}: {of.about}" for of in LABELS.values()) + "."
+    return of_arms(analysis, "Depth, beside entropy", _depths(*LABELS), note)
+
+
+def _depths(*names: str) -> list[Column]:
+    def column(name: str) -> Column:
+        label = LABELS[name]
+        form = ".2f" if label.scale == 1 and not label.unit else ".0f"
+        head = f"{label.name}, {label.unit}" if label.unit else label.name
+        return head, lambda arm: estimate(arm.depth[name], label.scale, form)
+
+    return [column(name) for name in names]
 
 
 def weightings(analysis: Analysis) -> Table:

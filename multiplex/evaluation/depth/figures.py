@@ -58,6 +58,23 @@ class Depth(BaseModel):
     generalised: float | None
     index: float | None
 
+    def scalars(self) -> dict[str, float | None]:
+        """The figures as one number each, by the names of FIGURES."""
+        return {
+            "depth": self.index,
+            "label_share": self.label_share,
+            "specific": self.specific,
+            "plurality": self.plurality,
+            "plural": self.plural,
+            "disagreement": sum(self.disagreements.values()),
+            "balance": self.balance,
+            "generalised": self.generalised,
+        }
+
+
+FIGURES = ("depth", "label_share", "specific", "plurality", "plural", "disagreement", "balance", "generalised")
+"""Depth as one number each, in the order of its tables."""
+
 
 def measure_depth(
     text: str,
@@ -83,7 +100,7 @@ def measure_depth(
     invoked = [numbers[name] for name in dict.fromkeys(each.perspective for each in counted)]
     plurality = math.fsum(invoked) / len(invoked) if invoked else None
     reasons = reason_words(clauses, frame, words)
-    general = generalising(clauses, holders, words)
+    general = generalising(clauses, holders, frame, words)
     referring = len({each.sentence for each in counted})
     return Depth(
         label_share=share,
@@ -95,7 +112,7 @@ def measure_depth(
         reasons=reasons,
         balance=diversity.entropy_percent(reasons),
         generalisations=len(general),
-        generalised=min(1.0, len(general) / referring) if referring else None,
+        generalised=len(general) / referring if referring else None,
         index=None if share is None or plurality is None else depth_index(share, plurality),
     )
 
@@ -172,8 +189,10 @@ def reason_words(clauses: Sequence[Clause], frame: Sequence[str], words: DepthWo
     return found
 
 
-def generalising(clauses: Sequence[Clause], holders: Holders, words: DepthWords) -> frozenset[int]:
-    """The sentences that say of a whole people or tradition that it holds or does something.
+def generalising(
+    clauses: Sequence[Clause], holders: Holders, frame: Sequence[str], words: DepthWords
+) -> frozenset[int]:
+    """The sentences that say of a whole people or tradition of the frame that it holds or does something.
 
     "Africans value community": it begins with the name, and no person or school holds the view, no quantifier limits
     it, no number or date gives a source, and it tells of no event.
@@ -182,7 +201,11 @@ def generalising(clauses: Sequence[Clause], holders: Holders, words: DepthWords)
     for clause, named in zip(clauses, holders, strict=True):
         text = clause.text
         subject = next((each for each in clause.counted if each.cue == "named"), None)
-        if subject is None or count_words(text[: subject.start - clause.start]) > _SUBJECT:
+        if (
+            subject is None
+            or subject.perspective not in frame
+            or count_words(text[: subject.start - clause.start]) > _SUBJECT
+        ):
             continue
         rest = text[subject.end - clause.start :]
         if count_words(rest) < _LEAST - 1 or re.search(r"\d", text) or words.quantifiers.search(text):

@@ -20,7 +20,9 @@ def find_holders(clause: Clause, words: DepthWords) -> dict[str, frozenset[str]]
     """
     found: dict[str, set[str]] = {}
     for each in clause.counted:
-        if not words.is_label(each.text, each.perspective) and (each.cue == "named" or _is_proper(clause, each.start, each.end, words)):
+        if not words.is_label(each.text, each.perspective) and (
+            each.cue == "named" or _is_proper(clause, each.start, each.end, words)
+        ):
             found.setdefault(each.perspective, set()).add(each.entity)
     taken = [(each.start - clause.start, each.end - clause.start) for each in clause.references]
     for match in _NAME.finditer(clause.text):

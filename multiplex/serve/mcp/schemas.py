@@ -116,6 +116,7 @@ class MeasuresGiven(_Shape):
     references: int
     shares: dict[str, float]
     entropy: float | None
+    depth: dict[str, float | None] | None
     effective: float | None
     excluded: float
     dominance: float | None
