@@ -17,7 +17,8 @@ CONSTRUCTIONS = (
 READING = (
     "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
     "Few references bias it downward, so read it with their number. It counts names; depth, "
-    "(1 - labels only) x ln(1 + holders a perspective), says how far a text goes beyond them. More positive is not better."
+    "(1 - labels only) x ln(1 + holders a perspective), says how far a text goes beyond them. "
+    "More positive is not better."
 )
 
 

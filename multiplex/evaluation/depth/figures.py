@@ -201,18 +201,15 @@ def generalising(
     for clause, named in zip(clauses, holders, strict=True):
         text = clause.text
         subject = next((each for each in clause.counted if each.cue == "named"), None)
-        if (
-            subject is None
-            or subject.perspective not in frame
-            or count_words(text[: subject.start - clause.start]) > _SUBJECT
-        ):
+        if subject is None or subject.perspective not in frame:
+            continue
+        if count_words(text[: subject.start - clause.start]) > _SUBJECT:
             continue
         rest = text[subject.end - clause.start :]
-        if count_words(rest) < _LEAST - 1 or re.search(r"\d", text) or words.quantifiers.search(text):
+        if count_words(text) < _LEAST or re.search(r"\d", text) or words.quantifiers.search(text):
             continue
-        others = {each for names in named.values() for each in names} - {
-            each.entity for each in clause.counted if each.cue == "named"
-        }
-        if not others and not _PAST.search(" ".join(rest.split()[:_EVENT])):
+        peoples = {each.entity for each in clause.counted if each.cue == "named"}
+        held = any(names - peoples for names in named.values())
+        if not held and not _PAST.search(" ".join(rest.split()[:_EVENT])):
             found.add(clause.sentence)
     return frozenset(found)

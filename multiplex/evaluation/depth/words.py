@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError
+from multiplex.text.matching import whole_words
 
 _Words = Annotated[tuple[Annotated[str, StringConstraints(min_length=1, to_lower=True)], ...], Field(min_length=1)]
 
@@ -70,9 +71,9 @@ class DepthWords:
                 re.IGNORECASE,
             ),
             reasons=re.compile(rf"\b(?:{_either(words.reasons)})\b(?!\s+\d)", re.IGNORECASE),
-            quantifiers=_whole(words.quantifiers),
-            opposes=_whole(words.opposes),
-            contrasts=_whole(words.contrasts),
+            quantifiers=whole_words(words.quantifiers),
+            opposes=whole_words(words.opposes),
+            contrasts=whole_words(words.contrasts),
             parties=re.compile(rf"\b(?:{_either(words.parties)})\b[^.;:]{{0,40}}?\b(?:{opposes})\b", re.IGNORECASE),
             unnamed=frozenset(words.unnamed),
         )
@@ -85,10 +86,6 @@ class DepthWords:
 
 def _either(words: Iterable[str]) -> str:
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-
-
-def _whole(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{_either(words)})\b", re.IGNORECASE)
 
 
 @cache
