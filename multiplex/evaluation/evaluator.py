@@ -91,10 +91,11 @@ class Evaluator:
         Raises:
             UsageError: no word is left, or a scaffold span is not in the text.
         """
-        sentences = split(masked(passage.text, passage.scaffold))
+        text = masked(passage.text, passage.scaffold)
+        sentences = split(text)
         if not sentences:
             raise UsageError("nothing to measure: the text holds no word outside its scaffold")
-        return Prepared(passage, tuple(sentences))
+        return Prepared(passage, text, tuple(sentences))
 
     def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
         """The local extractor's references, and the embeddings that finding the implied ones took."""
@@ -129,6 +130,7 @@ class Evaluator:
                 each.references,
                 self.frame,
                 self.cues,
+                text=each.text.text,
                 named_in_prompt=local.gazetteer.ids_in(each.text.passage.prompt),
                 quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
@@ -161,9 +163,10 @@ class Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A passage and its sentences, at least one."""
+    """A passage, its text without the scaffold, and the sentences of that, at least one."""
 
     passage: Passage
+    text: str
     sentences: tuple[Sentence, ...]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.evaluation.depth.figures import Depth, measure_depth
 from multiplex.evaluation.extraction.references import Reference, Span, count, pairs
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import diversity
@@ -73,6 +74,8 @@ class Measures(Renamed):
     stance: dict[str, Tone]
     """The tone of the sentences that refer to a perspective."""
     words: int
+    depth: Depth | None = None
+    """How deep it goes beyond naming; None in a record that was measured before depth was."""
     n_own: int | None = None
     """References outside what stands so in the sourcebook; None where nothing of the text does."""
     entropy_own: float | None = None
@@ -84,6 +87,7 @@ class Measures(Renamed):
             "references": self.n,
             "shares": dict(self.shares),
             "entropy": self.entropy,
+            "depth": self.depth.scalars() if self.depth else None,
             "hill_number": self.hill_number,
             "effective": self.hill_number,
             "excluded": self.excluded,
@@ -102,6 +106,7 @@ def measures(
     frame: tuple[str, ...],
     cues: tuple[str, ...],
     *,
+    text: str,
     named_in_prompt: frozenset[str] = frozenset(),
     quoted: Sequence[Span] = (),
     tones: np.ndarray | None = None,
@@ -109,8 +114,8 @@ def measures(
 ) -> Measures:
     """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
 
-    Entities in `named_in_prompt` are left out of `entropy_unprompted`, references inside the [start, end) spans of
-    `quoted` out of `n_own` and `entropy_own`.
+    `text` is what the sentences were split from, its scaffold taken away. Entities in `named_in_prompt` are left out of
+    `entropy_unprompted`, references inside the [start, end) spans of `quoted` out of `n_own` and `entropy_own`.
     """
     references = tuple(references)
     counts = count(references, frame, cues)
@@ -146,6 +151,7 @@ def measures(
         sentiment=_tone(tones, range(len(sentences))) if tones is not None else None,
         stance=stance,
         words=words,
+        depth=measure_depth(text, sentences, references, frame, cues),
         n_own=None if own is None else sum(own.values()),
         entropy_own=None if own is None else diversity.entropy_percent(own),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from multiplex.answering import Measured, Result
 from multiplex.evaluation import Retention
+from multiplex.present import depth
 from multiplex.text.terminal import escape_json
 
 CONSTRUCTIONS = (
@@ -15,7 +16,9 @@ CONSTRUCTIONS = (
 )
 READING = (
     "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
-    "Few references bias it downward, so read it with their number. More positive is not better."
+    "Few references bias it downward, so read it with their number. It counts names; depth, "
+    "(1 - labels only) x ln(1 + holders a perspective), says how far a text goes beyond them. "
+    "More positive is not better."
 )
 
 
@@ -101,6 +104,10 @@ def _measure(name: str, form: str, unit: str = "", scale: float = 1.0) -> Any:
     return show
 
 
+def _depth(name: str) -> Any:
+    return lambda each: depth.shown(each.measures.depth if each.measures else None, name)
+
+
 def _tone(each: Measured) -> str:
     tone = each.measures.sentiment if each.measures else None
     if tone is None:
@@ -125,8 +132,9 @@ def _tokens(each: Measured) -> str:
 _ROWS = (
     ("references (n)", _measure("n", ".0f")),
     ("entropy", _measure("entropy", ".1f", "%")),
-    ("… without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
-    ("… in the model's own words (n)", _own),
+    *((label.name, _depth(name)) for name, label in depth.LABELS.items()),
+    ("entropy without names from the prompts", _measure("entropy_unprompted", ".1f", "%")),
+    ("entropy in the model's own words (n)", _own),
     ("Hill number (order 1)", _measure("hill_number", ".2f")),
     ("excluded perspectives", _measure("excluded", ".0f", "%", 100)),
     ("Berger-Parker (largest share)", _measure("berger_parker", ".0f", "%", 100)),

@@ -14,6 +14,7 @@ from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.statistics.resampling import LEAST_BIASED, LEAST_FREEDOM
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
+from multiplex.present import depth
 from multiplex.present.result import READING
 from multiplex.text.terminal import one_line
 
@@ -53,10 +54,10 @@ def _reference(reference: Reference) -> dict[str, Any]:
 
 
 def as_line(scored: Scored) -> str:
-    """One text as a line: its id, references, entropy, shares from the largest on, tone."""
+    """One text as a line: its id, references, entropy, depth, shares from the largest on, tone."""
     of = scored.measures
     if of.n:
-        found = f"n={of.n}  entropy {of.entropy:.1f}%  " + ", ".join(
+        found = f"n={of.n}  entropy {of.entropy:.1f}%  depth {depth.shown(of.depth, 'depth')}  " + ", ".join(
             f"{name} {share:.0%}" for name, share in sorted(of.shares.items(), key=lambda item: -item[1]) if share
         )
     else:
@@ -84,6 +85,8 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         ("references per 100 words", summary.per_100_words, 1, ""),
     ):
         head.add_row(label, shown(estimate, scale, unit))
+    for name, of in depth.LABELS.items():
+        head.add_row(of.name, shown(summary.depth[name], of.scale, of.unit, form=".2f" if of.scale == 1 else ""))
     for tone, estimate in (summary.sentiment or {}).items():
         head.add_row(f"tone: {tone}", shown(estimate, 1))
     console.print(head, "")

@@ -113,6 +113,11 @@ class Matcher(Generic[SlotT, EntityT]):
                     yield at, form
 
 
+def whole_words(words: Iterable[str]) -> re.Pattern[str]:
+    """A pattern for any of these words or phrases as whole words, in any case; the longest first."""
+    return re.compile(rf"\b(?:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})\b", re.IGNORECASE)
+
+
 def _standing(text: str, words: list[Token], at: int, form: Form[SlotT, EntityT]) -> Match[SlotT, EntityT] | None:
     """The form as a match, if it stands in the text from word `at` on."""
     last = at + len(form.keys) - 1

@@ -42,7 +42,7 @@ def measured(text: str) -> Measures:
 
     sentences = split(text)
     tones = np.tile([0.5, 0.3, 0.2], (len(sentences), 1))
-    return measures(sentences, find(text, shipped_gazetteer()), FRAME, HEADLINE_CUES, tones=tones)
+    return measures(sentences, find(text, shipped_gazetteer()), FRAME, HEADLINE_CUES, text=text, tones=tones)
 
 
 def units(questions: Iterable[Question] = QUESTIONS, strategies: Iterable[str] = STRATEGIES) -> tuple[Unit, ...]:

@@ -57,7 +57,7 @@ async def test_a_unit_is_shown_with_all_that_is_known_of_it(tmp_path: Path) -> N
         Reference(0, 7, "Koreans", "koreans", "east_asian", "named", 0),
         Reference(0, 6, "Ubuntu", "ubuntu", "african", "concept", 1),
     ]
-    measured = measures(split(text), found, FRAME, ("named", "concept"))
+    measured = measures(split(text), found, FRAME, ("named", "concept"), text=text)
     with Store.open(tmp_path, create=True) as store:
         store.add([unit])
         ledger = store.ledger(unit.id)

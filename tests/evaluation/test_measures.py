@@ -119,6 +119,7 @@ def test_the_summary_is_the_contract_and_plain_json(measured: Measures) -> None:
         "references",
         "shares",
         "entropy",
+        "depth",
         "hill_number",
         "effective",
         "excluded",

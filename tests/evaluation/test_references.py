@@ -252,3 +252,25 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
     wrong.write_text(shipped.replace("turns: [", "turns: [no, "), "utf-8")
     with pytest.raises(ContentError, match=r"cues\.yaml: turns\.0: Input should be a valid string"):
         CueWords.load(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Prices rose during the Industrial Revolution.", False),
+        ("The Industrial Revolution changed how families lived.", True),
+        ("A cousin of the caliph Muawiyah held the city.", False),
+        ("The caliph must consult the people.", True),
+        ("The leader of the Multicolored Mosque fled.", False),
+        ("A mosque is a house of prayer.", True),
+        ("A papal truce held until spring.", False),
+        ("He chaired the Band of Chippewa Indians.", False),
+        ("The report counted many ethnic Germans and Germans from Danzig.", False),
+        ("In Greek mythology, Cisus was a king of Argos.", False),
+        ("In Greek mythology, pride is punished.", True),
+    ],
+)
+def test_a_date_a_title_a_body_or_a_figure_of_a_story_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:
+    found = find(text, shipped)
+    assert found
+    assert any(each.cue in ("named", "concept") for each in found) == counts

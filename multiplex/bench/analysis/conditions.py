@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from multiplex.bench.analysis.extractor_errors import Confusions
 from multiplex.bench.analysis.model import Condition, CouncilFigures, Group
 from multiplex.bench.analysis.observations import COST, COUNCIL, Observations, QuestionTable, figure_names
+from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.evaluation.statistics import diversity, resampling, row_sums
 from multiplex.evaluation.statistics.summary import TONES, WEIGHTINGS, Estimate, Weighting, estimate, weighting_of
 
@@ -27,6 +28,8 @@ READINGS: Mapping[str, row_sums.Figure] = {
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "unprompted": (0.0, 100.0), "per_100_words": (0.0, 100.0), "spread": (0.0, 5.0), "outside": (0.0, math.inf),
     "headline": (0.0, math.inf), "net": (-math.inf, 1.0), "homogeneity": (-1.0, 1.0),
+    "depth": (0.0, math.inf), "specific": (0.0, math.inf),
+    "plurality": (0.0, math.inf), "plural": (0.0, math.inf), "disagreement": (0.0, math.inf), "balance": (0.0, 100.0),
 } | dict.fromkeys(COST, (0.0, math.inf))  # fmt: skip
 """Of the figures that do not lie in 0..1; resampled sums may leave them a little."""
 NOTHING = Estimate(value=None)
@@ -78,6 +81,7 @@ def condition(observations: Observations, draws: Draws, confusions: Confusions, 
         berger_parker=of("berger_parker"),
         out_of_frame=of("out_of_frame"),
         per_100_words=of("per_100_words"),
+        depth={name: of(name) for name in FIGURES},
         sentiment={tone: of(f"tone {tone}") for tone in TONES} if toned else None,
         stance={
             name: {tone: of(f"stance {name} {tone}") for tone in TONES}

@@ -106,6 +106,7 @@ class Condition(_Frozen):
         never: perspectives of the frame that no answer refers to.
         expected_perspectives: E[S_5] of all references together; `..._mean`: over the answers with at least five.
         excluded, berger_parker, out_of_frame: 0..1; `per_100_words`: references.
+        depth: means of `Depth.scalars` over answers, by the names of `depth.figures.FIGURES`.
         sentiment: positive, neutral, negative: mean probabilities, 0..1; None where no tone was read.
         stance: by perspective, the same over the sentences that refer to it.
         labels: the share of answers whose likeliest tone is this one; only to stand beside the papers' figures.
@@ -143,6 +144,7 @@ class Condition(_Frozen):
     berger_parker: Estimate
     out_of_frame: Estimate
     per_100_words: Estimate
+    depth: dict[str, Estimate]
     sentiment: dict[str, Estimate] | None
     stance: dict[str, dict[str, Estimate]]
     labels: dict[str, Estimate] | None

@@ -15,6 +15,7 @@ from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Record, Score
 from multiplex.council.answer import Answer
 from multiplex.evaluation import Measures, Retention
+from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.retention.attribution import Attribution
 from multiplex.evaluation.statistics import diversity, row_sums
@@ -33,7 +34,7 @@ COST = ("words", "seconds", "calls", "input_tokens", "output_tokens")
 @cache
 def figure_names(frame: tuple[str, ...]) -> tuple[str, ...]:
     """The figures of an answer besides its counts, in the order of `Observations.figures`."""
-    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread")
+    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread", *FIGURES)
     tones = (*(f"tone {tone}" for tone in TONES), *(f"label {tone}" for tone in TONES))
     stances = (f"stance {name} {tone}" for name in frame for tone in TONES)
     return (*measured, *tones, *stances, *COST, *COUNCIL)
@@ -229,6 +230,8 @@ def _figures(measures: Measures) -> dict[str, float | None]:
         "excluded": measures.excluded, "berger_parker": measures.berger_parker, "per_100_words": measures.per_100_words,
         "spread": measures.expected_perspectives,
     }  # fmt: skip
+    if measures.depth is not None:
+        found |= measures.depth.scalars()
     if measures.sentiment is not None:
         tones = measures.sentiment.model_dump()
         likeliest = max(TONES, key=tones.__getitem__)

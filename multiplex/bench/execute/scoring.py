@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
 BATCH = 32  # units measured together and written down in one go
-_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "implied_head.json", "sentiment_head.json")
+_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "implied_head.json",
+         "sentiment_head.json")  # fmt: skip
 
 Heard = Callable[[int], None]
 """Told how many answers were measured so far."""

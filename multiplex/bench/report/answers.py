@@ -15,6 +15,7 @@ from multiplex.bench.report.tables import number, plain
 from multiplex.bench.store.records import Record
 from multiplex.council.answer import Answer, Voice
 from multiplex.evaluation import Entity, Measures
+from multiplex.present.depth import shown
 from multiplex.present.highlight import clean, marked
 
 """What HTML does not allow in a text."""
@@ -153,6 +154,7 @@ def _figures(of: Measures | None) -> str:
     toned = f"; tone + {tone.positive:.2f} 0 {tone.neutral:.2f} − {tone.negative:.2f}" if tone else ""
     many = "reference" if of.n == 1 else "references"
     entropy = f"<strong>entropy {number(of.entropy, '.0f', '%')}</strong>"
+    entropy += f", <strong>depth {shown(of.depth, 'depth')}</strong>"
     return f"{entropy}, {of.n} {many} ({listed}); {of.words:,} words{toned}"
 
 

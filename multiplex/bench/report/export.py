@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TextIO
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
 from multiplex.evaluation import FRAME, Measures
+from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.text.terminal import escape_json
 
 Kind = Literal["csv", "jsonl"]
@@ -82,6 +83,7 @@ def _frame(store: Records, scoring: str | None) -> tuple[str, ...]:
 _HEAD = (
     "unit", "question_id", "domain", "cued", "question", "model", "strategy", "epoch", "state", "error", "lost",
     "notes", "text", "words", "references", "entropy", "entropy_unprompted", "hill_number", "excluded", "berger_parker",
+    "depth", "label_share", "specific", "plurality", "plural", "disagreement", "balance", "generalised",
     "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative", "coverage",
     "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
 )  # fmt: skip
@@ -110,7 +112,7 @@ def _row(record: Record, frame: tuple[str, ...]) -> list[Cell]:
 
 def _figures(of: Measures | None) -> list[Cell]:
     if of is None:
-        return [None] * 13
+        return [None] * (13 + len(FIGURES))
     cells: list[Cell] = [
         of.words,
         of.n,
@@ -120,6 +122,7 @@ def _figures(of: Measures | None) -> list[Cell]:
         of.excluded,
         of.berger_parker,
     ]
+    cells += of.depth.scalars().values() if of.depth else [None] * len(FIGURES)
     cells += [of.out_of_frame, of.expected_perspectives, of.per_100_words]
     tone = of.sentiment
     return cells + ([tone.positive, tone.neutral, tone.negative] if tone else [None] * 3)

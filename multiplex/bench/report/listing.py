@@ -17,6 +17,7 @@ from multiplex.council.answer import Answer, Voice
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Measures
 from multiplex.llm.usage import Usage, total
+from multiplex.present.depth import LABELS, shown
 from multiplex.text.terminal import visible
 
 _HEAD = ("run", "questions", "models", "strategies", "units", "tokens", "last change")
@@ -144,7 +145,9 @@ def _figures(measures: Measures) -> Iterator[tuple[str, str]]:
     """What was measured, a name and a value each; `–` where a figure does not exist."""
     yield "references (n)", f"{measures.n}"
     yield "entropy", _number(measures.entropy, ".1f", "%")
-    yield "… without names from the prompts", _number(measures.entropy_unprompted, ".1f", "%")
+    for name, label in LABELS.items():
+        yield label.name, shown(measures.depth, name)
+    yield "entropy without names from the prompts", _number(measures.entropy_unprompted, ".1f", "%")
     yield "out of frame", _number(measures.out_of_frame, ".0%")
     yield "words", f"{measures.words:,}"
     if (tone := measures.sentiment) is not None:

@@ -54,7 +54,8 @@ def lede(analysis: Analysis) -> str:
     """What is measured, and its gravest limit."""
     return (
         f"Measured by entropy: how evenly the references of an answer fall on {len(analysis.frame)} perspectives, in "
-        "percent. It counts which cultures are named, not whether any is understood."
+        "percent. It counts which cultures are named, not whether any is understood; depth, beside it, says "
+        "how far an answer goes beyond naming."
     )
 
 
@@ -150,8 +151,9 @@ def sections(
         Section("contrasts", "Is it more than the others?", _there(
             evidence.contrasts(analysis, primary=True), evidence.left_out(analysis),
             evidence.contrasts(analysis, primary=False))),
-        Section("entropy", "Entropy", _there(
-            tables.entropy(analysis), tables.spread(analysis), tables.weightings(analysis), domains, cued)),
+        Section("entropy", "Entropy and depth", _there(
+            tables.entropy(analysis), tables.depth(analysis), tables.spread(analysis), tables.weightings(analysis),
+            domains, cued)),
         Section("shares", "Shares", _there(
             tables.shares(analysis), tables.corrected(analysis), tables.shares(analysis, "presence"),
             tables.shares(analysis, "words"), evidence.reliability(analysis))),
@@ -239,6 +241,7 @@ def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str) -> str
     for claim in analysis.claims:
         lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(describe_claim(claim))}")
         lines.append(escaped(compared(claim, analysis)))
+    lines.append(_table(tables.first(analysis)))
     lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis))]
     lines += ["## The strategies", "\n".join(f"- {name}: {words}." for name, words in strategies(analysis))]
     lines.append(frame_line(analysis))

@@ -11,7 +11,7 @@ from multiplex.bench.analysis import published
 from multiplex.bench.analysis.model import Analysis, SuperiorityClaim
 from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest, read_manifest
-from multiplex.bench.report import export, markdown
+from multiplex.bench.report import export, markdown, tables
 from multiplex.bench.report.answers import Units
 from multiplex.bench.report.markdown import Section
 from multiplex.bench.report.plots import Cloud, draw_forests, draw_plots, write_figures
@@ -95,6 +95,7 @@ def _above_the_units(
         question=markdown.QUESTION,
         lede=markdown.lede(analysis),
         claims=[_claim(claim, analysis) for claim in analysis.claims],
+        spread_and_depth=tables.first(analysis),
         limits=markdown.limits(analysis),
         strategies=markdown.strategies(analysis),
         forests=[Markup(each.as_html()) for each in forests],  # noqa: S704  # escaped where it was drawn

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Condition
 from multiplex.evaluation.statistics.summary import TONES, Estimate
+from multiplex.present.depth import LABELS
 from multiplex.present.summary import INTERVALS, shown
 
 NONE = "–"
@@ -112,6 +113,36 @@ def entropy(analysis: Analysis) -> Table:
         f"intervals over questions; {INTERVALS}"
     )
     return condition_table(analysis, "Entropy by reference", columns, note)
+
+
+def first(analysis: Analysis) -> Table:
+    """Spread and depth together: what a reader sees before anything else."""
+    columns: list[Column] = [
+        ("entropy, %", lambda condition: estimate(condition.primary)),
+        *_depths("depth", "label_share", "plurality", "disagreement", "generalised"),
+        ("n references", lambda condition: f"{condition.references:,}"),
+    ]
+    note = (
+        "Entropy says how evenly cultures are named (mean0), depth how far an answer goes beyond naming: the "
+        "references that are more than a label, times ln(1 + holders a perspective). Read neither alone."
+    )
+    return condition_table(analysis, "Spread and depth", columns, note)
+
+
+def depth(analysis: Analysis) -> Table:
+    """Every figure of depth."""
+    note = "Means over questions. " + "; ".join(f"{of.name}: {of.about}" for of in LABELS.values()) + "."
+    return condition_table(analysis, "Depth, beside entropy", _depths(*LABELS), note)
+
+
+def _depths(*names: str) -> list[Column]:
+    def column(name: str) -> Column:
+        label = LABELS[name]
+        form = ".2f" if label.scale == 1 and not label.unit else ".0f"
+        head = f"{label.name}, {label.unit}" if label.unit else label.name
+        return head, lambda condition: estimate(condition.depth[name], label.scale, form)
+
+    return [column(name) for name in names]
 
 
 def weightings(analysis: Analysis) -> Table:

@@ -16,6 +16,15 @@ _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})s?\b")
 _PAUSE = re.compile(r"[.,;:!?()\[\]|/…—]")
 _HALT = re.compile(r"[;:!?|]")
 _LABEL = re.compile(r"[\s*_\"'”’)]*(?:[:|—–]|\s-\s)[\s*_\"'“‘(|]*\w")
+_WHEN = re.compile(
+    r"\b(?:during|before|after|since|until|prior to|in the (?:time|age|era|days) of|on the eve of)\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
+_CLASHES = frozenset(
+    ("truce", "treaty", "alliance", "army", "armies", "troops", "invasion", "siege", "campaign", "revolt")
+)
+_STORIES = frozenset(("mythology", "folklore", "legend", "legends"))
+_FIGURE = re.compile(r"\b(?:was|were|is|are)\s+(?:\w+\s+)?(?:an?|the|one of)\b")
 _NEAR = 15  # words round a place within which its people's ways are spoken of
 _REACH = 2  # words after an adjective in which it finds what it qualifies
 _TELLING: tuple[Kind, ...] = ("holders", "practices", "views")
@@ -54,10 +63,14 @@ class Context:
     def cue(self, match: Match[Slot, Entity]) -> Literal["named", "concept", "place"] | None:
         """The cue of one match in this sentence; None where the name is that of something else."""
         slot = match.form.slot
+        if self._tells_of_a_figure(match):
+            return "place"
         if slot == "concept":
-            return "place" if self._names_a_thing(match) else "concept"
+            return "place" if self._is_of_something_else(match) else "concept"
         if self._is_something_else(match):
             return None
+        if self._is_of_an_organisation(match) or self._is_counted_out(match):
+            return "place"
         if slot == "traditions":
             held = not self._labels(match) and not self._is_counted(match)
         elif slot == "people":
@@ -165,6 +178,58 @@ class Context:
             if self.kinds.get(step) == "labels":
                 return True
         return False
+
+    def _is_of_something_else(self, match: Match[Slot, Entity]) -> bool:
+        """A concept that only says when, whose office, whose war, or is a word in another name."""
+        if self._key(match.last + 1) in _CLASHES and self._gap(match.last) == " ":
+            return True
+        named = self._names_a_thing(match) or self._is_in_a_longer_name(match)
+        return named or self._dates(match) or self._is_a_title(match)
+
+    def _dates(self, match: Match[Slot, Entity]) -> bool:
+        """ "during the Industrial Revolution": an age or event that only says when."""
+        before = self.text[: match.start]
+        return any(map(str.isupper, self.text[match.start : match.end])) and bool(_WHEN.search(before))
+
+    def _is_a_title(self, match: Match[Slot, Entity]) -> bool:
+        """ "the caliph Muawiyah": an office before its holder's name, in a sentence on that person."""
+        onward = match.last + 1
+        if not self.text[match.start].islower() or match.possessive or onward >= len(self.words):
+            return False
+        return self._gap(match.last) == " " and onward not in self.slots and self.words[onward].word[:1].isupper()
+
+    def _is_in_a_longer_name(self, match: Match[Slot, Entity]) -> bool:
+        """ "the Multicolored Mosque", "Most Haunted Christmas Special": a word in the name of something else."""
+        if not self._is_proper(match.first) or match.possessive:
+            return False
+        before = match.first > 1 and self._is_of_a_name(match.first - 1, match.first - 1)
+        after = match.last + 1 < len(self.words) and self._is_of_a_name(match.last + 1, match.last)
+        return (before or after) if match.form.words[0].islower() else (before and after)
+
+    def _is_of_a_name(self, at: int, gap: int) -> bool:
+        """Whether word `at`, beside a match, is a capitalised word that belongs to no match; `gap` stands between."""
+        return at not in self.slots and self.words[at].word[:1].isupper() and self._gap(gap) == " "
+
+    def _is_of_an_organisation(self, match: Match[Slot, Entity]) -> bool:
+        """ "Band of Chippewa Indians", "Dialogue with Non-Believers": a people in the name of a body."""
+        if match.form.slot in ("places", "homonyms") or match.first < 3:
+            return False
+        if self._key(match.first - 1) not in ("of", "for", "with") or not self._is_proper(match.first):
+            return False
+        return self._is_proper(match.first - 2) and match.first - 2 not in self.slots
+
+    def _is_counted_out(self, match: Match[Slot, Entity]) -> bool:
+        """ "ethnic Germans", "spoken by Christian Roma": a group of a census or of speakers holds no view."""
+        if self._key(match.first - 1) == "by" and self.kinds.get(match.first - 2) == "speech":
+            return True
+        return f"ethnic {self.text[match.start : match.end]}" in self.text
+
+    def _tells_of_a_figure(self, match: Match[Slot, Entity]) -> bool:
+        """ "In Greek mythology, Cisus was a king": who a figure of a story is, and no view or practice."""
+        told = (match.last, match.last + 1) if match.form.slot in ("concept", "adjectives") else ()
+        if match.first != 1 or self._key(0) != "in" or not any(self._key(at) in _STORIES for at in told):
+            return False
+        return bool(_FIGURE.search(self.text[match.end :]))
 
     def _qualifies(self, match: Match[Slot, Entity]) -> bool:
         """ "Japanese families", "Chinese and Korean elders", "Japan's culture", "Hong Kong people"."""

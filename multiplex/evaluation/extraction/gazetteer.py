@@ -55,11 +55,13 @@ class _Named(_Part):
     homonyms: tuple[_Text, ...] = ()
     traditions: tuple[_Text, ...] = ()
     also: tuple[Perspective, ...] = ()
+    ambiguous: tuple[_Text, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_form(self) -> _Named:
         if not any(getattr(self, slot) for slot in _NAMED_SLOTS):
             raise ValueError(f"needs a form under one of {', '.join(_NAMED_SLOTS)}")
+        _check_ambiguous(self.ambiguous, [form for slot in _NAMED_SLOTS for form in getattr(self, slot)])
         return self
 
 
@@ -76,6 +78,18 @@ class _Concept(_Part):
     source: Annotated[_Text, BeforeValidator(_join_sources)]
     modern: bool
     also: tuple[Perspective, ...] = ()
+    ambiguous: tuple[_Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _ambiguous_are_forms(self) -> _Concept:
+        _check_ambiguous(self.ambiguous, self.forms)
+        return self
+
+
+def _check_ambiguous(ambiguous: Iterable[str], forms: Iterable[str]) -> None:
+    for form in ambiguous:
+        if form not in forms:
+            raise ValueError(f"ambiguous: {form!r} is not among the entry's forms")
 
 
 class _File(_Part):
@@ -99,6 +113,7 @@ class _Listed:
     path: Path
     line: int
     field: str
+    ambiguous: bool = False
 
 
 class Gazetteer:
@@ -107,6 +122,7 @@ class Gazetteer:
     def __init__(self, listed: list[_Listed], atlas: Iterable[Place] = ()) -> None:
         self.entities: dict[str, Entity] = {}
         origins: dict[str, _Listed] = {}
+        ambiguous: set[tuple[str, tuple[str, ...]]] = set()
         forms: dict[str, Form[Slot, Entity]] = {}
         for item in listed:
             form = Form.of(item.text, item.slot, item.entity)
@@ -122,6 +138,8 @@ class Gazetteer:
                     field=item.field,
                 )
             forms.setdefault(form.spelling, form)
+            if item.ambiguous:
+                ambiguous.add((item.entity.id, form.keys))
             if item.entity is not _NOTHING:
                 self.entities[item.entity.id] = item.entity
         for form in list(forms.values()):
@@ -137,6 +155,8 @@ class Gazetteer:
                 forms.setdefault(form.spelling, form)
                 self.entities.setdefault(place.id, form.entity)
         self._matcher = Matcher(forms.values())
+        self.ambiguous = frozenset(ambiguous)
+        """(entity, keys of its form's words) for the forms that need the support of their sentence (see `senses`)."""
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Gazetteer:
@@ -197,13 +217,15 @@ def _read(path: Path) -> Iterator[_Listed]:
         for slot in _NAMED_SLOTS:
             for index, text in enumerate(getattr(named, slot)):
                 line = line_of(tree, ("named", row, slot, index))
-                yield _Listed(text, slot, entity, path, line, f"named.{row}.{slot}.{index}")
+                field = f"named.{row}.{slot}.{index}"
+                yield _Listed(text, slot, entity, path, line, field, text in named.ambiguous)
     for row, concept in enumerate(content.concept):
         also = _perspectives(path, tree, content.perspective, "concept", row, concept.also)
         idea = Entity(concept.id, also, concept.modern, concept.source)
         for index, text in enumerate(concept.forms):
             line = line_of(tree, ("concept", row, "forms", index))
-            yield _Listed(text, "concept", idea, path, line, f"concept.{row}.forms.{index}")
+            field = f"concept.{row}.forms.{index}"
+            yield _Listed(text, "concept", idea, path, line, field, text in concept.ambiguous)
 
 
 def _perspectives(path: Path, tree: Any, own: str, part: str, row: int, also: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from multiplex.evaluation.extraction.cue_words import CueWords, shipped_cue_word
 from multiplex.evaluation.extraction.cues import Context
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, Cue
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
+from multiplex.evaluation.extraction.senses import keep_supported
 from multiplex.text.matching import Match
 from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import tokens
@@ -107,7 +108,7 @@ def find_in(
                         echo=entity.id in asked,
                     )
                 )
-    return tuple(found)
+    return keep_supported(found, sentences, gazetteer.ambiguous)
 
 
 def _cues(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[tuple[Match[Slot, Entity], Cue]]:

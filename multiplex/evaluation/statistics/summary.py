@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.renamed import Renamed
@@ -80,6 +81,7 @@ class Summary(Renamed):
         never: the perspectives of the frame that no text refers to.
         excluded, berger_parker, per_100_words: means over texts (berger_parker over those with a reference).
         out_of_frame: of all references with an accepted cue, the share outside the frame.
+        depth: means of `Depth.scalars` over the texts that have each, by the names of `depth.figures.FIGURES`.
         sentiment: mean probabilities over texts; None where no tone was read.
         stance: by perspective, the mean over the texts that refer to it.
         labels: the share of texts whose likeliest tone is this one; only to stand beside the papers' figures.
@@ -100,6 +102,7 @@ class Summary(Renamed):
     berger_parker: Estimate
     out_of_frame: Estimate
     per_100_words: Estimate
+    depth: dict[str, Estimate]
     sentiment: dict[str, Estimate] | None
     stance: dict[str, dict[str, Estimate]]
     labels: dict[str, Estimate] | None
@@ -168,6 +171,7 @@ def _columns(frame: tuple[str, ...]) -> list[str]:
     names += [f"entropy {weighting}" for weighting in WEIGHTINGS]
     names += ["text", "referring", "outside", "headline", "excluded", "berger_parker", "rate"]
     names += ["spread", "spreading", "toned"]
+    names += [f"{what} {name}" for name in FIGURES for what in ("depth", "has")]
     names += [f"tone {tone}" for tone in TONES] + [f"label {tone}" for tone in TONES]
     for name in frame:
         names += [f"stance {name}", *(f"stance {name} {tone}" for tone in TONES)]
@@ -192,6 +196,8 @@ def _row(measures: Measures) -> dict[str, float]:
         "spread": measures.expected_perspectives or 0.0,
         "spreading": float(measures.expected_perspectives is not None),
     }  # fmt: skip
+    for name, value in measures.depth.scalars().items() if measures.depth else ():
+        row |= {f"depth {name}": value or 0.0, f"has {name}": float(value is not None)}
     if measures.sentiment is not None:
         tones = measures.sentiment.model_dump()
         row["toned"] = 1.0
@@ -257,6 +263,7 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         "outside": of.ratio("outside", "headline"),
         "rate": of.ratio("rate", "text", most=100.0),
     }
+    figures |= {f"depth {name}": of.ratio(f"depth {name}", f"has {name}", most=math.inf) for name in FIGURES}
     for weighting in WEIGHTINGS:
         figures |= {f"{weighting} {name}": of.share(weighting, name, frame) for name in frame}
         figures[f"{weighting} macro"] = of.ratio(f"entropy {weighting}", "referring", most=100.0)
@@ -286,6 +293,7 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
         berger_parker=found["berger_parker"],
         out_of_frame=found["outside"],
         per_100_words=found["rate"],
+        depth={name: found[f"depth {name}"] for name in FIGURES},
         sentiment={tone: found[f"tone {tone}"] for tone in TONES} if toned else None,
         stance={
             name: {tone: found[f"stance {name} {tone}"] for tone in TONES}

@@ -116,6 +116,7 @@ class MeasuresGiven(_Shape):
     references: int
     shares: dict[str, float]
     entropy: float | None
+    depth: dict[str, float | None] | None
     hill_number: float | None
     effective: Annotated[float | None, Field(description="The former name of hill_number.")]
     excluded: float

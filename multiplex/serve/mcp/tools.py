@@ -18,6 +18,7 @@ from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures
 from multiplex.llm.chat import Chat
+from multiplex.present.depth import shown
 from multiplex.present.result import CONSTRUCTIONS, READING, contract, reading_order, warnings
 from multiplex.serve.mcp.schemas import (
     TEXT_LIMIT,
@@ -169,7 +170,7 @@ def _in_words(found: Measures) -> str:
         shares = sorted(found.shares.items(), key=lambda each: -each[1])
         parts.append(", ".join(f"{name} {share:.0%}" for name, share in shares if share))
     if found.entropy is not None:
-        parts.append(f"entropy {found.entropy:.1f}%")
+        parts.append(f"entropy {found.entropy:.1f}%, depth {shown(found.depth, 'depth')}")
     if (tone := found.sentiment) is not None:
         parts.append(f"positive / neutral / negative {tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}")
     return "; ".join(parts) + "."

@@ -163,6 +163,7 @@ def _summary(store: Store, row: _Row, folder: Path) -> dict[str, Any]:
         **row.unit.model_dump(include={"id", "question", "domain", "model", "strategy", "epoch"}),
         "state": row.state,
         "entropy": measures.entropy if measures else None,
+        "depth": measures.depth.index if measures and measures.depth else None,
         "references": measures.n if measures else None,
         "unread": unread,
     }

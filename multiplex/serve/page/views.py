@@ -17,7 +17,7 @@ from multiplex.serve.page.markdown_nodes import Node, prose
 
 _FIGURES = {
     "frame", "cues", "counts", "n", "shares", "entropy", "entropy_unprompted", "hill_number", "excluded",
-    "berger_parker", "out_of_frame", "expected_perspectives", "per_100_words", "sentiment", "stance", "words",
+    "berger_parker", "out_of_frame", "expected_perspectives", "per_100_words", "sentiment", "stance", "words", "depth",
 }  # fmt: skip
 
 

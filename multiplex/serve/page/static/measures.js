@@ -54,7 +54,13 @@ const one = (value, digits, unit = "") => (value === null || value === undefined
 
 const ROWS = [
   ["entropy", (m) => one(m.entropy, 1, "%"), "How evenly the references spread over the frame; 100% is even. Even is a convention, not an ideal, and few references push it down: read it with n. It counts names, so it does not show that an answer is good, true or fair."],
-  ["… without names from the prompts", (m) => one(m.entropy_unprompted, 1, "%"), "The same without the names and ideas that stood in our own prompts: what the model brought by itself."],
+  ["depth", (m) => one(m.depth?.index, 2), "How far the text goes beyond naming: the part of the references that are more than labels, times ln(1 + holders a perspective). In 20 rated texts it followed readers' ratings, which entropy did not; it does not show that what is said is true."],
+  ["labels only", (m) => percent(m.depth?.label_share ?? null), "References that are nothing but the frame's own label, such as “Islamic” or “African thought”."],
+  ["holders a perspective", (m) => one(m.depth?.plurality, 2), "How many peoples, persons, schools or texts speak for a perspective that is referred to, as many as would be named equally often."],
+  ["inner disagreements", (m) => (m.depth ? count(Object.values(m.depth.disagreements).reduce((a, b) => a + b, 0)) : "–"), "Places that set two holders of one perspective against each other."],
+  ["balance of reasons", (m) => one(m.depth?.balance, 0, "%"), "How evenly the words of reasons spread over the frame; none where no reason is given."],
+  ["generalising sentences", (m) => percent(m.depth?.generalised ?? null), "Of the sentences with a reference, those that say something of a whole people or tradition, without a holder, a quantifier or a source."],
+  ["entropy without names from the prompts", (m) => one(m.entropy_unprompted, 1, "%"), "The same without the names and ideas that stood in our own prompts: what the model brought by itself."],
   ["Hill number (order 1)", (m) => one(m.hill_number, 2), "As many perspectives, referred to equally, would have this entropy."],
   ["excluded perspectives", (m) => percent(m.excluded), "The part of the frame that is never referred to."],
   ["Berger-Parker", (m) => percent(m.berger_parker), "The largest share."],
@@ -160,7 +166,7 @@ export function spread(view) {
     "div",
     { class: "spread" },
     h("span", { class: "track", role: "img", "aria-label": `Shares: ${listed}` }, parts),
-    h("p", {}, h("strong", {}, `entropy ${one(of.entropy, 0, "%")}`), ` of an even spread, from ${of.n} ${of.n === 1 ? "reference" : "references"}`),
+    h("p", {}, h("strong", {}, `entropy ${one(of.entropy, 0, "%")}`), ` of an even spread, depth ${one(of.depth?.index, 2)}, from ${of.n} ${of.n === 1 ? "reference" : "references"}`),
   );
 }
 

@@ -195,6 +195,7 @@ function unitsTable(name, asked, units) {
     ...(several ? [column("Epoch", (unit) => count(unit.epoch), "number")] : []),
     column("State", (unit) => h("span", { class: `runs-state runs-${unit.state}` }, unit.state), "words"),
     column("Entropy", entropy, "number"),
+    column("Depth", (unit) => (unit.depth === null ? NOTHING : unit.depth.toFixed(2)), "number"),
     column("References", (unit) => (unit.references === null ? NOTHING : count(unit.references)), "number"),
   ];
   return grid(h("caption", { class: "runs-unseen", dir: "auto" }, `Units of ${name}`), columns, units);

@@ -1,0 +1,64 @@
+"""An ambiguous form refers to its tradition only where its sentence, or the one before, supports that sense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from multiplex.errors import ContentError
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES
+from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.references import find
+from multiplex.evaluation.extraction.senses import SenseWords
+from multiplex.evaluation.retention.masking import shipped_gazetteer
+
+SENSES = Path(__file__).parents[3] / "shared" / "data" / "culture" / "senses.jsonl"
+
+
+def perspectives(text: str) -> set[str]:
+    return {each.perspective for each in find(text, shipped_gazetteer()) if each.cue in HEADLINE_CUES}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Our team reached shopping nirvana.", set()),
+        ("Monks strive for nirvana.", {"east_asian", "south_asian", "southeast_asian"}),  # a word of faith
+        ("Ambedkar wrote of caste.", {"south_asian"}),  # another entity of the perspective
+        ("Ambedkar was a lawyer. He knew caste well.", {"south_asian"}),  # in the sentence before
+        ("He knew caste well. The bus was late. Ambedkar was a lawyer.", {"south_asian"}),  # the last sentence alone
+        ("- Karma", {"south_asian"}),  # stands alone
+        ("We discuss the idea of karma.", {"south_asian"}),  # mentioned
+        ("Jihad means exertion.", {"islamic"}),  # explained
+        ("The Cartesian grid has four caste columns.", set()),  # two that support nothing of one another
+        ("Zakat is owed at the end of the year.", {"islamic"}),  # not ambiguous
+    ],
+)
+def test_an_ambiguous_form_counts_where_something_supports_it(text: str, expected: set[str]) -> None:
+    assert perspectives(text) == expected
+
+
+def test_a_form_marked_ambiguous_must_be_among_the_forms_of_its_entry(tmp_path: Path) -> None:
+    (tmp_path / "western.yaml").write_text(
+        "perspective: western\nconcept:\n"
+        "  - {id: kant, forms: [Kant], ambiguous: [Cant], source: A book, modern: false}\n",
+        "utf-8",
+    )
+    with pytest.raises(ContentError, match=r"western\.yaml:3: concept\.0: .*ambiguous: 'Cant' is not among"):
+        Gazetteer.load(tmp_path)
+
+
+def test_a_wrong_file_of_words_is_named_with_its_field(tmp_path: Path) -> None:
+    (tmp_path / "senses.yaml").write_text("supports: [faith]\n", "utf-8")
+    with pytest.raises(ContentError, match=r"senses\.yaml: mentions: Field required"):
+        SenseWords.load(tmp_path / "senses.yaml")
+
+
+@pytest.mark.skipif(not SENSES.is_file(), reason="the labelled sentences are not there")
+def test_traps_are_left_alone_on_the_labelled_sentences() -> None:
+    rows = [json.loads(line) for line in SENSES.read_text("utf-8").splitlines()]
+    found = [(perspectives(row["text"]), set(row["gold"])) for row in rows]
+    named = sum(len(calls) for calls, _ in found)
+    assert sum(len(calls & gold) for calls, gold in found) / named >= 0.90
