@@ -97,8 +97,19 @@ def run(
         ),
     ] = 0.05,
     redo_damaged: Annotated[
-        bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `verify` finds damaged.")
+        bool,
+        typer.Option(
+            "--redo-damaged",
+            help="Ask, and pay, again for what `verify` finds damaged, and for what an endpoint lost of a batch.",
+        ),
     ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="Send calls in batches, at about half the price; the same command collects, days later too."
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --batch: wait until every batch has ended.")] = False,
     trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
@@ -133,6 +144,8 @@ def run(
         dry_run=dry_run,
         most_errors=max_error_rate,
         redo_damaged=redo_damaged,
+        batch=batch,
+        wait=wait,
     )
     raise typer.Exit(carry_out(order))
 
