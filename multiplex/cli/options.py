@@ -30,6 +30,12 @@ CouncilFlag = Annotated[
         "commas.",
     ),
 ]
+ShardFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="PART/OF", help="Do only this part, such as 3/8, for one of several machines; see merge."
+    ),
+]
 PricesFlag = Annotated[
     Path | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""A run by batches: waves, bad luck at the endpoint, and deaths of the process, against a real server and a real file."""
+"""A run by batches: waves, bad luck at the endpoint, deaths of the process; a real server and a real file."""
 
 from __future__ import annotations
 
@@ -162,8 +162,13 @@ def test_a_file_of_replies_that_is_cut_is_read_again_and_lines_of_no_call_are_to
     assert all("Other" not in record.answer.text for record in records(tmp_path) if record.answer)
 
 
-@pytest.mark.parametrize(("state", "told"), [("cancelled", "was cancelled at its endpoint: 8 of 12 replies came"),
-                                             ("failed", "(Enqueued token limit reached): 0 of 12 replies")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("cancelled", "was cancelled at its endpoint: 8 of 12 replies came"),
+        ("failed", "(Enqueued token limit reached): 0 of 12 replies"),
+    ],
+)
 def test_a_batch_that_is_cancelled_or_fails_stops_the_command_and_the_next_sends_what_lacks(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, state: str, told: str
 ) -> None:

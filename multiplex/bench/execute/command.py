@@ -26,6 +26,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
+from multiplex.settings import Shard
 from multiplex.text.console import SafeConsole
 
 COMPLETE, WITH_ERRORS, STOPPED = 0, 1, 3
@@ -40,6 +41,7 @@ class RunOrder:
         seed: None takes that of the run that is continued, or 7.
         most_errors: the share of failed units above which the run counts as one with errors.
         redo_damaged: whether what is damaged, or lost of a batch, is asked for, and paid for, again.
+        shard: the part of the units that this run takes; None for all.
         batch: whether calls are sent in batches; `wait` until their replies have come.
     """
 
@@ -58,6 +60,7 @@ class RunOrder:
     dry_run: bool
     most_errors: float
     redo_damaged: bool = False
+    shard: Shard | None = None
     batch: bool = False
     wait: bool = False
 
@@ -138,6 +141,9 @@ def _fitting(
     quorum = order.council.quorum
     made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name)
     units = _units(order, wanted, seed)
+    if order.shard is not None:
+        asked = questions.chosen(wanted, order.limit, seed)
+        made = made.model_copy(update={"order": tuple(question.id for question in asked)})
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -176,7 +182,13 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
 
 def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[Unit, ...]:
     chosen = questions.chosen(wanted, order.limit, seed)
-    return matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+    every = matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+    if order.shard is None:
+        return every
+    part = tuple(unit for unit in every if order.shard.has(f"{unit.question_id} {unit.model} {unit.epoch}"))
+    if not part:
+        raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
+    return part
 
 
 def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:

@@ -1,7 +1,7 @@
 """Sends planned batches and brings home what came of those that ended.
 
-The intent stands in the run before anything is sent, and the endpoint's id of the uploaded file before a batch is made of
-it: a process that died in between finds the batch again by that file, and makes no second one.
+The intent stands in the run before anything is sent, and the endpoint's id of the uploaded file before a batch is made
+of it: a process that died in between finds the batch again by that file, and makes no second one.
 """
 
 from __future__ import annotations
@@ -134,8 +134,9 @@ class Post:
                 self.say(f"batch {batch.batch}: {count:,} {what}")
         if status.state in ("failed", "cancelled"):
             why = f" ({status.why})" if status.why else ""
+            what = "failed" if status.state == "failed" else "was cancelled"
             raise BatchLostError(
-                f"batch {batch.batch} {'failed' if status.state == 'failed' else 'was cancelled'} at its endpoint{why}: "
+                f"batch {batch.batch} {what} at its endpoint{why}: "
                 f"{came:,} of {batch.calls:,} replies came and are kept; the same command sends the others again"
             )
         left = batch.calls - came
