@@ -15,6 +15,7 @@ from multiplex.cli.options import (
     KeyFlag,
     ModelFlag,
     PricesFlag,
+    RayFlag,
     ShardFlag,
     WordsFlag,
     council_names,
@@ -105,6 +106,7 @@ def run(
         ),
     ] = False,
     shard: ShardFlag = None,
+    ray: RayFlag = None,
     batch: Annotated[
         bool,
         typer.Option(
@@ -149,6 +151,7 @@ def run(
         most_errors=max_error_rate,
         redo_damaged=redo_damaged,
         shard=part,
+        ray=ray,
         batch=batch,
         wait=wait,
     )

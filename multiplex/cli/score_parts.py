@@ -66,7 +66,7 @@ def _measured(order: PartsOrder, parts: Sequence[Part]) -> Iterator[Manifest]:
         from multiplex.bench.parts.measure import measure_part
 
         return (measure_part(part, order.measuring) for part in parts)
-    from multiplex.bench.parts.on_ray import measure_on_ray
+    from multiplex.bench.ray.parts import measure_on_ray
 
     return measure_on_ray(order.ray, parts, order.measuring)
 

@@ -42,6 +42,7 @@ class RunOrder:
         most_errors: the share of failed units above which the run counts as one with errors.
         redo_damaged: whether what is damaged, or lost of a batch, is asked for, and paid for, again.
         shard: the part of the units that this run takes; None for all.
+        ray: the address of a Ray cluster that does the units, or `local`; None does them in this process.
         batch: whether calls are sent in batches; `wait` until their replies have come.
     """
 
@@ -61,6 +62,7 @@ class RunOrder:
     most_errors: float
     redo_damaged: bool = False
     shard: Shard | None = None
+    ray: str | None = None
     batch: bool = False
     wait: bool = False
 
@@ -74,7 +76,7 @@ def run(order: RunOrder) -> int:
         MultiplexError: the disk refuses.
     """
     console = SafeConsole(stderr=True)
-    _check_batch(order)
+    _check_way(order)
     wanted = questions.load(order.questions)
     checked(order.strategies)
     for spec in order.specs:
@@ -114,9 +116,13 @@ def run(order: RunOrder) -> int:
     return _told(order, outcome, console)
 
 
-def _check_batch(order: RunOrder) -> None:
+def _check_way(order: RunOrder) -> None:
     if order.wait and not order.batch:
         raise UsageError("--wait is of --batch; add it, or leave --wait out")
+    if order.ray is not None and (order.batch or any(spec.local for spec in order.specs)):
+        raise UsageError(
+            "--ray is for calls to an endpoint that answers at once; leave it out with --batch and `local`"
+        )
     if not order.batch:
         return
     if any(spec.local for spec in order.specs):
@@ -221,6 +227,11 @@ def _generate(
             with Progress(console, len(units), done, budget=budget) as watch:
                 return asyncio.run(run_batches(way, store, posted, order.council, units, budget, watch, spoiled))
         with Progress(console, len(units), done, state, budget) as watch:
+            if order.ray is not None:
+                from multiplex.bench.ray.executor import ray_executor
+
+                with ray_executor(order.ray, order.specs, order.council, store.secret()) as executor:
+                    return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled, executor).run(units))
             for limiter in limiters.values():
                 limiter.on_change = watch.note
             return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled).run(units))
