@@ -36,6 +36,10 @@ class ContentError(UsageError):
         where = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{where}: {field + ': ' if field else ''}{problem}")
         self.path, self.line, self.field = Path(path), line, field
+        self._made_of = (path, problem)
+
+    def __reduce__(self) -> tuple[object, ...]:  # made anew in another process, with what it was made of
+        return _content_error, (*self._made_of, self.line, self.field)
 
 
 class ModelError(MultiplexError):
@@ -60,6 +64,9 @@ class CallError(ModelError):
         super().__init__(message)
         self.kind, self.spent = kind, spent
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return CallError, (self.kind, str(self), self.spent)
+
 
 class VoicesLostError(MultiplexError):
     """Fewer voices answered than `--min-voices` asks for; `lost` names the silent perspectives."""
@@ -73,3 +80,7 @@ class VoicesLostError(MultiplexError):
 
 class MemoryLostError(MultiplexError):
     """The database of the conversations is away, full, locked or damaged; what it held is not given up for lost."""
+
+
+def _content_error(path: Path | str, problem: str, line: int | None, field: str) -> ContentError:
+    return ContentError(path, problem, line=line, field=field)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -75,6 +77,34 @@ def parse_words(words: str) -> tuple[int, int]:
     if not 50 <= low <= high <= 5000:
         raise UsageError(f"--words {words!r}: write the least and the most words of an essay, such as 700-950")
     return low, high
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `part` of `of`, from 1, of work that several machines share."""
+
+    part: int
+    of: int
+
+    def has(self, name: str) -> bool:
+        """Whether what is named so falls to this part: by the name's SHA-256, so that parts are about equal."""
+        return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16) % self.of == self.part - 1
+
+    def __str__(self) -> str:
+        return f"{self.part}-of-{self.of}"
+
+
+def parse_shard(text: str) -> Shard:
+    """The shard that "3/8" means.
+
+    Raises:
+        UsageError: it means none.
+    """
+    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+    part, of = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= part <= of:
+        raise UsageError(f"--shard {text!r}: write which part of how many, such as 3/8")
+    return Shard(part, of)
 
 
 def load_settings(**flags: Any) -> Settings:

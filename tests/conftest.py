@@ -12,7 +12,8 @@ from tests.forkserver import Forkserver
 
 SLOW = {
     ".": """cli readme score terminal""",
-    "bench": """bad_luck commands damage estimate measuring questions ratings report runner store""",
+    "bench": """bad_luck batches commands damage estimate measuring parts questions ratings ray report runner shards
+        store""",
     "council": """essay graph harms injection positions threads""",
     "evaluation": """coverage evaluator implied resampling sentiment""",
     "llm": """chat embeddings limiter replies weights""",

@@ -15,6 +15,8 @@ from multiplex.cli.options import (
     KeyFlag,
     ModelFlag,
     PricesFlag,
+    RayFlag,
+    ShardFlag,
     WordsFlag,
     council_names,
 )
@@ -97,22 +99,37 @@ def run(
         ),
     ] = 0.05,
     redo_damaged: Annotated[
-        bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `verify` finds damaged.")
+        bool,
+        typer.Option(
+            "--redo-damaged",
+            help="Ask, and pay, again for what `verify` finds damaged, and for what an endpoint lost of a batch.",
+        ),
     ] = False,
+    shard: ShardFlag = None,
+    ray: RayFlag = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch", help="Send calls in batches, at about half the price; the same command collects, days later too."
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --batch: wait until every batch has ended.")] = False,
     trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
     from multiplex.council.registry import chosen
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
-    from multiplex.settings import load_settings
+    from multiplex.settings import load_settings, parse_shard
 
     settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency, check=check, words=words)
     named = _names(models) if models is not None else [None]
     specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
     if not specs:
         raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
-    folder = runs / check_name(name if name is not None else Path(questions).stem)
+    part = parse_shard(shard) if shard is not None else None
+    whole = name if name is not None else Path(questions).stem
+    folder = runs / check_name(whole if part is None else f"{whole}.{part}")
 
     from multiplex.bench.execute.command import RunOrder
     from multiplex.bench.execute.command import run as carry_out
@@ -133,6 +150,10 @@ def run(
         dry_run=dry_run,
         most_errors=max_error_rate,
         redo_damaged=redo_damaged,
+        shard=part,
+        ray=ray,
+        batch=batch,
+        wait=wait,
     )
     raise typer.Exit(carry_out(order))
 
@@ -191,6 +212,24 @@ def report(
         analysis = analyse(store, damaged=found.summary())
         for path in write_report(place, store, analysis, title=folder.resolve().name, ratings=ratings):
             typer.echo(str(path))
+
+
+@bench.command()
+def merge(
+    parts: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs of all shards, by name or folder.")],
+    name: Annotated[str, typer.Option("--name", help="The run to make in --dir.")],
+    runs: DirFlag = RUNS,
+) -> None:
+    """Join the runs of shards into one, with every answer, call, failure and score."""
+    from multiplex.bench.store.joining import join
+
+    target = runs / check_name(name)
+    made = join([find_run(part, runs) for part in parts], target)
+    typer.echo(f"{target}: {made.units:,} units of {len(parts):,} runs, {made.done:,} of them done")
+    if made.doubled:
+        typer.echo(f"multiplex: {made.doubled:,} units stood in several runs, with the same outcome", err=True)
+    for each in made.conflicts:
+        typer.echo(f"multiplex: {each}", err=True)
 
 
 @bench.command()

@@ -15,14 +15,17 @@ from multiplex.cli.options import (
     BaseUrlFlag,
     CheckFlag,
     CouncilFlag,
+    DebugFlag,
     FrameFlag,
     KeyFlag,
     ModelFlag,
+    SentimentModelFlag,
     VoiceModelFlag,
     WordsFlag,
     council_names,
     read_voice_models,
 )
+from multiplex.cli.score_command import score
 from multiplex.cli.serve import mcp, serve
 from multiplex.cli.tracing import TraceFlag, hold_back
 
@@ -64,9 +67,6 @@ MinVoicesFlag = Annotated[
         "--min-voices", min=1, help="Fewer voices than this is an error. [default: two thirds of the council]"
     ),
 ]
-SentimentModelFlag = Annotated[
-    str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
-]
 LEAVE_ONE_OUT = ("leave-one-out", "nulls")  # the second is its name of version 0.1.0
 CoverageFlag = Annotated[
     str,
@@ -83,30 +83,6 @@ OutputFlag = Annotated[
 ]
 
 
-ScoredArgument = Annotated[
-    str,
-    typer.Argument(metavar="FILE", help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input."),
-]
-ScoreFrameFlag = Annotated[
-    str | None,
-    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
-]
-CuesFlag = Annotated[
-    str | None,
-    typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
-]
-ExtractorFlag = Annotated[
-    str, typer.Option("--extractor", help="local; judge (a chat model, which must quote its evidence); or both.")
-]
-SentimentFlag = Annotated[str, typer.Option("--sentiment", help="Who reads the tone: classifier, or judge.")]
-
-
-def _debug(value: bool) -> None:
-    if value:
-        os.environ["MULTIPLEX_DEBUG"] = "1"
-
-
-DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show a traceback with an error.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", help="Print the answers alone.")]
 
 
@@ -201,71 +177,6 @@ def answer(
 
 
 @app.command()
-def score(
-    file: ScoredArgument,
-    text_column: Annotated[str, typer.Option("--text-column", help="The column that holds the text.")] = "text",
-    group_by: Annotated[str | None, typer.Option("--group-by", help="A column: sum up each of its values too.")] = None,
-    scaffold_column: Annotated[
-        str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
-    ] = None,
-    question_column: Annotated[
-        str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
-    ] = None,
-    frame: ScoreFrameFlag = None,
-    cues: CuesFlag = None,
-    extractor: ExtractorFlag = "local",
-    sentiment: SentimentFlag = "classifier",
-    no_sentiment: Annotated[bool, typer.Option("--no-sentiment", help="Read no tone; much faster.")] = False,
-    sentiment_model: SentimentModelFlag = None,
-    model: ModelFlag = None,
-    base_url: BaseUrlFlag = None,
-    api_key_env: KeyFlag = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text and nothing else.")] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Also write a page that shows each text with its references.")
-    ] = None,
-    summary: Annotated[Path | None, typer.Option("--summary", help="Also write the summary as JSON.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where a row was skipped.")] = False,
-    debug: DebugFlag = False,  # noqa: ARG001
-) -> None:
-    """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
-    from multiplex.errors import UsageError
-    from multiplex.evaluation.corpus import Columns
-    from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
-    from multiplex.llm.spec import resolve_model
-    from multiplex.settings import load_settings
-
-    if extractor not in ("local", "judge", "both"):
-        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
-    if sentiment not in ("classifier", "judge"):
-        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
-    if sentiment_model and (no_sentiment or sentiment == "judge"):
-        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
-    judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
-    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
-    chosen = _names(frame)
-
-    from multiplex.cli.score import ScoreOrder
-    from multiplex.cli.score import score as carry_out
-
-    order = ScoreOrder(
-        path=file,
-        columns=Columns(text_column, group_by, scaffold_column, question_column),
-        frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
-        cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
-        extractor=extractor,  # type: ignore[arg-type]  # checked above
-        tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
-        sentiment_model=sentiment_model,
-        judge=resolve_model(settings) if judged else None,
-        as_json=as_json,
-        html=html,
-        summary=summary,
-        strict=strict,
-    )
-    raise typer.Exit(carry_out(order))
-
-
-@app.command()
 def validate(
     data: Annotated[Path, typer.Option("--data", help="JSON Lines of texts with their perspective, or null.")],
     output: Annotated[Path, typer.Option("--output", help="Where the tables are written: .md, or .json.")] = Path(
@@ -279,6 +190,7 @@ def validate(
     carry_out(data, output)
 
 
+app.command()(score)
 app.command()(serve)
 app.command()(mcp)
 

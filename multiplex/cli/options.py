@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,19 @@ CouncilFlag = Annotated[
         "commas.",
     ),
 ]
+SentimentModelFlag = Annotated[
+    str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")
+]
+ShardFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="PART/OF", help="Do only this part, such as 3/8, for one of several machines; see merge."
+    ),
+]
+RayFlag = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Do the work on this Ray cluster; local: one on this machine."),
+]
 PricesFlag = Annotated[
     Path | None,
     typer.Option(
@@ -51,6 +65,14 @@ WordsFlag = Annotated[
 FrameFlag = Annotated[
     str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
 ]
+
+
+def _debug(value: bool) -> None:
+    if value:
+        os.environ["MULTIPLEX_DEBUG"] = "1"
+
+
+DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show a traceback with an error.")]
 
 
 def council_names(given: Sequence[str] | None) -> list[str]:

@@ -23,7 +23,7 @@ from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.spec import ModelSpec, room_advice
 from multiplex.llm.tracing import trace_call
-from multiplex.llm.transport import OnDelta, Request, Transport, observed, streamed, whole
+from multiplex.llm.transport import Deferred, OnDelta, Request, Transport, deferred, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
 from multiplex.llm.usage import Usage, spent_on
 from multiplex.settings import Check
@@ -64,7 +64,7 @@ class Chat:
         spec: ModelSpec,
         *,
         limiter: Limiter | None = None,
-        transport: Transport = "observed",
+        transport: Transport | Deferred = "observed",
         pacing: Pacing | None = None,
         client: BaseChatModel | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class Chat:
         self._closes = True
         self.secret: str | None = None
 
-    def with_transport(self, transport: Transport) -> Chat:
+    def with_transport(self, transport: Transport | Deferred) -> Chat:
         """A copy that uses another transport; connections are shared."""
         return self._made(transport=transport)
 
@@ -123,7 +123,7 @@ class Chat:
         self,
         *,
         spec: ModelSpec | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Deferred | None = None,
         ledger: Ledger | None = None,
         secret: str | None = None,
         closes: bool = True,
@@ -276,7 +276,7 @@ class Chat:
                         await self._ledger.admit(key)
                     if self._pacing is not None:
                         await self._pacing.take()
-                    completion = await self._ask(line, messages, call, adapted, reader, on_delta)
+                    completion = await self._ask(line, messages, call, adapted, reader, on_delta, key)
                     text = read_answer(completion, self._at, room_advice(self.spec, call))
             except Exception as error:
                 change = self._change(error, adapted)
@@ -301,13 +301,16 @@ class Chat:
         adapted: Adapted,
         reader: ReplyReader,
         on_delta: OnDelta | None,
+        key: str,
     ) -> Completion:
         spec = self.spec
         if self._client is not None:
             return await ask_own(self._client, messages, call.tags, on_delta, self._at)
         if line.clients is None:
             raise AssertionError("only a caller's own chat model has no clients of ours")
-        request = Request(spec.model, adapted.messages, adapted.parameters, spec.timeout, self._at, line.secret)
+        request = Request(spec.model, adapted.messages, adapted.parameters, spec.timeout, self._at, line.secret, key)
+        if not isinstance(self.transport, str):
+            return await deferred(self.transport, request, reader)
         if self.transport == "observed":
             return await observed(line.clients, request, reader, on_delta, messages, call.tags)
         if self.transport == "streamed":

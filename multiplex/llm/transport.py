@@ -1,7 +1,8 @@
-"""One request to a chat model, in one of three ways to hear its reply; one reader serves them all.
+"""One request to a chat model, in one of several ways to hear its reply; one reader serves them all.
 
 `observed`: streamed as a chat model of LangChain, whose callbacks and LangGraph's `messages` stream see every piece.
 `streamed`: streamed without LangChain, for less of the processor's time. `whole`: in one piece, for least of it.
+`Deferred`: another sends the request, with many, and hears the replies later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from multiplex.errors import CallError
 from multiplex.llm.clients import Clients
@@ -31,7 +32,8 @@ DRAIN = 0.1  # seconds in which an endpoint that has said [DONE] may end its res
 class Request:
     """One request: what is sent, and how long its endpoint may be silent (seconds).
 
-    `at` names the model and its endpoint in errors; `secret` is the key, which no error shows.
+    `at` names the model and its endpoint in errors; `secret` is the key, which no error shows; `key` is the name
+    under which a ledger keeps the reply, or empty.
     """
 
     model: str
@@ -40,6 +42,7 @@ class Request:
     silence: float
     at: str
     secret: str
+    key: str = ""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -52,6 +55,17 @@ class Request:
         """The body of a request for a stream."""
         told = {"stream_options": {"include_usage": True}} if "stream_options" in self.parameters else {}
         return {**self.body, "stream": True, **told}
+
+
+class Deferred(Protocol):
+    """A transport that sends nothing itself: replies come some other way, such as in a batch."""
+
+    async def fetch(self, request: Request) -> Mapping[str, Any]:
+        """The body of the endpoint's response; it may wait for it for as long as it likes.
+
+        Raises:
+            EndpointError: the endpoint refused the request.
+        """
 
 
 async def observed(
@@ -98,6 +112,17 @@ async def whole(clients: Clients, request: Request, reader: ReplyReader) -> Comp
     """
     async for _ in exchange(clients, request, reader, request.body):
         pass
+    return reader.finished()
+
+
+async def deferred(transport: Deferred, request: Request, reader: ReplyReader) -> Completion:
+    """Hear a reply that somebody else fetched.
+
+    Raises:
+        EndpointError, ValueError, TypeError, AttributeError: as `multiplex.llm.reading.read_response`.
+    """
+    reader.take(await transport.fetch(request))
+    reader.close()
     return reader.finished()
 
 

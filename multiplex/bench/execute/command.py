@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from multiplex.bench.execute.batch_run import BatchOrder, batch_chats, run_batches
 from multiplex.bench.execute.estimate import estimate, print_estimate
 from multiplex.bench.execute.progress import Progress
 from multiplex.bench.execute.runner import Outcome, Runner
@@ -25,6 +26,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
+from multiplex.settings import Shard
 from multiplex.text.console import SafeConsole
 
 COMPLETE, WITH_ERRORS, STOPPED = 0, 1, 3
@@ -38,7 +40,10 @@ class RunOrder:
     Attributes:
         seed: None takes that of the run that is continued, or 7.
         most_errors: the share of failed units above which the run counts as one with errors.
-        redo_damaged: whether what is damaged is asked for, and paid for, again.
+        redo_damaged: whether what is damaged, or lost of a batch, is asked for, and paid for, again.
+        shard: the part of the units that this run takes; None for all.
+        ray: the address of a Ray cluster that does the units, or `local`; None does them in this process.
+        batch: whether calls are sent in batches; `wait` until their replies have come.
     """
 
     folder: Path
@@ -56,6 +61,10 @@ class RunOrder:
     dry_run: bool
     most_errors: float
     redo_damaged: bool = False
+    shard: Shard | None = None
+    ray: str | None = None
+    batch: bool = False
+    wait: bool = False
 
 
 def run(order: RunOrder) -> int:
@@ -67,6 +76,7 @@ def run(order: RunOrder) -> int:
         MultiplexError: the disk refuses.
     """
     console = SafeConsole(stderr=True)
+    _check_way(order)
     wanted = questions.load(order.questions)
     checked(order.strategies)
     for spec in order.specs:
@@ -88,6 +98,11 @@ def run(order: RunOrder) -> int:
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, wanted, store)
         spoiled = _checked(order, store, units, console) if there else frozenset()
+        if not order.batch and (out := store.batches().batches("planned", "sent")):
+            raise UsageError(
+                f"{order.folder}: {sum(each.calls for each in out):,} calls are out in {len(out):,} batches, and would "
+                "be paid for twice; the same command with --batch collects them"
+            )
         budget = Budget(
             order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
         )
@@ -99,6 +114,24 @@ def run(order: RunOrder) -> int:
         if order.score and outcome.done:
             _score(store, console)
     return _told(order, outcome, console)
+
+
+def _check_way(order: RunOrder) -> None:
+    if order.wait and not order.batch:
+        raise UsageError("--wait is of --batch; add it, or leave --wait out")
+    if order.ray is not None and (order.batch or any(spec.local for spec in order.specs)):
+        raise UsageError(
+            "--ray is for calls to an endpoint that answers at once; leave it out with --batch and `local`"
+        )
+    if not order.batch:
+        return
+    if any(spec.local for spec in order.specs):
+        raise UsageError("--batch: a model on this machine has no batches; leave --batch out, or the model")
+    if order.max_tokens is not None or order.max_usd is not None:
+        raise UsageError(
+            "--batch sends its calls together, which --max-tokens and --max-usd cannot bound; leave them out, see what "
+            "it would cost with --dry-run, and bound it with --limit"
+        )
 
 
 def _fitting(
@@ -114,6 +147,9 @@ def _fitting(
     quorum = order.council.quorum
     made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name)
     units = _units(order, wanted, seed)
+    if order.shard is not None:
+        asked = questions.chosen(wanted, order.limit, seed)
+        made = made.model_copy(update={"order": tuple(question.id for question in asked)})
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -139,20 +175,26 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
     if order.redo_damaged:
         store.redo(found, units)
         return frozenset()
-    if found.among("index"):
+    if found.among("index", "batch"):
         raise UsageError(
-            f"{order.folder}: an index of the run is damaged, so that replies may not be found and be paid for twice; "
-            "restore the run from a copy, or give --redo-damaged, which builds it anew"
+            f"{order.folder}: an index or a batch of the run is damaged, so that replies may not be found and be paid "
+            "for twice; restore the run from a copy, or give --redo-damaged, which makes it anew"
         )
     states = store.states()
     left_out = {each.unit or "" for each in found.among("unit", "outcome")}
-    left_out |= {each.unit or "" for each in found.among("call") if states.get(each.unit or "") != "done"}
+    left_out |= {each.unit or "" for each in found.among("call", "batch_call") if states.get(each.unit or "") != "done"}
     return frozenset(left_out)
 
 
 def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[Unit, ...]:
     chosen = questions.chosen(wanted, order.limit, seed)
-    return matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+    every = matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+    if order.shard is None:
+        return every
+    part = tuple(unit for unit in every if order.shard.has(f"{unit.question_id} {unit.model} {unit.epoch}"))
+    if not part:
+        raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
+    return part
 
 
 def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:
@@ -180,7 +222,16 @@ def _generate(
         return ", ".join(map(str, limiters.values()))
 
     try:
+        if order.batch:
+            way, posted = BatchOrder(order.wait, order.redo_damaged), batch_chats(order.specs)
+            with Progress(console, len(units), done, budget=budget) as watch:
+                return asyncio.run(run_batches(way, store, posted, order.council, units, budget, watch, spoiled))
         with Progress(console, len(units), done, state, budget) as watch:
+            if order.ray is not None:
+                from multiplex.bench.ray.executor import ray_executor
+
+                with ray_executor(order.ray, order.specs, order.council, store.secret()) as executor:
+                    return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled, executor).run(units))
             for limiter in limiters.values():
                 limiter.on_change = watch.note
             return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled).run(units))
@@ -203,6 +254,10 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
     if outcome.stopped is not None:
         print(f"multiplex: stopped: {outcome.stopped}; {counts}; the same command goes on from here", file=sys.stderr)
         return STOPPED
+    if outcome.calls_out:
+        batches = "1 batch" if outcome.batches_out == 1 else f"{outcome.batches_out:,} batches"
+        print(f"submitted {outcome.calls_out:,} calls in {batches}; the same command collects ({counts})")
+        return COMPLETE
     _say(console, f"{counts}; next: multiplex bench report {order.folder}")
     if outcome.damaged:
         print(

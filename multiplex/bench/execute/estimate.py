@@ -24,6 +24,7 @@ from multiplex.llm.usage import Usage, total
 if TYPE_CHECKING:
     from rich.console import Console
 
+BATCH_SHARE = 0.5  # of the price, that OpenAI and those who copy its batches ask for a call in one
 FEW = 5  # done units below which their mean says little
 
 
@@ -160,15 +161,21 @@ def print_estimate(console: Console, made: RunEstimate) -> None:
     table = Table(box=None, padding=(0, 2))
     for name in ("model", "strategy"):
         table.add_column(name, overflow="fold", no_wrap=name == "strategy")
-    for name in ("units", "calls", "input tokens", "output tokens", *(["USD"] if priced else [])):
+    money = ["USD", "USD by batch"] if priced else []
+    for name in ("units", "calls", "input tokens", "output tokens", *money):
         table.add_column(name, justify="right")
     for row in made.rows:
         counts = [f"{count:,}" for count in (row.units, row.calls, row.input_tokens, row.output_tokens)]
-        table.add_row(Text(row.model), row.strategy, *counts, *([_money(row.usd)] if priced else []))
+        table.add_row(Text(row.model), row.strategy, *counts, *(_both(row.usd) if priced else []))
     totals = [f"{count:,}" for count in (made.units, made.calls, made.input_tokens, made.output_tokens)]
-    table.add_row("all", "", *totals, *([_money(made.usd)] if priced else []))
+    table.add_row("all", "", *totals, *(_both(made.usd) if priced else []))
     console.print(table)
     console.print(Text(_basis(made)), soft_wrap=True)
+
+
+def _both(usd: float | None) -> list[str]:
+    """The money for calls by themselves, and for the same in batches."""
+    return [_money(usd), _money(None if usd is None else BATCH_SHARE * usd)]
 
 
 def _money(usd: float | None) -> str:
@@ -188,6 +195,8 @@ def _basis(made: RunEstimate) -> str:
         parts.append(
             f"The other rows are means of the {seen:,} units done." if assumed else f"Means of the {seen:,} units done."
         )
+    if any(row.usd for row in made.rows):
+        parts.append("Batches (--batch) are taken to cost half.")
     if made.rows and made.usd is None:
         parts.append("Money needs the price of every model: --prices FILE.")
     return " ".join(parts)

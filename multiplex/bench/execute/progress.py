@@ -91,6 +91,11 @@ class Progress:
             self._done += 1
             self._lost += len(answer.lost)
 
+    def unit_waiting(self, unit: Unit) -> None:  # noqa: ARG002
+        """A unit goes on when replies have come, in a later start."""
+        with self._lock:
+            self._running -= 1
+
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         """A unit has no answer. The first failure of each kind is told in words, the others are counted."""
         with self._lock:

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from multiplex.bench.execute.unit import Work, execute, length
+from multiplex.bench.execute.executor import Executor, LocalExecutor
+from multiplex.bench.execute.unit import Work, length
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure
 from multiplex.council.personas import Council
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCAL_WIDTH = 3  # units at once on the embedded model: its slots are full then, and units still end one by one
 CIRCUIT = 10  # calls, and questions, that fail with no answer between them say that nothing will be answered
 _LACKING = {"failed": "failed", "damaged": "is damaged"}
 REFUSALS = frozenset({"unreachable", "refused", "rate_limited", "server", "bad_request", "timeout"})
@@ -40,13 +40,18 @@ OF_ALL = frozenset({"unreachable", "refused"})  # what no question alone brings 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the units of a run stand: done, failed, pending or damaged; in one line what stopped it, if anything did."""
+    """How the units of a run stand: done, failed, pending or damaged; in one line what stopped it, if anything did.
+
+    `calls_out` calls in `batches_out` batches are out, whose replies a later start collects.
+    """
 
     done: int
     failed: int
     pending: int
     stopped: str | None = None
     damaged: int = 0
+    calls_out: int = 0
+    batches_out: int = 0
 
     @property
     def error_rate(self) -> float:
@@ -96,6 +101,7 @@ class Runner:
         budget: what may still be spent.
         watch: is told what happens.
         spoiled: the ids of units that are left as they are, since their records are damaged.
+        executor: where units are done; by default in this process, with `chats`.
     """
 
     def __init__(
@@ -106,8 +112,9 @@ class Runner:
         budget: Budget,
         watch: Progress,
         spoiled: frozenset[str] = frozenset(),
+        executor: Executor | None = None,
     ) -> None:
-        self._store, self._chats, self._council = store, chats, council
+        self._store, self._models, self._council = store, tuple(chats), council
         self._budget, self._watch = budget, watch
         self._states: dict[str, str] = {**store.states(), **dict.fromkeys(spoiled, "damaged")}
         self._lengths: dict[str, int] = {}
@@ -115,40 +122,43 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: set[str] = set()  # calls whose request was sent
         self._stopped: str | None = None
-        self._secret = store.secret()
+        self._executor = executor or LocalExecutor(chats, store.secret())
 
     async def run(self, units: Sequence[Unit]) -> Outcome:
         """Do every unit that is not done yet: those that were never tried first, then those that failed, again."""
         before = {unit.id: self._states[unit.id] for unit in units}
-        for model in self._chats:
+        for model in self._models:
             own = [unit for unit in units if unit.model == model]
             questions = len({unit.question_id for unit in own})
             answered = any(before[unit.id] == "done" for unit in own)
             self._circuits[model] = _Circuit(most=max(2, min(CIRCUIT, questions)), ever=answered)
-        todo: dict[str, deque[Unit]] = {model: deque() for model in self._chats}
+        todo: dict[str, deque[Unit]] = {model: deque() for model in self._models}
         for unit in sorted(units, key=lambda unit: before[unit.id] == "failed"):
             if before[unit.id] not in ("done", "damaged"):
                 self._states[unit.id] = "pending"
                 todo[unit.model].append(unit)
         try:
-            await asyncio.gather(*(self._model(chat, todo[model]) for model, chat in self._chats.items()))
+            await asyncio.gather(*(self._model(model, todo[model]) for model in self._models))
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await asyncio.gather(*(chat.aclose() for chat in self._chats.values()))
+            await self._executor.aclose()
         ended = [self._states[unit.id] for unit in units]
         done, failed, pending, damaged = map(ended.count, ("done", "failed", "pending", "damaged"))
         return Outcome(done, failed, pending, self._stopped, damaged)
 
-    async def _model(self, chat: Chat, todo: deque[Unit]) -> None:
+    async def _model(self, model: str, todo: deque[Unit]) -> None:
         """The units of one model, in order, but that a unit waits for the one whose length it is matched to."""
         running: set[asyncio.Task[None]] = set()
         while running or (todo and self._stopped is None):
-            while self._stopped is None and len(running) < _width(chat) and (unit := self._next(todo)) is not None:
-                task = asyncio.create_task(self._unit(unit, chat))
+            width = self._executor.width(model)
+            while self._stopped is None and len(running) < width and (unit := self._next(todo)) is not None:
+                task = asyncio.create_task(self._unit(unit))
                 self._tasks.add(task)
                 running.add(task)
+            if not running:
+                return  # what is left waits for units whose replies come in a later start
             ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             self._tasks -= ended
             for task in ended:
@@ -175,7 +185,7 @@ class Runner:
         del todo[place]
         return unit
 
-    async def _unit(self, unit: Unit, chat: Chat) -> None:
+    async def _unit(self, unit: Unit) -> None:
         self._watch.unit_started(unit)
         try:
             if unit.needs is not None and (lacking := self._states[unit.needs]) in ("failed", "damaged"):
@@ -184,14 +194,14 @@ class Runner:
                 return await self._fail(unit, failure)
             work = Work(unit, self._council, self._length(unit.needs) if unit.needs else None)
             try:
-                answer = await execute(
-                    work, chat.recorded(_Gate(self._store.ledger(unit.id), unit, self), self._secret)
-                )
+                answer = await self._executor.answer(work, _Gate(self._store.ledger(unit.id), unit, self))
             except MultiplexError as error:
                 return await self._fail(unit, Failure(kind=_kind(error), message=str(error)))
             except Exception as error:  # a fault of ours in one unit: told and counted, and the others go on
                 said = safe(f"unexpected {type(error).__name__}: {error}")
                 return await self._fail(unit, Failure(kind="unexpected", message=said))
+            if answer is None:
+                return self._watch.unit_waiting(unit)
             await self._store.finish(unit.id, answer)
             self._states[unit.id] = "done"
             if unit.strategy == "multiplex":
@@ -294,13 +304,6 @@ class _Gate:
             return await work
         except MultiplexError as error:
             await self._run.stop(str(error))
-
-
-def _width(chat: Chat) -> int:
-    """How many units go at once: one a call, so that the limiter always has a call to admit."""
-    if chat.spec.local:
-        return LOCAL_WIDTH
-    return chat.limiter.limit if chat.limiter is not None else chat.spec.limit
 
 
 def _kind(error: MultiplexError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from itertools import islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -22,7 +22,6 @@ from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues, c
 if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
-BATCH = 32  # units measured together and written down in one go
 _READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "implied_head.json",
          "sentiment_head.json")  # fmt: skip
 
@@ -90,14 +89,21 @@ def score(store: Store, scoring: Scoring, evaluator: Evaluator | None = None, pr
     evaluator = evaluator if evaluator is not None else scoring.evaluator()
     store.write_scoring(scoring.key, scoring.model_dump_json())
     done = 0
-    waiting = store.unscored(scoring.key)
-    while batch := list(islice(waiting, BATCH)):
+    # What is embedded together decides the last digits of a tone: always the same units, whatever shard they stand in.
+    for _, together in groupby(store.unscored(scoring.key), key=_group):
+        batch = list(together)
         scores = scores_of(batch, evaluator)
         store.keep_scores(scoring.key, {unit.id: each for (unit, _), each in zip(batch, scores, strict=True)})
         done += len(batch)
         if progress is not None:
             progress(done)
     return done
+
+
+def _group(waiting: tuple[Unit, Answer]) -> tuple[str, str, int]:
+    """What the units share that are measured together and written down in one go: a shard holds all of them."""
+    unit, _ = waiting
+    return unit.question_id, unit.model, unit.epoch
 
 
 def scores_of(batch: Sequence[tuple[Unit, Answer]], evaluator: Evaluator) -> list[Score]:

@@ -56,6 +56,7 @@ class Manifest(BaseModel):
         min_voices: how many voices had to speak.
         questions: the name of the question set.
         models: by the name the user gave.
+        order: of a shard, the ids of all questions of the whole run in their order; else empty.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,6 +71,7 @@ class Manifest(BaseModel):
     min_voices: int
     questions: str
     models: dict[str, Parameters]
+    order: tuple[str, ...] = ()
 
 
 def made(
@@ -141,6 +143,7 @@ def merged(old: Manifest, new: Manifest) -> Manifest:
             "versions": versions,
             "prompts": old.prompts | new.prompts,
             "models": old.models | new.models,
+            "order": tuple(dict.fromkeys(old.order + new.order)),
         }
     )
 

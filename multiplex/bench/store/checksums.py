@@ -23,6 +23,8 @@ COVERED: dict[str, dict[str, tuple[str, ...]]] = {
     "errors": {"checksum": ("unit", "kind", "message", "at")},
     "scorings": {"checksum": ("key", "description")},
     "measures": {"checksum": ("unit", "scoring", "score")},
+    "batches": {"checksum": ("number", "model", "calls", "state", "file", "batch", "at")},
+    "batch_calls": {"checksum": ("custom", "unit", "batch", "attempts", "status", "reply", "told")},
 }  # fmt: skip
 """By table and column of a checksum, the columns that it covers."""
 

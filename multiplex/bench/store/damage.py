@@ -18,7 +18,8 @@ from multiplex.bench.store.records import Score
 from multiplex.council.answer import Answer
 from multiplex.errors import MultiplexError, UsageError
 
-Part = Literal["structure", "index", "meta", "unit", "outcome", "call", "error", "scoring", "score"]
+Part = Literal["structure", "index", "meta", "unit", "outcome", "call", "error", "scoring", "score",
+               "batch", "batch_call"]  # fmt: skip
 MOST = 10  # damaged records named where there is no list of them all
 
 
@@ -90,6 +91,8 @@ _KINDS = (
     _Kind("scorings", "checksum", "scoring", "number", "key", "scoring {}: its description", unit=False),
     _Kind("measures", "checksum", "score", "rowid", "unit, scoring", "unit {}: its score by scoring {}",
           model=Score, json="score"),
+    _Kind("batches", "checksum", "batch", "number", "number", "batch {}", unit=False),
+    _Kind("batch_calls", "checksum", "batch_call", "number", "unit, number", "unit {}: call {} of a batch"),
 )  # fmt: skip
 # What building the indexes anew mends, or what the checksum of a row names by itself.
 _MENDABLE = re.compile(r"row \d+ missing from index|wrong # of entries in index|non-unique entry|NULL value in ")

@@ -36,6 +36,9 @@ def mend(db: sqlite3.Connection, checkup: Checkup, units: Sequence[Unit]) -> Non
 _DELETE: tuple[tuple[Part, str], ...] = (
     ("call", "DELETE FROM calls WHERE number = ?"),
     ("error", "DELETE FROM errors WHERE number = ?"),
+    ("batch_call", "DELETE FROM batch_calls WHERE number = ?"),
+    ("batch", "DELETE FROM batch_calls WHERE batch = ?"),
+    ("batch", "DELETE FROM batches WHERE number = ?"),
     ("score", "DELETE FROM measures WHERE rowid = ?"),
     ("scoring", "DELETE FROM measures WHERE scoring = (SELECT key FROM scorings WHERE number = ?)"),
     ("scoring", "DELETE FROM scorings WHERE number = ?"),

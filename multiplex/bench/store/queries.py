@@ -38,3 +38,5 @@ RECORDS = f"""SELECT units.number, {matches("units", "unit_checksum")}, units.un
         AND errors.number = (SELECT max(last.number) FROM errors AS last WHERE last.unit = units.id) """
 SETTLE = f"""UPDATE units SET state = :state, answer = :answer,
     outcome_checksum = {digest(("id", ":state", ":answer"))} WHERE id = :id AND state <> 'done'"""
+RETRY = f"""UPDATE units SET state = 'pending', answer = NULL,
+    outcome_checksum = {digest(("id", "'pending'", "NULL"))} WHERE state = 'failed'"""

@@ -49,8 +49,25 @@ _SECOND = (
         json_extract(voice.value, '$.usage.output_tokens') AS output_tokens
         FROM units, json_each(units.answer, '$.rounds') AS voice""",
 )
-_THIRD = tuple(f"ALTER TABLE {table} ADD COLUMN {column} TEXT" for table, sums in COVERED.items() for column in sums)
-MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+_BATCHES = {
+    "batches": """number INTEGER PRIMARY KEY, model TEXT NOT NULL, calls INTEGER NOT NULL, state TEXT NOT NULL,
+        file TEXT, batch TEXT, at TEXT NOT NULL, checksum TEXT""",
+    "batch_calls": """number INTEGER PRIMARY KEY, custom TEXT NOT NULL UNIQUE, unit TEXT NOT NULL,
+        batch INTEGER NOT NULL REFERENCES batches (number), attempts INTEGER NOT NULL, status INTEGER, reply TEXT,
+        told INTEGER NOT NULL DEFAULT 0, checksum TEXT""",
+}
+_THIRD = tuple(
+    f"ALTER TABLE {table} ADD COLUMN {column} TEXT"
+    for table, sums in COVERED.items()
+    if table not in _BATCHES
+    for column in sums
+)
+_FOURTH = (
+    *(f"CREATE TABLE {table} ({columns})" for table, columns in _BATCHES.items()),
+    "CREATE INDEX batch_calls_unit ON batch_calls (unit)",
+    "CREATE INDEX batch_calls_batch ON batch_calls (batch)",
+)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """MIGRATIONS[i] brings a database of version i to version i + 1; a new one goes through them all."""
 VERSION = len(MIGRATIONS)
 _COLUMNS = {
@@ -206,7 +223,9 @@ def _translate(connection: sqlite3.Connection) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if not 0 < found < VERSION:
         return
-    for table, columns in _COLUMNS.items():
+    for table, columns in _BATCHES.items():
+        connection.execute(f"CREATE TEMP TABLE {table} ({columns})")
+    for table, columns in _COLUMNS.items() if found < 3 else ():
         lacking = ["1 AS attempts" if found == 1 else "attempts"] if table == "calls" else []
         lacking += [f"NULL AS {column}" for column in COVERED[table]]
         every = ", ".join((columns, *lacking))

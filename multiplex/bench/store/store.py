@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.plan.units import Unit
+from multiplex.bench.store import batch_log
 from multiplex.bench.store import queries as sql
 from multiplex.bench.store.checksums import matches
 from multiplex.bench.store.damage import Checkup, check
@@ -191,6 +192,10 @@ class Store:
         """Where the replies of this unit are kept."""
         return UnitLedger(self.path, self._reader, self._writer, unit_id)
 
+    def batches(self) -> batch_log.BatchLog:
+        """What is out in batches, and what came of it."""
+        return batch_log.BatchLog(self.path, self._reader, self._writer)
+
     async def finish(self, unit_id: str, answer: Answer) -> None:
         """Write a unit's answer down. A unit that is done keeps the answer it has."""
         text = as_json(answer)
@@ -205,6 +210,10 @@ class Store:
             db.execute(sql.ERROR, error)
 
         await self._soon(work)
+
+    def retry_failed(self) -> None:
+        """Make the units that failed pending again; their failures stay written down."""
+        self._now(lambda db: db.execute(sql.RETRY))
 
     def answer(self, unit_id: str) -> Answer | None:
         """A unit's answer; None where it has none."""
@@ -365,6 +374,7 @@ def _settle(db: sqlite3.Connection, unit_id: str, state: State, answer: str | No
     if known is None:
         raise LookupError(f"no unit {unit_id}")
     db.execute(sql.SETTLE, {"id": unit_id, "state": state, "answer": answer})
+    db.execute(batch_log.FORGET, (unit_id,))
 
 
 def _existing(path: Path) -> int:

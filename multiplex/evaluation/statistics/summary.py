@@ -145,6 +145,20 @@ class Tally:
         if len(self._waiting) == WAITING:
             self._flush()
 
+    @property
+    def width(self) -> int:
+        """How many numbers a text's row has."""
+        return len(self._names)
+
+    def extend(self, rows: NDArray[np.float64]) -> None:
+        """Take in texts by their rows, shape (n, width), as another tally of this frame and these cues has them."""
+        self._flush()
+        self._file.seek(0, 2)
+        self._file.write(rows.tobytes())
+        self._texts += len(rows)
+        for name in self.counts:
+            self.counts[name] += round(float(rows[:, self._names.index(f"reference {name}")].sum()))
+
     def __enter__(self) -> Tally:
         return self
 

@@ -1,0 +1,167 @@
+"""Measures one part and writes what came of it: scores, figures, and last the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+
+from multiplex.bench.parts.plan import Manifest, Measuring, Part, stamp
+from multiplex.content import open_draft
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation.corpus import Passage, Skipped, read
+from multiplex.evaluation.evaluator import BATCH
+from multiplex.evaluation.scorer import Scored, Scorer
+from multiplex.evaluation.statistics.summary import Tally
+from multiplex.present.summary import as_object
+from multiplex.settings import Shard
+from multiplex.text.terminal import escape_json
+
+MOST_REASONS = 20  # kinds of skipped rows that a manifest counts; the others are counted together
+
+
+CHUNK = 8192  # rows of figures written at once
+Write = Callable[[Scored], None]
+
+
+def measure_part(part: Part, measuring: Measuring) -> Manifest:
+    """Measure a part; the same part gives the same files, byte for byte, on any number of machines.
+
+    The figures are one row a text: its line, the number of its group, and what `Tally` keeps of it.
+
+    Raises:
+        UsageError: its texts cannot be read, or their rows changed while they were read.
+        ContentError: a gazetteer or a trained head is missing or wrong.
+        MultiplexError: the disk refuses.
+    """
+    before = stamp(part.source)
+    part.manifest.parent.mkdir(parents=True, exist_ok=True)
+    scorer, reasons = _scorer(measuring), Counter[str]()
+    groups: dict[str, int] = {}
+    with ExitStack() as stack:
+        tally = stack.enter_context(Tally(measuring.frame, measuring.cues))
+        lines, numbers = array("d"), array("d")
+        write = stack.enter_context(_writing(part, grouped=measuring.group is not None))
+        for each in scorer.score(_own_rows(part, measuring)):
+            if isinstance(each, Skipped):
+                reasons[re.sub(r"\d+", "N", each.reason)] += 1
+                continue
+            tally.add(each.measures)
+            lines.append(each.passage.line)
+            numbers.append(groups.setdefault(each.passage.group, len(groups)))
+            write(each)
+        _write_rows(part.rows, lines, numbers, tally)
+    if stamp(part.source) != before:
+        raise UsageError(f"{part.source}: was written while it was read; start again when it is whole")
+    common = dict(reasons.most_common(MOST_REASONS))
+    if left := reasons.total() - sum(common.values()):
+        common["others"] = left
+    made = Manifest(
+        source=part.name, size=before[0], modified=before[1], shard=str(part.shard) if part.shard else None,
+        measuring=measuring, scores=part.scores.name, digest=_digest(part.scores), measured=len(tally),
+        skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts,
+    )  # fmt: skip
+    with _drafted(part.manifest) as draft:
+        draft.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
+    return made
+
+
+@cache
+def _scorer(measuring: Measuring) -> Scorer:
+    """The models of this process, loaded once.
+
+    One thread: with several, the last digits of a tone depend on how many there are. Processes fill the cores.
+    """
+    if measuring.tone or "implied" in measuring.cues:
+        import torch
+
+        torch.set_num_threads(1)
+    return Scorer(measuring.evaluator())
+
+
+def _own_rows(part: Part, measuring: Measuring) -> Iterator[Passage | Skipped]:
+    """The part's rows. A shard takes whole blocks: what is embedded together is the same as without shards."""
+    for number, row in enumerate(read(str(part.source), measuring.columns)):
+        if part.shard is None or _has(part.shard, part.name, number // BATCH):
+            yield row
+
+
+@lru_cache(maxsize=8)
+def _has(shard: Shard, name: str, block: int) -> bool:
+    return shard.has(f"{name} {block}")
+
+
+def _write_rows(path: Path, lines: array[float], groups: array[float], tally: Tally) -> None:
+    """Write the figures as float64 in this machine's order, row by row: line, group, then the columns of the tally."""
+    import numpy as np
+
+    with _drafted(path) as draft, draft.open("wb") as out:
+        for start in range(0, len(tally), CHUNK):
+            stop = min(start + CHUNK, len(tally))
+            out.write(np.column_stack([lines[start:stop], groups[start:stop], tally[start:stop]]).tobytes())
+
+
+@contextmanager
+def _writing(part: Part, *, grouped: bool) -> Iterator[Write]:
+    """What takes the scores in, a text at a time; the file has its name once all are in."""
+    if part.form == "jsonl":
+        with open_draft(part.scores) as out:
+            yield lambda scored: print(_line(scored, grouped=grouped), file=out)
+        return
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    schema = pyarrow.schema([
+        ("id", pyarrow.string()), ("line", pyarrow.int64()), ("group", pyarrow.string()),
+        ("reference_count", pyarrow.int64()), ("entropy", pyarrow.float64()), ("score", pyarrow.string()),
+    ])  # fmt: skip
+    waiting: list[dict[str, object]] = []
+    with _drafted(part.scores) as draft, parquet.ParquetWriter(draft, schema) as out:
+
+        def flush() -> None:
+            out.write_table(pyarrow.Table.from_pylist(waiting, schema))
+            waiting.clear()
+
+        def write(scored: Scored) -> None:
+            passage, of = scored.passage, scored.measures
+            values = (passage.id, passage.line, passage.group if grouped else None, of.n, of.entropy,
+                      _line(scored, grouped=grouped))  # fmt: skip
+            waiting.append(dict(zip(schema.names, values, strict=True)))
+            if len(waiting) == CHUNK:
+                flush()
+
+        yield write
+        flush()
+
+
+def _line(scored: Scored, *, grouped: bool) -> str:
+    return escape_json(json.dumps(as_object(scored, grouped=grouped), ensure_ascii=False))
+
+
+@contextmanager
+def _drafted(path: Path) -> Iterator[Path]:
+    """A path to write to, whose file takes the name `path` once the block ends without an error.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    draft = path.with_name(f".multiplex-{secrets.token_hex(8)}.part")
+    try:
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,48 @@
+"""A connection to a Ray cluster, which sends no usage statistics, shows no dashboard and repeats no worker's prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from multiplex.errors import MultiplexError, UsageError
+
+LOCAL = "local"
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Ray's module, connected to the cluster at `address`; `local` starts one on this machine that ends with the block.
+
+    Raises:
+        UsageError: Ray is not installed.
+        MultiplexError: the cluster cannot be reached.
+    """
+    if find_spec("ray") is None:
+        raise UsageError('--ray needs Ray; install it with: pip install "multiplex-worldviews[ray]"')
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray would warn of at every start
+    import ray
+
+    try:
+        ray.init(
+            address=address if address != LOCAL else LOCAL,
+            include_dashboard=False if address == LOCAL else None,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        raise MultiplexError(f"--ray {address}: no cluster can be reached there ({said[:200]})") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def cores(ray: Any) -> int:
+    """How many cores the cluster has now, at least 1."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))

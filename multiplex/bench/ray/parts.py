@@ -1,0 +1,60 @@
+"""Measures parts on a Ray cluster: a task a part, which Ray starts again elsewhere where its node dies.
+
+Tasks and not actors: one that holds its core for the whole job could not be made anew while others hold theirs.
+A worker process keeps the models that its first part loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from multiplex.bench.parts.plan import Manifest, Measuring, Part
+from multiplex.bench.ray.cluster import connected, cores
+from multiplex.errors import MultiplexError
+
+AHEAD = 2  # parts that wait at each core, so that none is idle; no more, so that the driver holds few
+
+
+def measure_on_ray(address: str, parts: Sequence[Part], measuring: Measuring) -> Iterator[Manifest]:
+    """Measure parts on the cluster at `address`, which must see the same folders; manifests in order of completion.
+
+    Raises:
+        MultiplexError: the cluster cannot be reached, or a part could not be measured; others go on as far as they are.
+    """
+    if not parts:
+        return
+    with connected(address) as ray:
+        task = ray.remote(num_cpus=1, max_retries=-1)(_measured)
+        waiting, running = iter(parts), dict[Any, Part]()
+        while True:
+            for part in waiting:
+                running[task.remote(part, measuring)] = part
+                if len(running) >= (1 + AHEAD) * cores(ray):
+                    break
+            if not running:
+                return
+            (ready, *_), _ = ray.wait(list(running))
+            part = running.pop(ready)
+            try:
+                made = ray.get(ready)
+            except ray.exceptions.RayError as error:
+                raise MultiplexError(f"{part.source}: Ray could not measure it ({_last(error)})") from error
+            if isinstance(made, MultiplexError):
+                raise made
+            yield made
+
+
+def _measured(part: Part, measuring: Measuring) -> Manifest | MultiplexError:
+    """On a worker. An error of ours comes back as it is: Ray would wrap it in a traceback."""
+    from multiplex.bench.parts.measure import measure_part
+
+    try:
+        return measure_part(part, measuring)
+    except MultiplexError as error:
+        return error
+
+
+def _last(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

@@ -1,0 +1,154 @@
+"""Joins the runs of shards into one, as if one process had made it: every unit with its calls, failures and scores."""
+
+# ruff: noqa: S608  # put together from our own names alone
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiplex.bench.plan.manifest import Manifest, differences, merged
+from multiplex.bench.plan.units import STRATEGIES, Unit
+from multiplex.bench.store import queries as sql
+from multiplex.bench.store.checksums import COVERED, insertion
+from multiplex.bench.store.json_text import as_json
+from multiplex.bench.store.reader import Reader
+from multiplex.bench.store.schema import DATABASE, connect, explaining, migrate
+from multiplex.bench.store.store import Store
+from multiplex.bench.store.writer import SET, clock
+from multiplex.errors import UsageError
+
+_RANK = {"done": 0, "failed": 1, "pending": 2}
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What was joined: how many units, how many of them done.
+
+    Attributes:
+        doubled: units that several runs hold, with the same outcome.
+        conflicts: a line for each unit that several runs hold with different answers.
+    """
+
+    units: int
+    done: int
+    doubled: int
+    conflicts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a unit stands: in which of the runs, and in which state."""
+
+    run: int
+    unit: Unit
+    state: str
+
+
+def join(runs: Sequence[Path], target: Path) -> Joined:
+    """Join runs into a new one, which takes its name when it is whole.
+
+    Of a unit that several hold, one that is done is kept before one that failed, and the first of equals.
+
+    Raises:
+        UsageError: there is a run of that name, the runs were made differently, or one is damaged or has calls out.
+        MultiplexError: the disk refuses.
+    """
+    if target.exists():
+        raise UsageError(f"{target}: is there already; give another --name, or take it away")
+    draft = target.with_name(f".{target.name}.part")
+    with ExitStack() as stack, explaining(target / DATABASE):
+        stores = [stack.enter_context(Store.read(run)) for run in runs]
+        manifest = _manifest(stores)
+        places, doubled, conflicts = _places(stores)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        made = stack.enter_context(closing(connect(draft / DATABASE, write=True)))
+        migrate(made, 0)
+        made.execute("BEGIN IMMEDIATE")
+        for key, value in (("manifest", as_json(manifest)), ("changed", clock())):
+            made.execute(SET, {"key": key, "value": value})
+        readers = [stack.enter_context(closing(Reader(run / DATABASE))) for run in runs]
+        for reader in readers:
+            for key, description in reader.rows(sql.SCORINGS):
+                made.execute(sql.SCORING, {"key": key, "description": description})
+        for place in sorted(places.values(), key=_order(manifest)):
+            for table in ("units", "calls", "errors", "measures"):
+                _copy(readers[place.run], made, table, place.unit.id)
+        made.execute("COMMIT")
+    draft.rename(target)
+    done = sum(place.state == "done" for place in places.values())
+    return Joined(len(places), done, doubled, tuple(conflicts))
+
+
+def _manifest(stores: Sequence[Store]) -> Manifest:
+    """That of the whole run.
+
+    Raises:
+        UsageError: a run is damaged, has calls out, or was made differently from the first.
+    """
+    whole: Manifest | None = None
+    for store in stores:
+        if found := store.check().summary():
+            raise UsageError(f"{store.folder}: {found}; restore it from a copy, or mend it with --redo-damaged")
+        if store.batches().batches("planned", "sent"):
+            raise UsageError(f"{store.folder}: calls are out in batches; collect them first, with `bench run --batch`")
+        own = store.manifest
+        if own is None:
+            raise UsageError(f"{store.folder}: was stopped before it began; start its command again")
+        if whole is not None and (unlike := differences(whole, own)):
+            raise UsageError(f"{store.folder}: was made differently from {stores[0].folder}: {'; '.join(unlike)}")
+        whole = own if whole is None else merged(whole, own)
+    if whole is None:
+        raise UsageError("no run is named")
+    return whole
+
+
+def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]:
+    """Where each unit is taken from, how many stand in several runs alike, and a line for each that does not."""
+    places: dict[str, _Place] = {}
+    doubled, conflicts = 0, list[str]()
+    for run, store in enumerate(stores):
+        states = store.states()
+        for unit in store.units():
+            place, other = _Place(run, unit, states[unit.id]), places.get(unit.id)
+            if other is None:
+                places[unit.id] = place
+                continue
+            if place.state == other.state == "done" and store.answer(unit.id) != stores[other.run].answer(unit.id):
+                conflicts.append(
+                    f"unit {unit.id} has one answer in {stores[other.run].folder}, which is kept, and another in "
+                    f"{store.folder}"
+                )
+            else:
+                doubled += 1
+            if _RANK[place.state] < _RANK[other.state]:
+                places[unit.id] = place
+    return places, doubled, conflicts
+
+
+def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int, int, int]]:
+    """The order in which one process would have made the units; where the runs do not say, they keep their own."""
+    questions = {name: place for place, name in enumerate(manifest.order)}
+    models = {name: place for place, name in enumerate(manifest.models)}
+
+    def key(place: _Place) -> tuple[int, int, int, int]:
+        unit = place.unit
+        known = questions.get(unit.question_id)
+        if known is None:
+            return (0, place.run, 0, 0)
+        return (unit.epoch, known, models[unit.model], STRATEGIES.index(unit.strategy))
+
+    return key
+
+
+def _copy(source: Reader, target: sqlite3.Connection, table: str, unit: str) -> None:
+    """Copy the rows of one unit; their checksums are made anew."""
+    columns = tuple(dict.fromkeys(each for covered in COVERED[table].values() for each in covered))
+    name, order = ("id", "number") if table == "units" else ("unit", "rowid")
+    rows = source.rows(f"SELECT {', '.join(columns)} FROM {table} WHERE {name} = ? ORDER BY {order}", unit)
+    target.executemany(insertion(table), [dict(zip(columns, row, strict=True)) for row in rows])

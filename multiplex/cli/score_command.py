@@ -1,0 +1,132 @@
+"""The command `multiplex score`: its flags, and what they mean together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from multiplex.cli.options import BaseUrlFlag, DebugFlag, KeyFlag, ModelFlag, RayFlag, SentimentModelFlag, ShardFlag
+
+ScoredArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input. With --out also a folder or a "
+        "pattern. merge: join the parts of a folder.",
+    ),
+]
+ScoreFrameFlag = Annotated[
+    str | None,
+    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
+]
+CuesFlag = Annotated[
+    str | None,
+    typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+]
+ExtractorFlag = Annotated[
+    str, typer.Option("--extractor", help="local; judge (a chat model, which must quote its evidence); or both.")
+]
+SentimentFlag = Annotated[str, typer.Option("--sentiment", help="Who reads the tone: classifier, or judge.")]
+
+
+def score(
+    file: ScoredArgument,
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="With merge: where the parts are.")] = None,
+    text_column: Annotated[str, typer.Option("--text-column", help="The column that holds the text.")] = "text",
+    group_by: Annotated[str | None, typer.Option("--group-by", help="A column: sum up each of its values too.")] = None,
+    scaffold_column: Annotated[
+        str | None, typer.Option("--scaffold-column", help="A column of [start, end] pairs that are not to be scored.")
+    ] = None,
+    question_column: Annotated[
+        str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
+    ] = None,
+    frame: ScoreFrameFlag = None,
+    cues: CuesFlag = None,
+    extractor: ExtractorFlag = "local",
+    sentiment: SentimentFlag = "classifier",
+    no_sentiment: Annotated[bool, typer.Option("--no-sentiment", help="Read no tone; much faster.")] = False,
+    sentiment_model: SentimentModelFlag = None,
+    model: ModelFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a text and nothing else.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page that shows each text with its references.")
+    ] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="Also write the summary as JSON.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where a row was skipped.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write scores, part for part, into this folder; parts that are done are left out."),
+    ] = None,
+    shard: ShardFlag = None,
+    ray: RayFlag = None,
+    debug: DebugFlag = False,  # noqa: ARG001
+) -> None:
+    """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
+    from multiplex.errors import UsageError
+    from multiplex.evaluation.corpus import Columns
+    from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
+    from multiplex.llm.spec import resolve_model
+    from multiplex.settings import load_settings
+
+    if file == "merge" and folder is not None:
+        from multiplex.cli.score_parts import merge
+
+        return merge(folder, summary)
+    if folder is not None:
+        raise UsageError(f"{folder}: one file, folder or pattern is scored at a time; quote a pattern")
+    if extractor not in ("local", "judge", "both"):
+        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
+    if sentiment not in ("classifier", "judge"):
+        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
+    if sentiment_model and (no_sentiment or sentiment == "judge"):
+        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
+    judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
+    settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
+    chosen = _names(frame)
+
+    by = FRAME if not chosen else KNOWN if chosen == ["all"] else checked_frame(chosen)
+    if out is not None:
+        if judged or as_json or html is not None or summary is not None:
+            raise UsageError(
+                "--out writes parts, measured by the local extractor; leave out --json, --html, --summary and the judge"
+            )
+        from multiplex.bench.parts.plan import describe
+        from multiplex.cli.score_parts import PartsOrder, score_parts
+        from multiplex.settings import parse_shard
+
+        measuring = describe(
+            frame=by, cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES, tone=not no_sentiment,
+            sentiment_model=sentiment_model, text=text_column, group=group_by, scaffold=scaffold_column,
+            question=question_column,
+        )  # fmt: skip
+        part = parse_shard(shard) if shard is not None else None
+        raise typer.Exit(score_parts(PartsOrder(file, out, measuring, part, ray, strict)))
+    if shard is not None or ray is not None or Path(file).is_dir():
+        raise UsageError("--shard, --ray and folders need --out FOLDER, where the parts are written")
+
+    from multiplex.cli.score import ScoreOrder
+    from multiplex.cli.score import score as carry_out
+
+    order = ScoreOrder(
+        path=file,
+        columns=Columns(text_column, group_by, scaffold_column, question_column),
+        frame=by,
+        cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
+        extractor=extractor,  # type: ignore[arg-type]  # checked above
+        tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
+        sentiment_model=sentiment_model,
+        judge=resolve_model(settings) if judged else None,
+        as_json=as_json,
+        html=html,
+        summary=summary,
+        strict=strict,
+    )
+    raise typer.Exit(carry_out(order))
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in given.split(",")] if given else []

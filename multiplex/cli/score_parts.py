@@ -1,0 +1,94 @@
+"""Carries out `multiplex score ... --out FOLDER` and `multiplex score merge FOLDER`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+from multiplex.bench.parts.join import join
+from multiplex.bench.parts.plan import Manifest, Measuring, Part, find_parts, is_done
+from multiplex.content import open_draft
+from multiplex.errors import UsageError
+from multiplex.present.summary import as_summary, notes, print_summary
+from multiplex.settings import Shard
+from multiplex.text.console import SafeConsole
+from multiplex.text.terminal import escape_json
+
+
+@dataclass(frozen=True)
+class PartsOrder:
+    """What the command line asked for; `ray` is a cluster's address, `local` for one on this machine."""
+
+    source: str
+    folder: Path
+    measuring: Measuring
+    shard: Shard | None = None
+    ray: str | None = None
+    strict: bool = False
+
+
+def score_parts(order: PartsOrder) -> int:
+    """Measure every part that is not done; the exit code: 1 where a row was skipped and `strict`.
+
+    Raises:
+        UsageError: a file or an option is wrong.
+        MultiplexError: the disk refuses.
+    """
+    aside = SafeConsole(stderr=True)
+    parts = find_parts(order.source, order.folder, order.shard)
+    todo = [part for part in parts if not is_done(part, order.measuring)]
+    done = len(parts) - len(todo)
+    if done:
+        aside.print(Text(f"{done:,} of {len(parts):,} parts are done already", "dim"))
+    measured = skipped = 0
+    for number, made in enumerate(_measured(order, todo), start=done + 1):
+        measured, skipped = measured + made.measured, skipped + made.skipped
+        reasons = f": {', '.join(f'{name} {count:,}' for name, count in made.reasons.items())}" if made.skipped else ""
+        aside.print(
+            Text(
+                f"{number:,} of {len(parts):,}: {made.source}: {made.measured:,} measured, {made.skipped:,} skipped"
+                + reasons
+            ),
+            soft_wrap=True,
+        )
+    aside.print(
+        Text(f"{measured:,} measured, {skipped:,} skipped; next: multiplex score merge {order.folder} --summary FILE")
+    )
+    return 1 if skipped and order.strict else 0
+
+
+def _measured(order: PartsOrder, parts: Sequence[Part]) -> Iterator[Manifest]:
+    if order.ray is None:
+        from multiplex.bench.parts.measure import measure_part
+
+        return (measure_part(part, order.measuring) for part in parts)
+    from multiplex.bench.ray.parts import measure_on_ray
+
+    return measure_on_ray(order.ray, parts, order.measuring)
+
+
+def merge(folder: Path, summary: Path | None) -> None:
+    """Sum the parts of a folder up; print the summary, and write it as JSON where `summary` says.
+
+    Raises:
+        UsageError: parts are missing, or do not belong together.
+        MultiplexError: the disk refuses.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; `multiplex score TEXTS --out FOLDER` makes one")
+    made = join(folder)
+    out = SafeConsole(soft_wrap=True)
+    for name, each in made.summaries.items():
+        print_summary(out, each, name or "all")
+        out.print()
+    out.print(Text(notes(made.summaries[""]), "dim"))
+    counts = {"measured": made.measured, "skipped": made.skipped}
+    if summary is not None:
+        with open_draft(summary) as file:
+            content = as_summary(made.summaries, None, counts)
+            file.write(escape_json(json.dumps(content, ensure_ascii=False, indent=2)) + "\n")
+    SafeConsole(stderr=True).print(Text(f"{made.parts:,} parts: {made.measured:,} measured, {made.skipped:,} skipped"))

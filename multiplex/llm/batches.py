@@ -1,0 +1,234 @@
+"""The batch API of OpenAI and of those who copy it: a file of requests goes up, a file of replies comes down.
+
+`/v1/files` and `/v1/batches`. An endpoint answers within a day, at about half the price, in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from multiplex.errors import CallError, UsageError
+from multiplex.llm.error_mapping import explain, safe
+from multiplex.llm.protocol import read_error
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from multiplex.llm.chat import Chat
+
+T = TypeVar("T")
+
+MOST_REQUESTS = 50_000  # of one batch, by OpenAI's rules
+MOST_BYTES = 200_000_000  # of its file
+ENDPOINT = "/v1/chat/completions"
+PATIENCE = 10  # times the longest silence: what a file may take to go up or come down
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_ABSENT = frozenset({404, 405, 501})
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """A batch as its endpoint describes it.
+
+    Attributes:
+        state: the endpoint's word: `validating`, `in_progress`, `finalizing`, `completed`, `failed`, `expired`, ...
+        completed, failed, total: requests, as far as the endpoint counts them; else 0.
+        replies, errors: ids of the files of replies and of refused requests; None where there is none (yet).
+        why: what the endpoint says of a batch that failed; else empty.
+    """
+
+    id: str
+    state: str
+    completed: int = 0
+    failed: int = 0
+    total: int = 0
+    replies: str | None = None
+    errors: str | None = None
+    why: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class BatchReply:
+    """What came of one request: its `custom_id`, the HTTP status, and the body of the response or of the error.
+
+    A request that was never made (expired, cancelled) has status 0.
+    """
+
+    custom_id: str
+    status: int
+    body: Mapping[str, Any]
+
+
+class BatchEndpoint:
+    """The batches of one chat's endpoint.
+
+    Every method raises CallError where the endpoint cannot be reached or refuses, and UsageError where the key's
+    variable is not set.
+    """
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+
+    async def upload(self, path: Path) -> str:
+        """Send a file of requests up; its id there.
+
+        Raises:
+            UsageError: the endpoint has no batches.
+        """
+        with path.open("rb") as file:
+            async with self._asking(PATIENCE) as client:
+                try:
+                    made = await client.files.create(file=(path.name, file), purpose="batch")
+                except Exception as error:
+                    if getattr(error, "status_code", None) in _ABSENT:
+                        raise UsageError(
+                            f"{self._at} has no batches ({error.status_code} at /files); "  # type: ignore[attr-defined]
+                            "leave --batch out"
+                        ) from error
+                    raise
+        return self._known(made.id, "the file it took has no id")
+
+    async def create(self, file_id: str) -> BatchStatus:
+        """Have the requests of a file answered within a day."""
+        body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
+        async with self._asking() as client:
+            return self._status(await client.post("/batches", cast_to=object, body=body))
+
+    async def find(self, file_id: str) -> BatchStatus | None:
+        """The batch that was made of a file; None where there is none. The whole list is read."""
+        after: str | None = None
+        while True:
+            query = {"limit": "100", **({"after": after} if after else {})}
+            async with self._asking() as client:
+                page: Any = await client.get("/batches", cast_to=object, options={"params": query})
+            rows = page.get("data") if isinstance(page, Mapping) else None
+            if not isinstance(rows, list):
+                raise CallError("server", f"{self._at}: its list of batches cannot be read")
+            for row in rows:
+                if isinstance(row, Mapping) and row.get("input_file_id") == file_id:
+                    return self._status(row)
+            if not page.get("has_more") or not rows:
+                return None
+            after = str(rows[-1].get("id"))
+
+    async def status(self, batch_id: str) -> BatchStatus | None:
+        """How a batch stands; None where the endpoint knows no such batch."""
+        async with self._asking() as client:
+            found: Any = await _known_there(client.get(f"/batches/{batch_id}", cast_to=object))
+        return None if found is None else self._status(found)
+
+    async def download(self, file_id: str, path: Path) -> bool:
+        """Write a file of the endpoint to `path`; whether it was there."""
+        async with self._asking(PATIENCE) as client:
+            reply: Any = await _known_there(client.files.content(file_id))
+            if reply is None:
+                return False
+            with path.open("ab") as out:
+                async for chunk in await reply.aiter_bytes():
+                    out.write(chunk)
+        return True
+
+    def _status(self, row: Any) -> BatchStatus:
+        if not isinstance(row, Mapping) or not isinstance(row.get("status"), str):
+            raise CallError("server", f"{self._at}: what it says of a batch cannot be read ({safe(str(row))})")
+        counts = row.get("request_counts")
+        counts = counts if isinstance(counts, Mapping) else {}
+        completed, failed, total = (_count(counts.get(name)) for name in ("completed", "failed", "total"))
+        said = row.get("errors")
+        why = safe(read_error(said.get("data") if isinstance(said, Mapping) else said).message) if said else ""
+        batch_id = self._known(row.get("id"), "a batch of it has no id")
+        replies, errors = (row.get(name) or None for name in ("output_file_id", "error_file_id"))
+        return BatchStatus(batch_id, row["status"], completed, failed, total, replies, errors, why)
+
+    def _known(self, name: Any, otherwise: str) -> str:
+        if not isinstance(name, str) or not name:
+            raise CallError("server", f"{self._at}: {otherwise}")
+        return name
+
+    @property
+    def _at(self) -> str:
+        return f"{self._chat.spec.name} at {self._chat.spec.place}"
+
+    def _asking(self, patience: int = 1) -> _Asking:
+        return _Asking(self._chat, patience)
+
+
+class _Asking:
+    """A client for one request; its errors become ours."""
+
+    def __init__(self, chat: Chat, patience: int) -> None:
+        self._chat, self._clock = chat, asyncio.timeout(patience * chat.spec.timeout)
+        self._secret = ""
+
+    async def __aenter__(self) -> AsyncOpenAI:
+        line = await self._chat.connection()
+        if line.clients is None:
+            raise AssertionError("a caller's own chat model has no batches")
+        self._secret = line.secret
+        self._client = line.clients.least_busy()
+        await self._clock.__aenter__()
+        return self._client.__enter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        self._client.__exit__(None, None, None)
+        try:
+            await self._clock.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            error = late
+        if isinstance(error, Exception) and not isinstance(error, UsageError):
+            raise explain(error, self._chat.spec, self._secret).error from error
+
+
+async def _known_there(request: Awaitable[T]) -> T | None:
+    """What the endpoint has there; None where it says that it has nothing."""
+    from openai import NotFoundError
+
+    try:
+        return await request
+    except NotFoundError:
+        return None
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def request_line(custom_id: str, body: Mapping[str, Any]) -> bytes:
+    """One request as it stands in the file that goes up."""
+    asked = {"custom_id": custom_id, "method": "POST", "url": ENDPOINT, "body": body}
+    return json.dumps(asked, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def read_reply(line: bytes) -> BatchReply | None:
+    """What a line of the file that came down says; None where it cannot be read, or names no request."""
+    try:
+        row: Any = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(row, Mapping) or not isinstance(row.get("custom_id"), str):
+        return None
+    response, error = row.get("response"), row.get("error")
+    if isinstance(response, Mapping) and isinstance(response.get("body"), Mapping):
+        status = response.get("status_code")
+        return BatchReply(row["custom_id"], status if isinstance(status, int) else 200, response["body"])
+    return BatchReply(row["custom_id"], 0, {"error": error} if isinstance(error, Mapping) else {})
+
+
+Fate = Literal["answered", "refused", "undone"]
+
+
+def fate(reply: BatchReply) -> Fate:
+    """What a request came to: an answer, a refusal for good, or nothing that asking again would not mend."""
+    if reply.status == 200:
+        return "answered"
+    return "undone" if reply.status in (0, 408, 409, 429) or reply.status >= 500 else "refused"

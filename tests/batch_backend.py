@@ -1,0 +1,162 @@
+"""A loopback endpoint with files and batches, whose luck the test decides."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.backend import Body, Say, asked
+
+Line = dict[str, Any]
+_FILE = re.compile(rb'filename="[^"]*"\r\n(?:[^\r]+\r\n)*\r\n(.*)\r\n--', re.DOTALL)
+
+
+def _say(_: Body) -> Say:
+    return Say()
+
+
+@dataclass
+class BatchBackend:
+    """What it holds and how it behaves.
+
+    Attributes:
+        looks: how often a batch is asked after before it ends.
+        ends: the state in which a batch ends, by its number (from 0).
+        undone: whether a request is left without a response, by its batch's number and its `custom_id`.
+        mangle: what becomes of a file of replies when it is read.
+        before: is told of each request by its path before it is answered; it may raise ConnectionResetError.
+        asked: the bodies of all requests that were answered, which are paid for.
+    """
+
+    url: str = ""
+    looks: int = 0
+    ends: Callable[[int], str] = lambda _: "completed"
+    undone: Callable[[int, str], bool] = lambda _, __: False
+    script: Callable[[Body], Say] = _say
+    mangle: Callable[[bytes], bytes] = bytes
+    before: Callable[[str], None] = lambda _: None
+    absent: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
+    batches: dict[str, Line] = field(default_factory=dict)
+    asked: list[Body] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def upload(self, data: bytes) -> str:
+        name = f"file-{len(self.files)}"
+        self.files[name] = data
+        return name
+
+    def create(self, file: str) -> Line:
+        name = f"batch-{len(self.batches)}"
+        self.batches[name] = {"id": name, "object": "batch", "input_file_id": file, "status": "validating",
+                              "looks": 0, "endpoint": "/v1/chat/completions"}  # fmt: skip
+        return self.batches[name]
+
+    def look(self, batch: Line) -> Line:
+        batch["looks"] += 1
+        if batch["status"] in ("validating", "in_progress"):
+            batch["status"] = "in_progress"
+            if batch["looks"] > self.looks:
+                self._end(batch)
+        return batch
+
+    def _end(self, batch: Line) -> None:
+        number = int(batch["id"].removeprefix("batch-"))
+        batch["status"] = state = self.ends(number)
+        if state == "failed":
+            batch["errors"] = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
+            return
+        good, bad, undone = list[str](), list[str](), 0
+        for row in map(json.loads, self.files[batch["input_file_id"]].splitlines()):
+            if self.undone(number, row["custom_id"]):
+                undone += 1
+                expired = {"code": f"batch_{state}", "message": "not done in time"}
+                bad.append(json.dumps({"custom_id": row["custom_id"], "response": None, "error": expired}))
+                continue
+            self.asked.append(row["body"])
+            say = self.script(row["body"])
+            message = {"role": "assistant", "content": say.text}
+            usage = {"prompt_tokens": len(asked(row["body"]).split()), "completion_tokens": len(say.text.split(" "))}
+            body = {"choices": [{"index": 0, "message": message, "finish_reason": say.finish}], "usage": usage}
+            response = {"status_code": say.status, "body": body if say.status == 200 else {"error": say.error}}
+            line = json.dumps({"custom_id": row["custom_id"], "response": response, "error": None})
+            (good if say.status == 200 else bad).append(line)
+        batch["request_counts"] = {"total": len(good) + len(bad), "completed": len(good), "failed": len(bad) - undone}
+        for name, lines in (("output_file_id", good), ("error_file_id", bad)):
+            if lines:  # in any order: ours is the reverse
+                batch[name] = self.upload("".join(f"{line}\n" for line in reversed(lines)).encode())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    backend: BatchBackend
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(lambda: self._post(data))
+
+    def do_GET(self) -> None:
+        self._answer(self._get)
+
+    def _answer(self, make: Callable[[], Line | bytes | None]) -> None:
+        try:
+            with self.backend.lock:
+                self.backend.before(f"{self.command} {self.path}")
+                made = None if self.backend.absent else make()
+        except ConnectionResetError:
+            self.connection.recv(1)  # until whoever asked is gone
+            self.close_connection = True
+            self.connection.close()
+            return
+        gone = {"error": {"message": "no such thing", "type": "not_found"}}
+        data = made if isinstance(made, bytes) else json.dumps(gone if made is None else made).encode()
+        self.send_response(404 if made is None else 200)
+        self.send_header("Content-Type", "application/octet-stream" if isinstance(made, bytes) else "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _post(self, data: bytes) -> Line | None:
+        if self.path == "/v1/files":
+            found = _FILE.search(data + b"\r\n--")
+            assert found is not None
+            return {"id": self.backend.upload(found[1].split(b"\r\n--")[0]), "object": "file"}
+        return self.backend.create(json.loads(data)["input_file_id"]) if self.path == "/v1/batches" else None
+
+    def _get(self) -> Line | bytes | None:
+        path, _, _ = self.path.partition("?")
+        *_, last = parts = path.removeprefix("/v1/").split("/")
+        if path == "/v1/batches":
+            return {"object": "list", "data": list(self.backend.batches.values()), "has_more": False}
+        if parts[0] == "files":
+            held = self.backend.files.get(parts[1])
+            return None if held is None else self.backend.mangle(held)
+        found = self.backend.batches.get(last)
+        return None if found is None else self.backend.look(found)
+
+
+@contextmanager
+def serving() -> Iterator[BatchBackend]:
+    """A backend on a free loopback port, gone when the block ends."""
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    backend = BatchBackend(f"http://127.0.0.1:{server.server_port}/v1")
+    handler.backend = backend
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield backend
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

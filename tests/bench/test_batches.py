@@ -1,0 +1,252 @@
+"""A run by batches: waves, bad luck at the endpoint, deaths of the process; a real server and a real file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiplex.bench.store.records import Record
+from multiplex.bench.store.store import Store
+from multiplex.content import sha256
+from tests.backend import Body, Say, asked
+from tests.batch_backend import BatchBackend, serving
+from tests.command import COMMAND, run
+
+QUESTIONS = 3
+STRATEGIES = "uniplex,multiplex,uniplex-long"
+WAVES = [QUESTIONS * (1 + 3), QUESTIONS, QUESTIONS]
+"""Plain answers and voices; essays; the controls that are matched to their length."""
+CALLS = sum(WAVES)
+
+
+def echo(body: Body) -> Say:
+    """A reply that depends on the request alone."""
+    digest = sha256(f"{body.get('seed')} {asked(body)}")[:8]
+    return Say(f"Reply {digest}. The elders of {digest} are heard first.")
+
+
+@pytest.fixture
+def batches() -> Iterator[BatchBackend]:
+    with serving() as backend:
+        backend.script = echo
+        yield backend
+
+
+@pytest.fixture
+def command(tmp_path: Path, batches: BatchBackend) -> Callable[..., list[str]]:
+    """The arguments of a run by batches in `tmp_path/run`."""
+    path = tmp_path / "questions.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "question"])
+        rows.writerows([f"q{i}", f"What do the old owe the young on topic {i}?"] for i in range(QUESTIONS))
+
+    def arguments(*flags: str, batch: bool = True) -> list[str]:
+        return ["bench", "run", "--models", "m", "--base-url", batches.url, "--questions", str(path), "--strategies",
+                STRATEGIES, "--council", "islamic,african,east_asian", "--check", "none", "--no-score",
+                "--dir", str(tmp_path), "--name", "run", *(["--batch"] if batch else []), *flags]  # fmt: skip
+
+    return arguments
+
+
+def records(folder: Path) -> list[Record]:
+    with Store.read(folder / "run") as store:
+        assert not store.check().damaged
+        return list(store.records())
+
+
+def complete(folder: Path) -> bool:
+    return all(record.answer is not None and not record.answer.lost for record in records(folder))
+
+
+def said(arguments: list[str], code: int = 0, **options: Any) -> str:
+    done = run(*arguments, **options)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def again(arguments: list[str], starts: int = 9) -> int:
+    """Start a command until it has nothing out; how often."""
+    for start in range(1, starts + 1):
+        if "submitted" not in said(arguments):
+            return start
+    raise AssertionError(f"not done after {starts} starts")
+
+
+def test_each_start_collects_a_wave_and_sends_the_next(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    batches.looks = 1  # the second start finds the batch in progress
+    for calls in WAVES:
+        assert f"submitted {calls} calls in 1 batch; the same command collects" in said(command())
+        assert f"submitted {calls} calls in 1 batch" in said(command())
+    assert "9 done, 0 failed, 0 pending" in said(command())
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS
+    names = [json.loads(line)["custom_id"] for batch in batches.batches.values()
+             for line in batches.files[batch["input_file_id"]].splitlines()]  # fmt: skip
+    assert len(set(names)) == CALLS
+    assert {len(name) for name in names} == {64}
+    assert not [*(tmp_path / "run").glob("batch-*")]
+    assert "9 of them done already" in said(command())
+    assert len(batches.asked) == CALLS
+
+
+def test_a_command_that_waits_ends_with_the_report_of_one_that_sends_each_call_by_itself(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    assert "9 done, 0 failed, 0 pending" in said(command("--wait"))
+    assert complete(tmp_path)
+    assert len(batches.batches) == len(WAVES)
+    assert all(record.answer.seconds < 60 for record in records(tmp_path) if record.answer is not None)
+
+
+def test_what_expired_or_was_refused_for_a_time_is_sent_again_and_what_came_is_kept(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    batches.ends = lambda number: "expired" if number == 0 else "completed"
+    batches.undone = lambda number, custom: number == 0 and int(custom[0], 16) % 2 == 0
+    busy = Counter[str]()
+
+    def script(body: Body) -> Say:
+        busy[asked(body)] += 1
+        return Say(status=429) if "topic 1" in asked(body) and busy[asked(body)] == 1 else echo(body)
+
+    batches.script = script
+    again(command())
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS + sum(count == 2 for count in busy.values())
+    assert max(busy.values()) == 2
+
+
+def test_a_request_that_is_refused_for_good_fails_its_unit_alone_and_is_tried_by_the_next_start(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    batches.script = lambda body: Say(status=400) if "topic 1" in asked(body) else echo(body)
+    assert "6 done, 3 failed" in said(command("--wait"), 1)
+    assert {record.failure.kind for record in records(tmp_path) if record.failure} == {"bad_request", "no_length"}
+    with Store.read(tmp_path / "run") as store:
+        assert sum(row.error is not None for each in store.units() for row in store.calls(each.id)) == 1 + 3
+    batches.script, before = echo, len(batches.asked)
+    assert "9 done, 0 failed" in said(command("--wait"))
+    assert len(batches.asked) - before == 1 + 3 + 1 + 1
+
+
+def test_a_file_of_replies_that_is_cut_is_read_again_and_lines_of_no_call_are_told_and_left_out(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    def with_strangers(data: bytes) -> bytes:
+        first = data.splitlines(keepends=True)[0]
+        stranger = json.dumps({**json.loads(first), "custom_id": "stranger"}).encode() + b"\n"
+        return data + first.replace(b"Reply", b"Other") + stranger
+
+    said(command())
+    batches.mangle = lambda data: data[:-20]
+    assert "line 12 of its replies cannot be read; was the file cut?" in said(command(), 3)
+    batches.mangle = lambda data: data[: data.rindex(b"\n", 0, -1) + 1]
+    assert "12 calls are done, and its files hold 11 replies" in said(command(), 3)
+    batches.mangle = with_strangers
+    told = said(command())
+    assert "1 of its lines name no call of it" in told
+    assert "1 of its lines name a call for the second time" in told
+    batches.mangle = bytes
+    again(command())
+    assert len(batches.asked) == CALLS
+    assert all("Other" not in record.answer.text for record in records(tmp_path) if record.answer)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("cancelled", "was cancelled at its endpoint: 8 of 12 replies came"),
+        ("failed", "(Enqueued token limit reached): 0 of 12 replies"),
+    ],
+)
+def test_a_batch_that_is_cancelled_or_fails_stops_the_command_and_the_next_sends_what_lacks(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, state: str, told: str
+) -> None:
+    undone = Counter[int]()
+
+    def four(number: int, _: str) -> bool:
+        undone[number] += 1
+        return number == 0 and undone[number] <= 4
+
+    batches.ends, batches.undone = (lambda number: state if number == 0 else "completed"), four
+    said(command())
+    assert told in said(command(), 3)
+    again(command())
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS
+
+
+def test_a_batch_that_its_endpoint_has_forgotten_is_paid_for_again_only_where_that_is_asked_for(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    said(command())
+    batches.batches.pop("batch-0")
+    told = said(command(), 3)
+    assert "its endpoint knows it no more" in told
+    assert "--redo-damaged sends its 12 calls again" in told
+    assert batches.batches == {}
+    assert "submitted 12 calls" in said(command("--redo-damaged"))
+    again(command())
+    assert complete(tmp_path)
+
+
+def test_what_cannot_go_by_batches_is_told_in_one_line_and_nothing_is_sent(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    batches.absent = True
+    assert "has no batches (404 at /files); leave --batch out" in said(command(), 2)
+    assert "cannot bound" in said(command("--max-tokens", "9"), 2)
+    assert "--wait is of --batch" in said(command("--wait", batch=False), 2)
+    assert "no batches" in said([*command(), "--models", "local", "--strategies", "uniplex"], 2)
+    batches.absent = False
+    said(command())
+    assert "12 calls are out in 1 batches" in said(command(batch=False), 2)
+    prices = tmp_path / "prices.toml"
+    prices.write_text("m = { input = 1000.0, output = 1000.0 }")
+    shown = said(command("--dry-run", "--prices", str(prices)), env={"COLUMNS": "200"})
+    assert "USD by batch" in shown
+
+
+def test_a_process_that_is_killed_at_every_moment_in_turn_pays_for_no_call_twice(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    """Before and after each file and each batch is made, and before each look at a batch or a file of replies."""
+    victims: list[subprocess.Popen[bytes]] = []
+    moments: list[str] = []
+
+    def kill(request: str) -> None:
+        stage = f"{request} {len(batches.batches)}"
+        left = [when for when in ("before", "after")[: 2 if "POST" in request else 1]
+                if f"{when} {stage}" not in moments]  # fmt: skip
+        if not left:
+            return
+        moments.append(f"{left[0]} {stage}")
+        if left[0] == "after":  # what was asked for is done, and nobody hears of it
+            if request == "POST /v1/files":
+                batches.upload(b"")
+            else:
+                batches.create(list(batches.files)[-1])
+        victims[-1].kill()
+        raise ConnectionResetError
+
+    batches.before = kill
+    for _ in range(40):
+        with subprocess.Popen([*COMMAND, *command()], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as victim:
+            victims.append(victim)
+            out, err = victim.communicate(timeout=60)
+        assert victim.returncode in (0, -9), err
+        if victim.returncode == 0 and b"submitted" not in out:
+            break
+    assert len(moments) >= 12, moments
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS

@@ -1,0 +1,101 @@
+"""Scores written part for part: the same bytes and the same summary in any number of pieces, after a death too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+
+from multiplex.evaluation.evaluator import BATCH
+from tests.command import COMMAND, run
+
+CULTURES = ("Koreans greet elders first.", "Ubuntu asks that kin share care.", "Muslims give zakat.", "It rains.")
+ROWS = [
+    {"text": f"{CULTURES[i % 4]} {CULTURES[i // 4 % 4] * (i % 5)} Number {i}.", "lab": f"lab {i % 3}", "id": f"t{i}"}
+    for i in range(3 * BATCH + 7)
+]
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix == ".parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def said(*arguments: str, code: int = 0) -> str:
+    done = run(*arguments)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def score(source: Path | str, out: Path, *flags: str, code: int = 0) -> str:
+    return said("score", str(source), "--out", str(out), "--group-by", "lab", "--no-sentiment", *flags, code=code)
+
+
+def merged(folder: Path) -> bytes:
+    said("score", "merge", str(folder), "--summary", str(folder / "summary.json"))
+    return (folder / "summary.json").read_bytes()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if ".scores." in path.name or path.suffix == ".f64"}  # fmt: skip
+
+
+def test_the_summary_of_shards_of_a_file_is_that_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    write(file, [*ROWS[:70], {"text": "…", "lab": "lab 0"}, *ROWS[70:]])
+    said("score", str(file), "--group-by", "lab", "--no-sentiment", "--json", "--summary", str(tmp_path / "whole.json"))
+    for part in (2, 1, 3):
+        score(file, tmp_path / "out", "--shard", f"{part}/3")
+    assert merged(tmp_path / "out") == (tmp_path / "whole.json").read_bytes()
+    (tmp_path / "out" / "texts.jsonl.2-of-3.part.json").unlink()
+    assert "texts.jsonl lacks the shards 2-of-3" in said("score", "merge", str(tmp_path / "out"), code=2)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_parts_that_are_done_are_left_out_after_a_death_and_all_files_are_the_same(tmp_path: Path, ending: str) -> None:
+    texts = tmp_path / "texts"
+    for number in range(4):
+        write(texts / f"{number}.{ending}", ROWS[40 * number : 40 * number + 40])
+    assert "160 measured, 0 skipped" in score(texts, tmp_path / "whole")
+    killed = tmp_path / "killed"
+    arguments = ["score", f"{texts}/*.{ending}", "--out", str(killed), "--group-by", "lab", "--no-sentiment"]
+    with subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True) as victim:
+        assert victim.stderr is not None
+        for line in victim.stderr:
+            if line.startswith("2 of 4"):
+                victim.kill()
+                break
+    again = score(f"{texts}/*.{ending}", killed)
+    assert "of 4 parts are done already" in again
+    assert digests(killed) == digests(tmp_path / "whole")
+    assert len(digests(killed)) == 8
+    assert merged(killed) == merged(tmp_path / "whole")
+
+    write(texts / f"3.{ending}", ROWS[:5])
+    assert "3 of 4 parts are done already" in score(texts, killed)
+    assert json.loads(merged(killed))["rows"]["measured"] == 125
+    shards = tmp_path / "shards"
+    for part in (1, 2):
+        score(texts, shards, "--shard", f"{part}/2")
+    assert merged(shards) == merged(killed)
+
+
+def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "texts" / "a.jsonl", ROWS[:3])
+    assert "need --out FOLDER" in said("score", str(tmp_path / "texts"), code=2)
+    assert "no file of texts is there" in score(tmp_path / "*.jsonl", tmp_path / "out", code=2)
+    assert "holds texts that are to be scored" in score(tmp_path / "texts", tmp_path / "texts", code=2)
+    assert "no part is there" in said("score", "merge", str(tmp_path / "texts"), code=2)
+    score(tmp_path / "texts", tmp_path / "out")
+    write(tmp_path / "texts" / "b.jsonl", ROWS[:3])
+    said("score", str(tmp_path / "texts" / "b.jsonl"), "--out", str(tmp_path / "out"), "--no-sentiment")
+    assert "was measured differently from" in said("score", "merge", str(tmp_path / "out"), code=2)
