@@ -140,7 +140,8 @@ class Assembly:
         notes = []
         if self._rescaled:
             notes.append(
-                f"{self._rescaled:,} distributions did not sum to 1 (least {self._least:.2f}); each was divided by its sum"
+                f"{self._rescaled:,} distributions did not sum to 1 (least {self._least:.2f}); each was divided by its "
+                "sum"
             )
         if self._apart:
             told = _few([f"{option!r} ({times})" for option, times in self._apart.most_common()])

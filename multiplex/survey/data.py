@@ -75,18 +75,19 @@ class Survey(BaseModel):
         The convention of papers that average option numbers; it is used only to repeat their figures.
         """
         questions = [q.model_copy(update={"scale": even_scale(len(q.options))}) for q in self.questions]
-        return self.model_copy(update={"questions": tuple(questions)})
+        return self._with(tuple(questions), self.shares, self.means)
 
     def restricted(self, questions: Sequence[str]) -> Survey:
         """The survey with these questions only, in this order."""
         kept = [self.by_id[name] for name in questions]
-        return self.model_copy(
-            update={
-                "questions": tuple(kept),
-                "shares": {name: self.shares[name] for name in questions if name in self.shares},
-                "means": {name: self.means[name] for name in questions if name in self.means},
-            }
-        )
+        shares, means = ({n: of[n] for n in questions if n in of} for of in (self.shares, self.means))
+        return self._with(tuple(kept), shares, means)
+
+    def _with(
+        self, questions: tuple[Question, ...], shares: dict[str, dict[str, Shares]], means: dict[str, dict[str, float]]
+    ) -> Survey:
+        # not model_copy, which would copy the cached properties too
+        return Survey(name=self.name, questions=questions, shares=shares, means=means, notes=self.notes)
 
 
 def mean_on(scale: Sequence[float], shares: Sequence[float]) -> float:

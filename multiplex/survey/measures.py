@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 
 def js_similarity(p: Sequence[float], q: Sequence[float]) -> float:
@@ -32,7 +33,7 @@ def transport_similarity(p: Sequence[float], q: Sequence[float], scale: Sequence
     """
     order = sorted(range(len(scale)), key=scale.__getitem__)
     area = difference = 0.0
-    for here, following in zip(order, order[1:], strict=False):
+    for here, following in pairwise(order):
         difference += p[here] - q[here]
         area += abs(difference) * (scale[following] - scale[here])
     return 1 - area
@@ -49,7 +50,7 @@ def uniform(options: int) -> tuple[float, ...]:
 
 
 def skill(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float | None:
-    """S = 100 (1 - TV / TV of uniform) over (answer, people) pairs: 100 is people's own answer, 0 no better than uniform.
+    """S = 100 (1 - TV / TV of uniform) over (answer, people) pairs: 100 is people's own answer, 0 as uniform.
 
     Total variations are summed over questions before they are divided. It may be negative, down to where the answer is
     as wrong as it can be. None where people answer uniformly throughout, or there is no pair.

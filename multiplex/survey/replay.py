@@ -1,4 +1,4 @@
-"""Scores answers that were recorded elsewhere: how models that played countries compare with people; no model is asked."""
+"""Scores recorded answers: how models that played countries compare with their people; no model is asked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from multiplex.survey.baselines import majorities, majorities_of, others
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey
 from multiplex.survey.measures import alignment, option_distance
-from multiplex.survey.profiles import centre, correlations, identification, leave_one_out, nearest_own
 from multiplex.survey.profiles import ceiling as ceiling_of
+from multiplex.survey.profiles import centre, correlations, identification, leave_one_out, nearest_own
 from multiplex.survey.readers import read_rows
 from multiplex.survey.spread import diversity, spanning_length
 
@@ -191,7 +191,7 @@ def _baselines(survey: Survey, people: Choices, codes: Sequence[str]) -> list[Ro
 
 
 def _rows(survey: Survey, own: Choices) -> NDArray[np.float64]:
-    """The chosen options' places on the scale, shape (countries, questions that have one), NaN where none was chosen."""
+    """The chosen options' places on the scale, shape (countries, questions with a scale); NaN where none was chosen."""
     import numpy as np
 
     scaled = [question for question in survey.questions if question.scale is not None]

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _NON_ANSWER = re.compile(
-    r"\b(?:don['’]?t know|do not know|dk|don['’]?t -\d|refused|no answer|no response|missing|inap|not asked|not applicable"
-    r"|not available|can['’]?t (?:rate|choose|say)|unknown|spontaneous|never heard of|i am not of|not allowed to)\b|#null!",
+    r"\b(?:don['’]?t know|do not know|dk|don['’]?t -\d|refused|no answer|no response|missing|inap|not asked"
+    r"|not applicable|not available|can['’]?t (?:rate|choose|say)|unknown|spontaneous"
+    r"|never heard of|i am not of|not allowed to)\b|#null!",
     re.IGNORECASE,
 )
 _UNASKED = re.compile(r"\((?:vol|do not read|dnr)\.?\)", re.IGNORECASE)  # not offered to respondents, yet an answer
 _NUMBER = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\b")
 _MIDDLE = re.compile(
-    r"\b(?:same|neither|no change|not changed|don['’]?t mind|no effect|no (?:difference|influence|impact)|both|unsure"
-    r"|(?:about|right) (?:the )?(?:right|amount)|does not make a difference|equal\w*|hard to say|depends|as important as|not much difference)\b",
+    r"\b(?:same|neither|no change|not changed|don['’]?t mind|no effect"
+    r"|no (?:difference|influence|impact)|both|unsure"
+    r"|(?:about|right) (?:the )?(?:right|amount)|does not make a difference"
+    r"|equal\w*|hard to say|depends|as important as|not much difference)\b",
     re.IGNORECASE,
 )
 _UPPER = (
@@ -23,7 +26,8 @@ _UPPER = (
 )
 _LOWER = (
     r"somewhat|fairly|rather|mostly|quite|moderate\w*|some|fair|probably|often|sometimes|agree|disagree|few|minor|small"
-    r"|a little|only|just|rarely|seldom|many|several|more|less|might|once|usually|frequently|occasionally|daily|weekly|monthly|close|good|bad"
+    r"|a little|only|just|rarely|seldom|many|several|more|less|might|once"
+    r"|usually|frequently|occasionally|daily|weekly|monthly|close|good|bad"
 )
 _NONE = r"not|no|never|none|nothing|poor"
 _DEGREE = re.compile(rf"\b(?:{_UPPER}|{_LOWER}|{_NONE})\b", re.IGNORECASE)
