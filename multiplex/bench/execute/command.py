@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +32,23 @@ SEED = 7
 
 
 @dataclass(frozen=True)
+class Suite:
+    """What a run asks: the questions of a benchmark, or of a survey.
+
+    Attributes:
+        name: of the question set.
+        units: every unit for a seed.
+        survey: how closed questions are asked, by name; empty for a benchmark.
+        report: the command that reports on the run.
+    """
+
+    name: str
+    units: Callable[[int], tuple[Unit, ...]]
+    survey: Mapping[str, str] = field(default_factory=dict)
+    report: str = "multiplex bench report"
+
+
+@dataclass(frozen=True)
 class RunOrder:
     """What the command line asked for.
 
@@ -39,6 +56,7 @@ class RunOrder:
         seed: None takes that of the run that is continued, or 7.
         most_errors: the share of failed units above which the run counts as one with errors.
         redo_damaged: whether what is damaged is asked for, and paid for, again.
+        suite: of a survey; None for the questions and strategies of a benchmark.
     """
 
     folder: Path
@@ -56,6 +74,7 @@ class RunOrder:
     dry_run: bool
     most_errors: float
     redo_damaged: bool = False
+    suite: Suite | None = None
 
 
 def run(order: RunOrder) -> int:
@@ -67,16 +86,12 @@ def run(order: RunOrder) -> int:
         MultiplexError: the disk refuses.
     """
     console = SafeConsole(stderr=True)
-    wanted = questions.load(order.questions)
-    checked(order.strategies)
-    for spec in order.specs:
-        for strategy in order.strategies:
-            check_strategy(strategy, spec)
+    wanted = order.suite if order.suite is not None else _benchmark(order)
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
     if order.dry_run:
         if not there:
-            units = _units(order, wanted, SEED if order.seed is None else order.seed)
+            units = wanted.units(SEED if order.seed is None else order.seed)
             print_estimate(SafeConsole(), estimate(units, order.specs, order.council, (), prices))
             return COMPLETE
         with Store.read(order.folder) as store:
@@ -101,9 +116,16 @@ def run(order: RunOrder) -> int:
     return _told(order, outcome, console)
 
 
-def _fitting(
-    order: RunOrder, wanted: questions.QuestionSet, store: Store
-) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
+def _benchmark(order: RunOrder) -> Suite:
+    wanted = questions.load(order.questions)
+    checked(order.strategies)
+    for spec in order.specs:
+        for strategy in order.strategies:
+            check_strategy(strategy, spec)
+    return Suite(wanted.name, lambda seed: _units(order, wanted, seed))
+
+
+def _fitting(order: RunOrder, wanted: Suite, store: Store) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
     """The manifest of the run as this order continues it, and the units that it names.
 
     Raises:
@@ -112,8 +134,8 @@ def _fitting(
     old = store.manifest
     seed = order.seed if order.seed is not None else old.seed if old is not None else SEED
     quorum = order.council.quorum
-    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name)
-    units = _units(order, wanted, seed)
+    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name, wanted.survey)
+    units = wanted.units(seed)
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -203,7 +225,7 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
     if outcome.stopped is not None:
         print(f"multiplex: stopped: {outcome.stopped}; {counts}; the same command goes on from here", file=sys.stderr)
         return STOPPED
-    _say(console, f"{counts}; next: multiplex bench report {order.folder}")
+    _say(console, f"{counts}; next: {order.suite.report if order.suite else 'multiplex bench report'} {order.folder}")
     if outcome.damaged:
         print(
             f"multiplex: {outcome.damaged:,} units left out, whose records are damaged; restore the run from a "
