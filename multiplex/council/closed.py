@@ -269,7 +269,7 @@ def _read_draws(question: ClosedQuestion, texts: Sequence[str], refused: int) ->
 
 
 def _drawn(text: str, question: ClosedQuestion) -> int | None:
-    """The place in the prompt of the one option that a reply names, by its sign or in its own words; None for no one."""
+    """The place in the prompt of the one option that a reply names, by its sign or in the option's words; else None."""
     word = text.strip().strip("*_`\"'()[] ")
     for place, option in enumerate(question.order):
         if question.options[option].strip() == word.rstrip("."):

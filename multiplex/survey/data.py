@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.content import sha256
 from multiplex.errors import UsageError
 
 Shares = tuple[float, ...]
@@ -55,6 +56,11 @@ class Survey(BaseModel):
     def by_id(self) -> dict[str, Question]:
         """The questions by their ids."""
         return {question.id: question for question in self.questions}
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits, the same for the same questions and answers."""
+        return sha256(self.model_dump_json())[:16]
 
     @cached_property
     def countries(self) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ def _parameters(spec: ModelSpec) -> Parameters:
 
 
 def _prompts(*, survey: bool) -> dict[str, str]:
-    """Those that answers are made with: a survey's or a benchmark's; those of the judge and the rater measure answers."""
+    """Those that answers are made with: a survey's or a benchmark's; the judge's and the rater's make none."""
     files = sorted((content_root() / "prompts").glob("*.md"))
     if survey:
         files = [file for file in files if file.stem.startswith(("survey", "persona"))]
