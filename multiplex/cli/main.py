@@ -24,6 +24,7 @@ from multiplex.cli.options import (
     voice_specs,
 )
 from multiplex.cli.serve import mcp, serve
+from multiplex.cli.survey import survey
 from multiplex.cli.tracing import TraceFlag, hold_back
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(bench, name="bench")
+app.add_typer(survey, name="survey")
 
 QuestionArgument = Annotated[str | None, typer.Argument(help="The question, @FILE, or - for standard input.")]
 StrategyFlag = Annotated[

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.store.records import Record
 from multiplex.survey.collected import Collected, collect
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, shared
+from multiplex.survey.plan import VOICED
 from multiplex.survey.results import Identification, Profile, Replies, Results
 from multiplex.survey.standings import KINDS, baselines, conditions, contrasts, standings
 from multiplex.survey.voices import (
@@ -24,13 +26,18 @@ SEED = 7
 UNASKED = "not measurable: no survey asks its people"
 
 
-def analyse(records: Iterable[Record], people: Survey, *, seed: int = SEED) -> tuple[Results, Collected, Survey]:
+def analyse(
+    records: Iterable[Record], people: Survey, manifest: Manifest | None = None, *, seed: int = SEED
+) -> tuple[Results, Collected, Survey]:
     """The results of a run, the answers they rest on, and the survey restricted to what was asked.
+
+    `manifest` tells which voices another model spoke.
 
     Raises:
         UsageError: the run has no question of the survey.
     """
-    collected = collect(records)
+    voiced = [n.removeprefix(VOICED) for n in (manifest.survey if manifest else ()) if n.startswith(VOICED)]
+    collected = collect(records, voiced, next(iter(manifest.models), "") if manifest else "")
     asked = {name for answers in collected.answers.values() for name in answers.asked}
     survey = people.restricted(shared(people, sorted(asked)))
     ceiling, people_nearest = human_ceiling(survey)

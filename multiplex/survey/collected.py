@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from multiplex.bench.store.records import Record
@@ -13,7 +13,7 @@ from multiplex.survey.data import Shares
 
 @dataclass(frozen=True)
 class Variant:
-    """In which form a question was asked: its order of options, labels, wording, and the epoch, which fixes the seed."""
+    """In which form a question was asked: order of options, labels, wording, and the epoch, which fixes the seed."""
 
     order: tuple[int, ...]
     labels: str
@@ -98,8 +98,11 @@ class Collected:
         yield from last.values()
 
 
-def collect(records: Iterable[Record]) -> Collected:
-    """The answers of a run's records, which are read once as a stream."""
+def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = "") -> Collected:
+    """The answers of a run's records, which are read once as a stream.
+
+    Personas of the `mixed` perspectives were spoken by other models (`--voice-model`); they count as voices of `main`.
+    """
     found = Collected()
     for record in records:
         closed = record.unit.closed
@@ -116,8 +119,10 @@ def collect(records: Iterable[Record]) -> Collected:
             if voice.choice is None:
                 continue
             name = record.unit.strategy if record.unit.strategy != "council" else f"persona:{voice.persona}"
-            of = found.answers.setdefault(Who(record.unit.model, name, voice.round), Answers())
-            if name.startswith("persona:"):
+            persona = name.startswith("persona:")
+            model = main if persona and voice.perspective in mixed else record.unit.model
+            of = found.answers.setdefault(Who(model, name, voice.round), Answers())
+            if persona:
                 of.perspective = voice.perspective
             of.asked.setdefault(record.unit.question_id, []).append((variant, voice.choice))
             if voice.choice.note:

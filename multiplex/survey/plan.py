@@ -26,6 +26,7 @@ LABELS: tuple[LabelSet, ...] = get_args(LabelSet)
 WORDINGS = 2
 COUNCIL = "council"  # the respondent of units in which all personas answer and hear each other
 PLAIN = "plain"
+VOICED = "voice-model of "
 DIVIDED = "most-divided:"
 
 
@@ -68,7 +69,7 @@ class Plan:
         told = {"method": self.method, "orders": self.orders, "labels": self.labels, "wordings": self.wordings}
         told |= {"council-rounds": self.rounds, "people": self.source}
         told |= {"draws": self.draws} if self.method == "sample" else {}
-        told |= {f"voice-model of {name}": model for name, model in sorted(self.voice_models.items())}
+        told |= {f"{VOICED}{name}": model for name, model in sorted(self.voice_models.items())}
         return {name: str(value) for name, value in told.items()}
 
 
@@ -167,6 +168,19 @@ def select_questions(survey: Survey, chosen: str | None, method: Method) -> Surv
     if not names:
         raise UsageError(f"{survey.name}: no question can be asked with the method {method}; try another --method")
     return survey.restricted(names)
+
+
+def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
+    """The codes that `--countries` names; by default all countries of the survey.
+
+    Raises:
+        UsageError: one is not in the survey.
+    """
+    codes = tuple(dict.fromkeys(find_country(name).code for name in names))
+    for code in codes:
+        if code not in survey.countries:
+            raise UsageError(f"--countries: {code} is not in {survey.name}; it has {', '.join(survey.countries)}")
+    return codes or survey.countries
 
 
 def _check(plan: Plan) -> None:

@@ -13,6 +13,7 @@ from multiplex.survey.baselines import majorities, majorities_of, others
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey
 from multiplex.survey.measures import alignment, option_distance
+from multiplex.survey.plan import select_countries
 from multiplex.survey.profiles import ceiling as ceiling_of
 from multiplex.survey.profiles import centre, correlations, identification, leave_one_out, nearest_own
 from multiplex.survey.readers import read_rows
@@ -118,10 +119,7 @@ def replay(
     Raises:
         UsageError: a chosen country is not in the survey.
     """
-    codes = tuple(find_country(name).code for name in chosen) or survey.countries
-    for code, name in zip(codes, chosen, strict=False):
-        if code not in survey.countries:
-            raise UsageError(f"--countries {name!r}: not in {survey.name}; it has {', '.join(survey.countries)}")
+    codes = select_countries(survey, chosen)
     people = {code: majorities(survey, code) for code in survey.countries}
     models = [_row(survey, people, model, own, codes, missing.get(model, 0)) for model, own in recorded.items()]
     loo = leave_one_out(human_rows(survey.numbered(), survey.countries), homes(survey))

@@ -1,0 +1,59 @@
+"""The replayed table on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from multiplex.bench.report.tables import number, plain
+from multiplex.survey.replay import Replay, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_replay(found: Replay, console: Console) -> None:
+    """Print people, baselines and models, what the columns mean, and what was left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("", overflow="fold")
+    for name in (
+        "countries",
+        "alignment",
+        "diversity",
+        "spanning",
+        "profile r",
+        "others' r",
+        "ordered r",
+        "identified",
+    ):
+        table.add_column(name, justify="right")
+    for row in (found.people, *found.baselines, *found.models):
+        table.add_row(*(Text(cell) for cell in _cells(row)))
+    console.print(table)
+    ceiling = ", ".join(f"{plain(name)} {value:.2f}" for name, value in found.ceiling.items())
+    lines = [
+        f"{found.questions} questions; {len(found.countries)} countries: {', '.join(found.countries)}",
+        "alignment: 100 (1 - normalised Euclidean distance to the majority option); diversity: 100 x its mean over "
+        "pairs "
+        "of countries; spanning: 100 x the mean edge of the minimum spanning tree. profile r: questions centred "
+        "over the "
+        "countries, option numbers as places on a scale; ordered r: only questions whose options have an order.",
+        f"human ceiling (all countries of the survey, leave one out): {ceiling or 'no perspective has two countries'}; "
+        f"{found.nearest[0]} of {found.nearest[1]} countries stand nearest their own perspective",
+        *(f"{row.who}: {row.note}" for row in (*found.baselines, *found.models) if row.note),
+        *(f"{row.who}: {row.missing:,} answers were no option and are left out" for row in found.models if row.missing),
+        *found.notes,
+    ]
+    for line in lines:
+        console.print(Text(line, "dim"), soft_wrap=True)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    identified = "" if row.identified is None else f"{row.identified:.0%} (chance {row.chance:.0%})"
+    figures = [number(value, ".1f") for value in (row.alignment, row.diversity, row.spanning)]
+    if row.diversity is not None and row.who == "people":
+        figures[1] = number(row.diversity, ".2f")
+    figures += [number(value, ".2f") for value in (row.profile_r, row.other_r, row.ordered_r)]
+    return (row.who, str(row.countries), *figures, identified)
