@@ -84,7 +84,7 @@ def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, Condition]:
         for name, countries in ((OTHERS, rest[c]), (OWN, own[c])):
             if (mean := mean_of(survey, q, countries)) is not None:
                 made[name][q, c] = mean
-    found = {name: Condition(shares, _chosen(shares)) for name, shares in made.items()}
+    found = {name: Condition(shares, () if name == UNIFORM else _chosen(shares)) for name, shares in made.items()}
     return found | {ONE: Condition({}, _chosen(made[OTHERS]))}
 
 

@@ -217,7 +217,7 @@ def _profile(
         r=r,
         ceiling=ceiling.get(home or ""),
         by_country=dict(by_country) if measured else {},
-        nearest=max(known, key=known.__getitem__) if known else None,
+        nearest=max(known, key=known.__getitem__) if known and measured else None,
         questions=int(np.count_nonzero(~np.isnan(row))),
         note=note,
     )

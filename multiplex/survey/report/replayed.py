@@ -16,30 +16,23 @@ def print_replay(found: Replay, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1))
-    table.add_column("", overflow="fold")
-    for name in (
-        "countries",
-        "alignment",
-        "diversity",
-        "spanning",
-        "profile r",
-        "others' r",
-        "ordered r",
-        "identified",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold", min_width=20)
+    for name in ("n", "align", "diversity", "tree", "r", "rest r", "ord. r", "own"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in (found.people, *found.baselines, *found.models):
         table.add_row(*(Text(cell) for cell in _cells(row)))
     console.print(table)
     ceiling = ", ".join(f"{plain(name)} {value:.2f}" for name, value in found.ceiling.items())
     lines = [
         f"{found.questions} questions; {len(found.countries)} countries: {', '.join(found.countries)}",
-        "alignment: 100 (1 - normalised Euclidean distance to the majority option); diversity: 100 x its mean over "
-        "pairs "
-        "of countries; spanning: 100 x the mean edge of the minimum spanning tree. profile r: questions centred "
-        "over the "
-        "countries, option numbers as places on a scale; ordered r: only questions whose options have an order.",
+        "align: 100 (1 - the normalised Euclidean distance to the majority options); diversity: 100 x that "
+        "distance, mean "
+        "over pairs of countries; tree: 100 x the mean edge of the minimum spanning tree. r: of profiles with the own "
+        "country's people (rest r: with the others'), questions centred over the countries, option numbers as "
+        "places on a "
+        "scale; ord. r: only questions whose options have an order. own: how many countries stand nearest their "
+        "own, and chance.",
         f"human ceiling (all countries of the survey, leave one out): {ceiling or 'no perspective has two countries'}; "
         f"{found.nearest[0]} of {found.nearest[1]} countries stand nearest their own perspective",
         *(f"{row.who}: {row.note}" for row in (*found.baselines, *found.models) if row.note),
@@ -51,7 +44,7 @@ def print_replay(found: Replay, console: Console) -> None:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    identified = "" if row.identified is None else f"{row.identified:.0%} (chance {row.chance:.0%})"
+    identified = "" if row.identified is None else f"{row.identified:.0%} ({row.chance:.0%})"
     figures = [number(value, ".1f") for value in (row.alignment, row.diversity, row.spanning)]
     if row.diversity is not None and row.who == "people":
         figures[1] = number(row.diversity, ".2f")
