@@ -84,18 +84,21 @@ async def ask(
     nulls: bool = False,
     check: Check | None = None,
     nli: Entailment | None = None,
+    stance: Sequence[str] = (),
     emit: Emit | None = None,
 ) -> tuple[Result, MultiplexError | None]:
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
     With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices. `check`
-    replaces what the model's spec says of the essay's check; `nli` decides in it too. A Chat that is given stays open.
+    replaces what the model's spec says of the essay's check; `nli` decides in it too. With the options of a `stance` each
+    voice of the council is also asked how likely it is to choose each. A Chat that is given stays open.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.
         MultiplexError: no strategy brought an answer.
     """
     from multiplex.council import strategies as ways
+    from multiplex.council.stance import add_stances
 
     chosen = checked_strategies(strategies)
     chat = _lent(model).adjusted(check=check)
@@ -104,6 +107,8 @@ async def ask(
         ways.check_strategy(strategy, chat.spec)
     council = council or Council.load()
     council.check(voice_models or (), rounds, min_voices)
+    if stance and chat.spec.small:
+        raise UsageError("--stance: a small model states nothing of a tradition; give another --model")
     chats = {perspective: _lent(other) for perspective, other in (voice_models or {}).items()}
     seed = random.randrange(2**31) if seed is None else seed
     spoken: list[dict[str, Any]] = []
@@ -125,6 +130,9 @@ async def ask(
     try:
         outcomes = await asyncio.gather(*(asked[strategy]() for strategy in chosen), return_exceptions=True)
         whole = dict(zip(chosen, outcomes, strict=True)).get("multiplex")
+        if stance and isinstance(whole, Answer):
+            whole = await add_stances(whole, question, stance, chat, chats, council, seed)
+            outcomes[chosen.index("multiplex")] = whole
         without = await ways.nulls(whole, question, chat, seed) if nulls and isinstance(whole, Answer) else {}
     finally:
         await asyncio.gather(*(each.aclose() for each in {chat, *chats.values()}))
@@ -231,7 +239,7 @@ async def aanswer(
         nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap; it
             decides in the check of the essay too.
         **options: those of `ask`: strategies, model, council, voice_models, rounds, plan, seed, min_voices, nulls,
-            check, emit.
+            check, stance, emit.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.

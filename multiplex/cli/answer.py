@@ -51,6 +51,7 @@ class Order:
     as_json: bool
     output: Path | None
     quiet: bool
+    stance: tuple[str, ...] = ()
 
 
 def carry_out(order: Order, why: Sequence[str]) -> int:
@@ -119,6 +120,7 @@ async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Re
         frame=order.frame,
         nulls=order.nulls,
         nli=nli,
+        stance=order.stance,
         emit=screen.hear,
     )
 

@@ -77,6 +77,12 @@ NliModelFlag = Annotated[
     str | None,
     typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage for overlap; decides in the check."),
 ]
+StanceFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
+    ),
+]
 ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
 AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 OutputFlag = Annotated[
@@ -148,6 +154,7 @@ def answer(
     nli_model: NliModelFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,
+    stance: StanceFlag = None,
     show_voices: ShowVoicesFlag = False,
     as_json: AsJsonFlag = False,
     output: OutputFlag = None,
@@ -174,6 +181,7 @@ def answer(
 
     from multiplex.cli.answer import Order, carry_out
     from multiplex.council.registry import chosen
+    from multiplex.council.stance import read_options
     from multiplex.evaluation.extraction.frame import FRAME, checked_frame
 
     order = Order(
@@ -194,6 +202,7 @@ def answer(
         as_json=as_json,
         output=output,
         quiet=quiet,
+        stance=read_options(stance) if stance is not None else (),
     )
     code = carry_out(order, explain_model(spec, model) if not (quiet or as_json) else [])
     raise typer.Exit(code)

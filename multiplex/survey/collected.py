@@ -89,7 +89,7 @@ class Collected:
 
     def of(self, model: str, kind: str) -> Iterator[tuple[Who, Answers]]:
         """The respondents of a kind in their last round."""
-        last = {}
+        last: dict[str, tuple[Who, Answers]] = {}
         for who, answers in self.answers.items():
             if who.model == model and who.kind == kind:
                 best = last.get(who.name)

@@ -86,7 +86,8 @@ class Survey(BaseModel):
     def restricted(self, questions: Sequence[str]) -> Survey:
         """The survey with these questions only, in this order."""
         kept = [self.by_id[name] for name in questions]
-        shares, means = ({n: of[n] for n in questions if n in of} for of in (self.shares, self.means))
+        shares = {name: self.shares[name] for name in questions if name in self.shares}
+        means = {name: self.means[name] for name in questions if name in self.means}
         return self._with(tuple(kept), shares, means)
 
     def _with(

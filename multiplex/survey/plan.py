@@ -66,7 +66,12 @@ class Plan:
     @property
     def settings(self) -> dict[str, str]:
         """What must stay the same for answers to stand in one run."""
-        told = {"method": self.method, "orders": self.orders, "labels": self.labels, "wordings": self.wordings}
+        told: dict[str, object] = {
+            "method": self.method,
+            "orders": self.orders,
+            "labels": self.labels,
+            "wordings": self.wordings,
+        }
         told |= {"council-rounds": self.rounds, "people": self.source}
         told |= {"draws": self.draws} if self.method == "sample" else {}
         told |= {f"{VOICED}{name}": model for name, model in sorted(self.voice_models.items())}

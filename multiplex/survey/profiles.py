@@ -21,7 +21,8 @@ def column_means(rows: Array) -> Array:
     known = ~np.isnan(rows)
     counts = known.sum(axis=0)
     sums = np.where(known, rows, 0.0).sum(axis=0)
-    return np.divide(sums, counts, out=np.full(rows.shape[1:], np.nan), where=counts > 0)
+    means: Array = np.divide(sums, counts, out=np.full(rows.shape[1:], np.nan), where=counts > 0)
+    return means
 
 
 def centre(rows: Array) -> Array:
@@ -55,11 +56,9 @@ def leave_one_out(rows: Array, groups: Sequence[str | None]) -> list[dict[str, f
     Questions are centred on the mean of the other rows, so that the row itself has no part in what it is compared with.
     A group of which nobody else is there is absent.
     """
-    import numpy as np
-
     found = []
     for place in range(len(rows)):
-        rest = np.delete(np.arange(len(rows)), place)
+        rest = [other for other in range(len(rows)) if other != place]
         level = column_means(rows[rest])
         own: dict[str, float] = {}
         for group in sorted({name for name in groups if name is not None}):

@@ -112,7 +112,7 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
             name=head.get("name"), notes=head.get("notes", ()), questions=lines,
             shares={name: each for name, each in shares.items() if each},
             means={name: each for name, each in means.items() if each},
-        )  # type: ignore[arg-type]  # fmt: skip  # pydantic checks what the file holds
+        )  # fmt: skip  # pydantic checks what the file holds
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error

@@ -181,7 +181,8 @@ def _contrast(
     differences = {pair: a[pair] - b[pair] for pair in both}
     difference = _mean_with_interval(survey, differences, seed)
     arms = [_clusters(survey, [{pair: of[pair] for pair in both}]) for of in (a, b)]
-    p = permutation(*map(_padded, arms), {"mean": Statistic(_ratio)}, permutations=PERMUTATIONS, seed=seed)["mean"]
+    ours, theirs = map(_padded, arms)
+    p = permutation(ours, theirs, {"mean": Statistic(_ratio)}, permutations=PERMUTATIONS, seed=seed)["mean"]
     return Contrast(model=model, first=first, second=second, pairs=len(both), difference=difference, p=p, p_holm=None)
 
 
@@ -209,7 +210,8 @@ def _padded(rows: Array) -> Array:
 def _ratio(sums: Array) -> Array:
     import numpy as np
 
-    return np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
+    means: Array = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
+    return means
 
 
 def _countries(survey: Survey, who: Who, answers: Answers) -> list[str]:

@@ -237,14 +237,13 @@ def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str) -> str
     lines.append(frame_line(analysis))
     for part in parts:
         lines.append(f"## {part.title}")
-        lines += [markdown_table(table) for table in part.tables]
+        lines += [_table(table) for table in part.tables]
         for lead, listed in part.lists:
             lines += [escaped(lead), "\n".join(f"- {escaped(line)}" for line in listed)]
     return "\n\n".join(line for line in lines if line) + "\n"
 
 
-def markdown_table(table: Table) -> str:
-    """A table in Markdown, under its title."""
+def _table(table: Table) -> str:
     named = sum(1 for _, rows in table.groups if rows) > 1
     head = (*(["model"] if named else []), *table.head)
     lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]

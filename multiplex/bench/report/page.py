@@ -78,7 +78,7 @@ def write_report(
             units.add(record)
             cloud.add(record)
         text.write(markdown.as_markdown(analysis, parts, title))
-        page.write(html_head(title))
+        page.write(_head(title))
         page.write(clean(_first(analysis, title) + _contents(parts)))
         page.write(clean(_plots(analysis, papers, cloud)))
         for part in parts:
@@ -111,8 +111,7 @@ class Cloud:
         ]
 
 
-def html_head(title: str) -> str:
-    """The beginning of a page that loads nothing, up to its body."""
+def _head(title: str) -> str:
     style = Path(__file__).with_name("report.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -281,7 +280,7 @@ def _few(arms: Sequence[Arm]) -> str:
 
 def _section(part: Section) -> str:
     made = [f'<h2 id="{part.anchor}">{escape(part.title)}</h2>\n']
-    made += [html_table(table) for table in part.tables]
+    made += [_table(table) for table in part.tables]
     for lead, listed in part.lists:
         items = f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in listed)}</ul>"
         folded = f"<details><summary>{escape(lead)}</summary>{items}</details>\n"
@@ -289,8 +288,7 @@ def _section(part: Section) -> str:
     return "".join(made)
 
 
-def html_table(table: Table) -> str:
-    """A table under its title, folded where it is of interest to few."""
+def _table(table: Table) -> str:
     body = "".join(
         _group(name, rows, len(table.head), sum(1 for _, r in table.groups if r) > 1) for name, rows in table.groups
     )

@@ -12,8 +12,7 @@ from typing import TextIO
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.report.export import FORMULA
-from multiplex.bench.report.markdown import escaped, markdown_table
-from multiplex.bench.report.page import html_head, html_table
+from multiplex.bench.report.markdown import escaped
 from multiplex.bench.report.tables import Table, plain
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
@@ -22,16 +21,13 @@ from multiplex.survey.baselines import mean_of
 from multiplex.survey.collected import Collected, Who
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Question, Survey
+from multiplex.survey.report.layout import html_head, html_table, markdown_table
 from multiplex.survey.report.plots import plots
 from multiplex.survey.report.tables import tables
 from multiplex.survey.report.words import LIMITS, QUESTION, headline, summary, unmeasured
 from multiplex.survey.results import Results
 from multiplex.text.terminal import escape_json
 
-_STYLE = (
-    "<style>.drawn { background: #fff; overflow-x: auto; padding: .25rem } .drawn svg { max-width: 100%; height: auto }"
-    "</style>\n"
-)
 _COLUMNS = (
     "model", "respondent", "round", "question", "order", "labels", "wording", "epoch", "method", "readable", "refused",
     "unreadable", "outside", "point", "shares", "options", "note",
@@ -71,16 +67,16 @@ def _markdown(results: Results, made: list[Table], title: str) -> str:
 
 
 def _page(results: Results, collected: Collected, survey: Survey, made: list[Table], title: str) -> Iterator[str]:
-    yield html_head(title).replace("</head>", f"{_STYLE}</head>", 1)
+    yield html_head(title)
     about = f"{escape(QUESTION)} {escape(summary(results))}"
     yield f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{about}</p></header>\n'
     for model in results.models:
-        yield f'<div class="claim"><p class="model">{escape(model)}</p>\n'
-        yield f'<p class="verdict">{escape(headline(results, model))}</p></div>\n'
+        yield f'<div class="headline"><p class="about">{escape(model)}</p>\n'
+        yield f"<p><strong>{escape(headline(results, model))}</strong></p></div>\n"
     if not results.models:
-        yield '<p class="warning">Nothing can be said yet: no unit is done.</p>\n'
+        yield "<p>Nothing can be said yet: no unit is done.</p>\n"
     listed = "".join(f"<li>{escape(line)}</li>" for line in [*unmeasured(results), *LIMITS])
-    yield f'<ul class="limits">{listed}</ul>\n'
+    yield f"<ul>{listed}</ul>\n"
     for model in results.models:
         yield f"<h2>{escape(model)}: plots</h2>\n{plots(results, model)}"
     yield "<h2>Tables</h2>\n"

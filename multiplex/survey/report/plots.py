@@ -6,7 +6,7 @@ Colour is never alone: labels and markers say the same. Every plot has its value
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -118,12 +118,12 @@ def dot_plot(results: Results, model: str) -> str:
     return _figure("Voices and people", about, draw, (8, 6))
 
 
-def _figure(title: str, about: str, draw: Callable[[Any], None], size: Sequence[float]) -> str:
+def _figure(title: str, about: str, draw: Callable[[Any], None], size: tuple[float, float]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif"}):
-        figure = Figure(figsize=tuple(size), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.spines[["top", "right"]].set_visible(False)
@@ -145,4 +145,4 @@ def _box(column: int, row: int) -> Any:
 
 
 def _colour(perspective: str | None) -> str:
-    return COLOURS[perspective][0] if perspective in COLOURS else GREY
+    return COLOURS[perspective][0] if perspective is not None and perspective in COLOURS else GREY
