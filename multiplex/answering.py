@@ -90,8 +90,8 @@ async def ask(
     """Every strategy's answer, unmeasured, and the error of the first strategy that failed.
 
     With `nulls` the council's synthesis is made once more without each voice: as many further calls as voices. `check`
-    replaces what the model's spec says of the essay's check; `nli` decides in it too. With the options of a `stance` each
-    voice of the council is also asked how likely it is to choose each. A Chat that is given stays open.
+    replaces what the model's spec says of the essay's check; `nli` decides in it too. With the options of a `stance`
+    each voice is also asked how likely it is to choose each. A Chat that is given stays open.
 
     Raises:
         UsageError: the question or an argument is wrong; nothing was sent.

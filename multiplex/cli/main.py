@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,6 +18,7 @@ from multiplex.cli.options import (
     FrameFlag,
     KeyFlag,
     ModelFlag,
+    StanceFlag,
     VoiceModelFlag,
     WordsFlag,
     council_names,
@@ -26,9 +27,6 @@ from multiplex.cli.options import (
 from multiplex.cli.serve import mcp, serve
 from multiplex.cli.survey import survey
 from multiplex.cli.tracing import TraceFlag, hold_back
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
 
@@ -76,12 +74,6 @@ CoverageFlag = Annotated[
 NliModelFlag = Annotated[
     str | None,
     typer.Option("--nli-model", help="A transformers NLI cross-encoder: coverage for overlap; decides in the check."),
-]
-StanceFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
-    ),
 ]
 ShowVoicesFlag = Annotated[bool, typer.Option("--show-voices", help="Print what each voice said.")]
 AsJsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]

@@ -47,9 +47,8 @@ def stance_band(answer: Answer) -> str:
             for place, share in enumerate(choice.shares or ())
         )
         bar = f'<div style="display: flex; height: .8rem; border: 1px solid #888" aria-hidden="true">{parts}</div>'
-        rows.append(
-            f'<tr><th scope="row">{escape(voice.title)}</th><td style="min-width: 16rem">{bar if parts else ""}</td></tr>\n'
-        )
+        cell = f'<td style="min-width: 16rem">{bar if parts else ""}</td>'
+        rows.append(f'<tr><th scope="row">{escape(voice.title)}</th>{cell}</tr>\n')
     if not rows:
         return ""
     return f"<table>{''.join(rows)}</table>\n"

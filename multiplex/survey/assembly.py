@@ -43,7 +43,7 @@ class Assembly:
         self._means: dict[str, dict[str, list[float]]] = {}
         self._names: dict[str, set[str]] = {}
         self._rescaled = 0
-        self._least = 1.0
+        self._least = math.inf
         self._apart: Counter[str] = Counter()
         self._left_out: dict[str, list[str]] = {}
 
