@@ -279,7 +279,7 @@ class Chat:
                     completion = await self._ask(line, messages, call, adapted, reader, on_delta)
                     text = read_answer(completion, self._at, room_advice(self.spec, call))
                     if call.top_logprobs is not None:
-                        text = write_alternatives(completion.logprobs, self._at)
+                        text = write_alternatives(completion, self._at)
             except Exception as error:
                 change = self._change(error, adapted)
                 if change is None or change in found or change in line.changes:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from multiplex.errors import CallError
+from multiplex.llm.outcome import UnusableError
+from multiplex.llm.reading import Completion
 
 MOST = 20  # alternatives that an endpoint gives of a token
 TOKENS = 4  # of a reply that is asked for its first letter: some models begin with a bracket or a line break
@@ -21,24 +23,23 @@ class LabelMass(NamedTuple):
     outside: float
 
 
-def write_alternatives(logprobs: Sequence[Any], at: str) -> str:
+def write_alternatives(said: Completion, at: str) -> str:
     """The alternatives of the first tokens as JSON: a list a token of [token, log probability].
 
     `at` names the model and its endpoint.
 
     Raises:
-        CallError: the endpoint sent none.
+        UnusableError: the endpoint sent none; another attempt would be paid for the same.
     """
     tokens = []
-    for each in logprobs[:TOKENS]:
+    for each in said.logprobs[:TOKENS]:
         told = [(o.get("token"), o.get("logprob")) for o in each.get("top_logprobs") or ()]
         own = (each.get("token"), each.get("logprob"))
         pairs = [own, *told] if own not in told else [own, *(pair for pair in told if pair != own)]
         tokens.append([[str(token), float(value)] for token, value in pairs if isinstance(value, int | float)])
     if not tokens or len(tokens[0]) < 2:
-        raise CallError(
-            "bad_request", f"{at} returns no log probabilities of tokens; ask with the method verbalised or sample"
-        )
+        why = f"{at} returns no log probabilities of tokens; ask with the method verbalised or sample"
+        raise UnusableError(CallError("bad_request", why), 1, said.usage)
     return json.dumps(tokens, ensure_ascii=False)
 
 

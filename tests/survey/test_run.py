@@ -37,9 +37,9 @@ SURVEY = Survey(
     name="made-up",
     questions=tuple(
         Question(id=f"q{n}", text=f"How often number {n}?", options=OPTIONS, scale=even_scale(4), cluster=f"c{n // 2}")
-        for n in range(24)
+        for n in range(16)
     ),
-    shares={f"q{n}": {code: people(place, n) for code, place in COUNTRIES.items()} for n in range(24)},
+    shares={f"q{n}": {code: people(place, n) for code, place in COUNTRIES.items()} for n in range(16)},
 )
 
 
@@ -47,7 +47,11 @@ def like_people(body: Body, _: int) -> Say:
     """Answers as the people of the country that the prompt names, or of a persona's; the plain model as the French."""
     told = "\n".join(message["content"] for message in body["messages"])
     text = body["messages"][-1]["content"]
-    number = int(re.findall(r"How often number (\d+)", text)[0])
+    asked = re.findall(r"How often number (\d+)", text)
+    if not asked:  # whether it gives log probabilities at all
+        return Say("A", logprobs={"content": [{"token": "A", "logprob": -0.1, "top_logprobs": [
+            {"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -2.4}]}]})  # fmt: skip
+    number = int(asked[0])
     named = {"Egypt": "EGY", "Japan": "JPN", "France": "FRA"} | {"Muslim": "EGY", "Confuci": "CHN"}
     code = next((code for word, code in named.items() if word in told), "FRA")
     by_option = dict(zip(OPTIONS, people(COUNTRIES[code], number), strict=True))
@@ -65,18 +69,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with running() as backend, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MULTIPLEX_CACHE", str(folder / "cache"))
         backend.script = like_people
-        done = ask(folder, backend, "--questions", "most-divided:12")
+        done = ask(folder, backend, "--questions", "most-divided:8")
         assert done.returncode == 0, done.stderr
-        assert len(backend.requests) == 1 + 12 * (3 + 3 + 3 + 1) * 4  # the probe, and two orders under two label sets
+        assert len(backend.requests) == 1 + 8 * (3 + 3 + 3 + 1) * 2  # the probe, and two orders
         more = ask(folder, backend)
         assert more.returncode == 0, more.stderr
-        assert len(backend.requests) == 1 + 24 * 10 * 4  # what was asked is not asked again
+        assert len(backend.requests) == 1 + 16 * 10 * 2  # what was asked is not asked again
     return folder
 
 
 def ask(folder: Path, backend: Backend, *more: str):  # type: ignore[no-untyped-def]
     return run("survey", "run", "made-up.jsonl", "--models", "m", "--base-url", backend.base_url, "--council",
-               "islamic,east_asian,indigenous", "--countries", "Egypt,Japan,FRA", *more, cwd=folder)  # fmt: skip
+               "islamic,east_asian,indigenous", "--countries", "Egypt,Japan,FRA", "--labels", "1", *more,
+               cwd=folder)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,7 @@ def test_the_report_says_whose_answers_the_voices_have_and_how_far_from_people(p
     assert not re.search(r"(?:src|href)=\"(?!#)", page)
     with (place / "runs" / "made-up" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == results.done == 960
+    assert len(rows) == results.done == 320
     assert {row["order"] for row in rows} == {"1 2 3 4", "4 3 2 1"}
 
 
@@ -111,19 +116,20 @@ def test_a_model_that_answers_like_people_is_found_out(results: Results) -> None
     assert rows[None, "countries"].skill == pytest.approx(100, abs=1e-4)
     for baseline in ("uniform", "mean of other countries", "own perspective's other countries", "one answer for all"):
         assert rows[None, baseline].baseline
-    assert rows["islamic", "personas"].pairs == 2 * 24
+    assert rows["islamic", "personas"].pairs == 2 * 16
     contrast = next(c for c in results.contrasts if (c.first, c.second) == ("countries", "plain"))
     assert contrast.difference.low is not None
     assert contrast.difference.low > 0
-    assert contrast.p_holm == pytest.approx(0.0001, abs=0.0005)
+    assert contrast.p_holm is not None
+    assert contrast.p_holm < 0.05
 
 
 def test_an_order_that_changes_nothing_has_no_effect(results: Results) -> None:
     found = {each.factor: each for each in results.stability}
-    assert found["order"].pairs == found["labels"].pairs == 480
+    assert found["order"].pairs == 160
     assert found["order"].in_deviations == pytest.approx(0, abs=1e-9)
     assert found["wording"].variation is None
-    assert {each.outside for each in results.replies} == {pytest.approx(0.1)}
+    assert [each.outside for each in results.replies] == pytest.approx([0.1] * 4)
 
 
 def test_a_run_asked_otherwise_is_refused_and_a_benchmark_report_too(place: Path, backend: Backend) -> None:
@@ -145,16 +151,16 @@ def test_an_endpoint_without_log_probabilities_is_told_before_the_run(place: Pat
 def test_a_dry_run_sends_nothing(place: Path, backend: Backend) -> None:
     done = ask(place, backend, "--name", "dry", "--dry-run")
     assert (done.returncode, backend.requests) == (0, []), done.stderr
-    assert "960" in done.stdout
+    assert "320" in done.stdout
 
 
 def test_voices_that_hear_each_other_are_measured_in_both_rounds(place: Path, backend: Backend) -> None:
     backend.script = lambda body, n: Say('{"A": 40, "B": 30, "C": 20, "D": 10}')
     done = ask(place, backend, "--name", "rounds", "--rounds", "2", "--method", "verbalised", "--respondents",
-               "personas", "--questions", "q1,q2", "--orders", "1", "--labels", "1")  # fmt: skip
+               "personas", "--questions", "q1,q2", "--orders", "1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (place / "runs" / "rounds" / "results.jsonl").read_text("utf-8").splitlines()]
-    assert [(line["round"], line["diversity"]) for line in lines if line["kind"] == "spread"] == [(1, 0.0), (2, 0.0)]
+    assert [(line["round"], line["diversity"]) for line in lines if line["table"] == "spread"] == [(1, 0.0), (2, 0.0)]
 
 
 def test_options_are_shown_in_each_order_under_each_label_set() -> None:

@@ -141,7 +141,7 @@ def _write_table(out: TextIO, collected: Collected, survey: Survey) -> None:
 
 
 def _write_lines(out: TextIO, results: Results) -> None:
-    """Every figure as a line of its own, with its kind."""
+    """Every figure as a line of its own, with the table that it belongs to."""
     every = {
         "standing": results.standings, "contrast": results.contrasts, "profile": results.profiles,
         "identification": results.identification, "spread": results.spreads, "stability": results.stability,
@@ -149,7 +149,7 @@ def _write_lines(out: TextIO, results: Results) -> None:
     }  # fmt: skip
     for kind, rows in every.items():
         for row in rows:
-            line = {"kind": kind, "survey": results.survey, "method": results.method, **row.model_dump(mode="json")}
+            line = {"table": kind, "survey": results.survey, "method": results.method, **row.model_dump(mode="json")}
             out.write(escape_json(json.dumps(line, ensure_ascii=False)) + "\n")
 
 

@@ -57,7 +57,9 @@ def matrix_plot(results: Results, model: str) -> str:
         import numpy as np
 
         values = np.array([[p.by_country[code] for code in codes] for p in rows], dtype=np.float64)
-        axes.imshow(values, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+        edges = np.arange(len(codes) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
+        axes.pcolormesh(*edges, values, cmap="RdBu", vmin=-1, vmax=1)  # paths: a page's policy lets no image in
+        axes.invert_yaxis()
         axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=8)
         axes.set_yticks(range(len(rows)), [plain(each.perspective or "") for each in rows])
         for i, each in enumerate(rows):
