@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, RootModel, StringConstraints
@@ -35,6 +35,7 @@ class Country:
     perspective: str | None
 
 
+@lru_cache(maxsize=4096)
 def find_country(name: str) -> Country:
     """The country that a survey's name or code means; an unknown name stands for itself, in no perspective.
 

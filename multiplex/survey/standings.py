@@ -76,8 +76,9 @@ def conditions(collected: Collected, survey: Survey, model: str) -> dict[str, Co
 def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, Condition]:
     """What people alone, or nobody, would say to the same pairs."""
     asked = list(dict.fromkeys(pairs))
-    rest = {c: others(survey, c) for _, c in asked}
-    own = {c: others(survey, c, own_perspective=True) for _, c in asked}
+    there = {c for _, c in asked}
+    rest = {c: others(survey, c) for c in there}
+    own = {c: others(survey, c, own_perspective=True) for c in there}
     made: dict[str, dict[Pair, Shares]] = {UNIFORM: {}, OTHERS: {}, OWN: {}}
     for q, c in asked:
         made[UNIFORM][q, c] = uniform(len(survey.by_id[q].options))
@@ -95,10 +96,11 @@ def standings(
     homes = {c: find_country(c).perspective for c in survey.countries}
     perspectives = sorted({p for p in homes.values() if p is not None})
     rows = []
+    close = {name: similarities(survey, condition) for name, condition in (*found.items(), *based.items())}
     for perspective in (None, *perspectives):
         here = {c for c, home in homes.items() if perspective is None or home == perspective}
         for name, condition in (*found.items(), *based.items()):
-            row = _standing(survey, condition, here, seed)
+            row = _standing(survey, condition, close[name], here, seed)
             if row is not None:
                 about = {"model": model, "perspective": perspective, "condition": name, "baseline": name in based}
                 rows.append(row.model_copy(update=about))
@@ -123,18 +125,19 @@ def contrasts(
     return made
 
 
-def similarities(survey: Survey, condition: Condition, countries: Iterable[str] | None = None) -> dict[Pair, float]:
+def similarities(survey: Survey, condition: Condition) -> dict[Pair, float]:
     """By pair, 1 - Jensen-Shannon distance to the people of the country."""
-    here = None if countries is None else set(countries)
     return {
         (q, c): js_similarity(given, survey.shares[q][c])
         for (q, c), given in condition.shares.items()
-        if (here is None or c in here) and c in survey.shares.get(q, {})
+        if c in survey.shares.get(q, {})
     }
 
 
-def _standing(survey: Survey, condition: Condition, here: set[str], seed: int) -> Standing | None:
-    values = similarities(survey, condition, here)
+def _standing(
+    survey: Survey, condition: Condition, close: Mapping[Pair, float], here: set[str], seed: int
+) -> Standing | None:
+    values = {pair: value for pair, value in close.items() if pair[1] in here}
     pairs = list(values)
     options = {question.id: len(question.options) for question in survey.questions}
     aligned = [
