@@ -10,6 +10,7 @@ import pytest
 from multiplex.errors import ContentError, UsageError
 from multiplex.survey.data import most_divided
 from multiplex.survey.readers import read_survey, write_survey
+from multiplex.survey.replay import read_recorded
 from multiplex.survey.scales import find_scale, split_options
 
 QUESTIONS = '{"id": "Q1", "question": "Do you agree?", "options": ["Agree", "Disagree"]}\n'
@@ -97,6 +98,15 @@ def test_questions_that_cannot_be_asked_are_left_out_and_told(tmp_path: Path) ->
     assert any("fewer than two options" in note for note in survey.notes)
     with pytest.raises(UsageError, match="no question was asked in two countries"):
         most_divided(survey, 5)
+
+
+def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
+    table = "question,options,country,distribution\nGood?,Good|Bad,Peru,1;0\n"
+    survey = read_survey(written(tmp_path, "own.csv", table))
+    good = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Peru,q1,7\nm,Chile,q1,\n")
+    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2})
+    with pytest.raises(UsageError, match="no answer to a question of own"):
+        read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q9,2\n"), survey)
 
 
 @pytest.mark.parametrize(

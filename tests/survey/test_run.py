@@ -36,7 +36,13 @@ def people(country: int, question: int) -> tuple[float, ...]:
 SURVEY = Survey(
     name="made-up",
     questions=tuple(
-        Question(id=f"q{n}", text=f"How often number {n}?", options=OPTIONS, scale=even_scale(4), cluster=f"c{n // 2}")
+        Question(
+            id=f"q{n}",
+            text=f"How often number {n} <i>here</i>?",
+            options=OPTIONS,
+            scale=even_scale(4),
+            cluster=f"c{n // 2}",
+        )
         for n in range(16)
     ),
     shares={f"q{n}": {code: people(place, n) for code, place in COUNTRIES.items()} for n in range(16)},
@@ -99,6 +105,7 @@ def test_the_report_says_whose_answers_the_voices_have_and_how_far_from_people(p
     assert "Asked plainly, it answers most like people in France." in page
     assert "indigenous: not measurable: no survey asks its people" in page
     assert page.count("<svg") == 4
+    assert "<i>" not in page
     assert not re.search(r"(?:src|href)=\"(?!#)", page)
     with (place / "runs" / "made-up" / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -171,6 +178,16 @@ def test_options_are_shown_in_each_order_under_each_label_set() -> None:
         ((0, 1), "A", 1),
         ((3, 2), "1", 2),
     }
+
+
+def test_a_persona_of_another_model_is_asked_there_alone() -> None:
+    plan = Plan(SURVEY, Council.load("islamic", "african"), ("m",), kinds=("personas",), voice_models={"islamic": "n"})
+    assert {(unit.strategy, unit.model) for unit in units(plan, 7)} == {
+        ("persona:islamic", "n"),
+        ("persona:african", "m"),
+    }
+    with pytest.raises(UsageError, match="no persona of this perspective"):
+        units(Plan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
 
 
 @pytest.mark.parametrize(
