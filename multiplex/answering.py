@@ -72,6 +72,8 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
     Raises:
         MultiplexError: no strategy brought an answer.
     """
+    from multiplex.council.stance import add_stances
+
     spoken: list[Voice] = []
 
     def hear(event: Event) -> None:
@@ -83,6 +85,9 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
         answering = (_answer_by(strategy, order, hear, nli) for strategy in order.strategies)
         outcomes = await asyncio.gather(*answering, return_exceptions=True)
         by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
+        whole = by_strategy.get("multiplex")
+        if order.stance and isinstance(whole, Answer):
+            by_strategy["multiplex"] = await add_stances(whole, order)
         without = await _leave_one_out(order, by_strategy.get("multiplex"))
     finally:
         await asyncio.gather(*(chat.aclose() for chat in order.chats))
@@ -230,7 +235,7 @@ async def aanswer(
             decides in the check of the essay too.
         emit: is told each event of `council/events.py` as it happens.
         **options: those of `Order.of`: strategies, model, council, voice_models, rounds, plan, seed, min_voices,
-            leave_one_out, check.
+            leave_one_out, check, stance.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.

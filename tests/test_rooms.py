@@ -11,8 +11,8 @@ import pytest
 import multiplex
 
 PACKAGE = Path(multiplex.__file__).parent
-ORDER = ("cli", "serve", "bench", "present", "answering", ("council", "evaluation"), "llm", ("content", "settings"),
-         ("text", "errors"))  # fmt: skip
+ORDER = ("cli", "serve", "survey", "bench", "present", "answering", ("council", "evaluation"), "llm",
+         ("content", "settings"), ("text", "errors"))  # fmt: skip
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in ([names] if isinstance(names, str) else names)}
 BENCH = {
     "plan": 0,

@@ -20,7 +20,7 @@ from multiplex.cli.options import (
     WordsFlag,
     council_names,
 )
-from multiplex.cli.runs import check_name, find_run, find_run_of_unit, warn_of_damage
+from multiplex.cli.runs import check_is_benchmark, check_name, find_run, find_run_of_unit, warn_of_damage
 from multiplex.cli.tracing import TraceFlag
 
 bench = typer.Typer(
@@ -184,6 +184,7 @@ def score(
         chosen["cues"] = tuple(_names(cues))
     scoring = Scoring(**chosen)
     with Store.open(folder) as store:
+        check_is_benchmark(store)
         warn_of_damage(folder, store.check())
         measured = measure(store, scoring)
     typer.echo(f"{folder}: {measured:,} answers measured (scoring {scoring.key}); it is the newest, which reports use")
@@ -207,6 +208,7 @@ def report(
     ratings = read_ratings(folder)
     place = output if output is not None else folder
     with Store.read(folder) as store:
+        check_is_benchmark(store)
         found = store.check()
         warn_of_damage(folder, found)
         analysis = analyse(store, damaged=found.summary())
@@ -271,6 +273,7 @@ def blind(
 
     folder = find_run(run, runs)
     with Store.read(folder) as store:
+        check_is_benchmark(store)
         warn_of_damage(folder, store.check())
         made = hand_out(folder, store, _names(strategies), limit, seed, output)
     answers = sum(len(each.letters) for each in made.key.questions)

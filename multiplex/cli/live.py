@@ -42,6 +42,7 @@ from multiplex.present.result import (
     shares,
     warnings,
 )
+from multiplex.present.stance import stance_lines
 from multiplex.text.terminal import one_line
 
 BAR = 24  # characters of a full share
@@ -204,6 +205,9 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
         for voice in answer.voices if show_voices else ():
             console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
             console.print(Text(voice.text or f"lost: {voice.error}"))
+        if lines := stance_lines(answer):
+            console.print(Rule("stances", style="dim"))
+            console.print(Text("\n".join(lines)))
         if show_voices and (lines := harm_lines(answer)):
             console.print(Rule(Text(CONTESTED), style="dim"))
             console.print(Text("\n".join(lines)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ from multiplex.cli.options import (
     KeyFlag,
     ModelFlag,
     SentimentModelFlag,
+    StanceFlag,
     VoiceModelFlag,
     WordsFlag,
     council_names,
@@ -27,10 +28,8 @@ from multiplex.cli.options import (
 )
 from multiplex.cli.score_command import score
 from multiplex.cli.serve import mcp, serve
+from multiplex.cli.survey import survey
 from multiplex.cli.tracing import TraceFlag, hold_back
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
 
@@ -45,6 +44,7 @@ app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(bench, name="bench")
+app.add_typer(survey, name="survey")
 
 QuestionArgument = Annotated[str | None, typer.Argument(help="The question, @FILE, or - for standard input.")]
 StrategyFlag = Annotated[
@@ -123,6 +123,7 @@ def answer(
     nli_model: NliModelFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,
+    stance: StanceFlag = None,
     show_voices: ShowVoicesFlag = False,
     as_json: AsJsonFlag = False,
     output: OutputFlag = None,
@@ -148,6 +149,7 @@ def answer(
     from multiplex.cli.answer import AnswerOrder, carry_out
     from multiplex.council.order import DEFAULT_STRATEGIES, Order
     from multiplex.council.registry import chosen
+    from multiplex.council.stance import read_options
     from multiplex.evaluation.extraction.frame import FRAME, checked_frame
 
     asked = Order.of(
@@ -161,6 +163,7 @@ def answer(
         seed=seed,
         min_voices=min_voices,
         leave_one_out=coverage in LEAVE_ONE_OUT,
+        stance=read_options(stance) if stance is not None else (),
     )
     order = AnswerOrder(
         asked=asked,

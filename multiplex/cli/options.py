@@ -62,6 +62,12 @@ CheckFlag = Annotated[
 WordsFlag = Annotated[
     str | None, typer.Option("--words", help="How long the essay is, such as 700-950. [default: 700-950]")
 ]
+StanceFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
+    ),
+]
 FrameFlag = Annotated[
     str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
 ]

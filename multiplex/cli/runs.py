@@ -9,12 +9,23 @@ import typer
 
 if TYPE_CHECKING:
     from multiplex.bench.store.damage import Checkup
+    from multiplex.bench.store.store import Store
 
 
 def warn_of_damage(folder: Path, found: Checkup) -> None:
     """Name on standard error what of a run is damaged, and so left out."""
     if found.damaged:
         typer.echo(f"multiplex: {folder}: {found.summary()}; left out of what follows", err=True)
+
+
+def check_is_benchmark(store: Store) -> None:
+    """Raises UsageError where a run is of a survey: its answers are no prose, and are reported on otherwise."""
+    from multiplex.bench.plan.manifest import read_manifest
+    from multiplex.errors import UsageError
+
+    manifest, _ = read_manifest(store)
+    if manifest is not None and manifest.survey:
+        raise UsageError(f"{store.folder}: the run of a survey; `multiplex survey report` reports on it")
 
 
 def check_name(name: str) -> str:

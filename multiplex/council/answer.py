@@ -18,6 +18,31 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Choice(_Frozen):
+    """How a respondent answered a closed question.
+
+    Attributes:
+        options: as they were written, in the order of the question, whatever order they were shown in.
+        method: `logprobs` (the options' letters as the next token), `verbalised` (a distribution in words of the model)
+            or `sample` (draws). Figures of different methods are never mixed.
+        shares: by option, summing to 1; None where nothing could be read, or one single draw was made.
+        point: the place of the option of a single draw; else None.
+        outside: with `logprobs`, the mass on tokens that are no letter of an option, 0..1; else None.
+        readable, refused, unreadable: replies of each kind; only the readable are counted in `shares`.
+        note: why there are no shares, or what was mended; else None.
+    """
+
+    options: tuple[str, ...]
+    method: Literal["logprobs", "verbalised", "sample"]
+    shares: tuple[float, ...] | None = None
+    point: int | None = None
+    outside: float | None = None
+    readable: int = 0
+    refused: int = 0
+    unreadable: int = 0
+    note: str | None = None
+
+
 class Cited(_Frozen):
     """A position of the sourcebook that stands in a voice, or that a sentence of it rests on.
 
@@ -48,6 +73,7 @@ class Voice(_Frozen):
         note: a flaw of a voice that did speak, such as a reply cut off at the token limit; else None.
         seconds: from its start to its end, retries included.
         digest: SHA-256 of the persona's content.
+        choice: how it answered a closed question, where it was asked one.
     """
 
     persona: str
@@ -66,6 +92,7 @@ class Voice(_Frozen):
     seconds: float = 0.0
     usage: Usage = Usage()
     digest: str = ""
+    choice: Choice | None = None
 
 
 class Finding(_Frozen):

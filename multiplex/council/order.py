@@ -31,6 +31,7 @@ class Order:
         seed: fixes orders and the calls' seeds.
         min_voices: fewer are an error; None: two thirds of the council.
         leave_one_out: whether the synthesis is made once more without each voice: as many further calls as voices.
+        stance: options; each voice is also asked how likely it is to choose each.
     """
 
     question: str
@@ -43,6 +44,7 @@ class Order:
     seed: int
     min_voices: int | None
     leave_one_out: bool
+    stance: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -59,6 +61,7 @@ class Order:
         min_voices: int | None = None,
         leave_one_out: bool = False,
         check: Check | None = None,
+        stance: Sequence[str] = (),
     ) -> Order:
         """The order, checked. `seed` None draws one; `check` replaces what the model's spec says of the essay's check.
 
@@ -74,6 +77,8 @@ class Order:
         if plan not in get_args(PlanMode):
             raise UsageError(f"--plan {plan!r}: there are {' and '.join(get_args(PlanMode))}")
         question = checked_question(question, local=chat.spec.local)
+        if stance and chat.spec.small:
+            raise UsageError("--stance: a small model states nothing of a tradition; give another --model")
         for strategy in chosen:
             check_strategy(strategy, chat.spec)
         return cls(
@@ -87,6 +92,7 @@ class Order:
             seed=random.randrange(2**31) if seed is None else seed,
             min_voices=min_voices,
             leave_one_out=leave_one_out,
+            stance=tuple(stance),
         )
 
     @property

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from multiplex.content import sha256
 from multiplex.errors import CallError
 from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.error_mapping import FailedAttempt, explain, read_told
 from multiplex.llm.langchain_model import ask_own
 from multiplex.llm.limiter import Limiter
+from multiplex.llm.logprobs import write_alternatives
 from multiplex.llm.outcome import UnusableError, read_answer
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
+from multiplex.llm.request_key import request_key
 from multiplex.llm.spec import ModelSpec, room_advice
 from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import Deferred, OnDelta, Request, Transport, deferred, observed, streamed, whole
@@ -278,6 +278,8 @@ class Chat:
                         await self._pacing.take()
                     completion = await self._ask(line, messages, call, adapted, reader, on_delta, key)
                     text = read_answer(completion, self._at, room_advice(self.spec, call))
+                    if call.top_logprobs is not None:
+                        text = write_alternatives(completion, self._at)
             except Exception as error:
                 change = self._change(error, adapted)
                 if change is None or change in found or change in line.changes:
@@ -351,6 +353,8 @@ class Chat:
             "user": self.spec.user,
             "stream_options": True if self.transport != "whole" else None,
             "response_format": call.response_format,
+            "logprobs": True if call.top_logprobs is not None else None,
+            "top_logprobs": call.top_logprobs,
         }
         if self.spec.local:
             wanted |= {"top_p": 0.9, "min_p": 0.05, "repeat_penalty": 1.1, "cache_prompt": True}
@@ -372,21 +376,6 @@ class Chat:
             if loop not in self._lines:  # another call may have come first while the server started
                 self._lines[loop] = opened(self.spec, base_url, secret, self._limiter)
         return self._lines[loop]
-
-
-def request_key(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> str:
-    """Hex SHA-256 of what decides a reply: the model, the messages and the parameters, as they are wanted."""
-    wanted = {
-        "model": spec.model,
-        "place": spec.place,
-        "messages": [(message.type, str(message.text)) for message in messages],
-        "max_tokens": call.max_tokens,
-        "seed": call.seed,
-        "grammar": call.grammar if spec.local else None,
-        "response_format": call.response_format,
-        "temperature": spec.temperature if call.temperature is None else call.temperature,
-    }
-    return sha256(json.dumps(wanted, sort_keys=True))
 
 
 def _message(message: BaseMessage) -> dict[str, Any]:

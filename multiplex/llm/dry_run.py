@@ -49,12 +49,19 @@ class FakeChat(Chat):
         call = call or Call()
         given = round(sum(len(str(message.text)) for message in messages) / CHARACTERS)
         made = self._expected(call)
+        if call.top_logprobs is not None:
+            return self._alternatives(given)
         text = (_FILLER * (made * CHARACTERS // len(_FILLER) + 1))[: made * CHARACTERS].strip()
         usage = Usage(calls=1, input_tokens=given, output_tokens=made)
         self.spent.append(usage)
         if on_delta is not None:
             on_delta(text)
         return Reply(text, usage, 0.0)
+
+    def _alternatives(self, given: int) -> Reply:
+        usage = Usage(calls=1, input_tokens=given, output_tokens=1)
+        self.spent.append(usage)
+        return Reply('[[["A", -0.1], ["B", -2.4]]]', usage, 0.0)
 
     def _expected(self, call: Call) -> int:
         if self._words is not None:

@@ -37,6 +37,7 @@ class Completion:
         heard: whether any choice came at all.
         too_long: whether the rest was not read, since it is longer than the call can have asked for.
         message_id: LangChain's, where its callbacks saw the pieces.
+        logprobs: the endpoint's own objects, one a token; empty where it sent none.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Completion:
     heard: bool = True
     too_long: bool = False
     message_id: str | None = None
+    logprobs: tuple[Any, ...] = ()
 
 
 class ReplyReader:
@@ -72,6 +74,7 @@ class ReplyReader:
         self._usage: Any = None
         self._reasoned = self._heard = False
         self._tools: list[str] = []
+        self._logprobs: list[Any] = []
         self._error: Told | None = None
 
     def take(self, event: Any, kind: str = "") -> str:
@@ -108,6 +111,8 @@ class ReplyReader:
         for call in said.get("tool_calls") or ():
             if name := (call.get("function") or {}).get("name"):
                 self._tools.append(str(name))
+        if isinstance(logprobs := choice.get("logprobs"), Mapping):
+            self._logprobs += logprobs.get("content") or ()
         self._length += len(text) + max(map(len, thoughts))
         if self._length > self._most:
             self.too_long = True
@@ -145,7 +150,7 @@ class ReplyReader:
         refusal = "".join(self._refusal).strip()
         return Completion(
             text, ending, self._finish, usage, refusal, self._reasoned, tuple(self._tools), self._error, self._heard,
-            self.too_long,
+            self.too_long, logprobs=tuple(self._logprobs),
         )  # fmt: skip
 
 

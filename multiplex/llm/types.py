@@ -41,7 +41,9 @@ class Call:
     `slot` pins a call to a place of the embedded server, whose cache then knows the prompt's beginning; `grammar`
     is GBNF. Both go to the embedded server only. `response_format` is OpenAI's (a JSON schema); where the endpoint
     refuses it the call goes on without, so the prompt must ask for the form too. `temperature` replaces the spec's.
-    `tags` mark the call in LangChain's and LangGraph's streams; `persona` names who speaks, for traces.
+    `top_logprobs` asks for so many alternatives of each token, 1..20; the reply's `text` is then the alternatives of
+    its first tokens, as `multiplex.llm.logprobs` reads them, and not what the model said. `tags` mark the call in
+    LangChain's and LangGraph's streams; `persona` names who speaks, for traces.
     """
 
     max_tokens: int | None = None
@@ -50,6 +52,7 @@ class Call:
     grammar: str | None = None
     response_format: Mapping[str, Any] | None = None
     temperature: float | None = None
+    top_logprobs: int | None = None
     tags: tuple[str, ...] = ()
     persona: str | None = None
 

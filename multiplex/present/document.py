@@ -18,6 +18,7 @@ from multiplex.present.result import (
     shares,
     warnings,
 )
+from multiplex.present.stance import stance_band, stance_lines
 
 
 def as_markdown(result: Result, *, show_voices: bool = False) -> str:
@@ -28,7 +29,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
         if show_voices:
             parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
-        parts += [*_found(answer), *_harms(answer)]
+        parts += [*_stances(answer), *_found(answer), *_harms(answer)]
     if show_voices and result.spoken:
         parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
         parts += [_voice(voice.title, voice.text, None) for voice in result.spoken]
@@ -49,6 +50,12 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
         parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
     parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")
     return "\n\n".join(parts) + "\n"
+
+
+def _stances(answer: Answer) -> list[str]:
+    """Each voice's stance and whether they are split; nothing where no stance was asked for."""
+    lines = [f"- {_escaped(line)}" for line in stance_lines(answer)]
+    return ["**Stances**", "\n".join(lines)] if lines else []
 
 
 def _found(answer: Answer) -> list[str]:
@@ -172,7 +179,7 @@ def _signed(text: str, ends: Sequence[int]) -> str:
 def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bool) -> str:
     voices = "".join(_html_voice(voice, names) for voice in answer.voices)
     head = f"The voices that the essay is made of ({len(answer.voices)})"
-    return f"<details{' open' if opened else ''}><summary>{head}</summary>\n{voices}</details>\n"
+    return f"{stance_band(answer)}<details{' open' if opened else ''}><summary>{head}</summary>\n{voices}</details>\n"
 
 
 def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:

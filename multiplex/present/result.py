@@ -8,6 +8,7 @@ from typing import Any
 from multiplex.answering import Measured, Result
 from multiplex.evaluation import Retention
 from multiplex.present import depth
+from multiplex.present.stance import as_object
 from multiplex.text.terminal import escape_json
 
 CONSTRUCTIONS = (
@@ -46,6 +47,7 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
         "voices": [
             voice.model_dump(include={"persona", "perspective", "text", "error", "seconds", "usage", "asks"})
             | {"positions": [cited.id for cited in voice.positions]}
+            | ({} if voice.choice is None else {"stance": as_object(voice.choice)})
             for voice in answer.voices
         ],
         "lost": list(answer.lost),

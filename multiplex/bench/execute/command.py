@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +34,25 @@ SEED = 7
 
 
 @dataclass(frozen=True)
+class Suite:
+    """What a run asks: the questions of a benchmark, or of a survey.
+
+    Attributes:
+        name: of the question set.
+        units: every unit for a seed.
+        order: the ids of all questions in their order for a seed; what shards are joined by.
+        survey: how closed questions are asked, by name; empty for a benchmark.
+        report: the command that reports on the run.
+    """
+
+    name: str
+    units: Callable[[int], tuple[Unit, ...]]
+    order: Callable[[int], tuple[str, ...]] = lambda _: ()
+    survey: Mapping[str, str] = field(default_factory=dict)
+    report: str = "multiplex bench report"
+
+
+@dataclass(frozen=True)
 class RunOrder:
     """What the command line asked for.
 
@@ -44,6 +63,7 @@ class RunOrder:
         shard: the part of the units that this run takes; None for all.
         ray: the address of a Ray cluster that does the units, or `local`; None does them in this process.
         batch: whether calls are sent in batches; `wait` until their replies have come.
+        suite: of a survey; None for the questions and strategies of a benchmark.
     """
 
     folder: Path
@@ -65,6 +85,7 @@ class RunOrder:
     ray: str | None = None
     batch: bool = False
     wait: bool = False
+    suite: Suite | None = None
 
 
 def run(order: RunOrder) -> int:
@@ -77,16 +98,12 @@ def run(order: RunOrder) -> int:
     """
     console = SafeConsole(stderr=True)
     _check_way(order)
-    wanted = questions.load(order.questions)
-    checked(order.strategies)
-    for spec in order.specs:
-        for strategy in order.strategies:
-            check_strategy(strategy, spec)
+    wanted = order.suite if order.suite is not None else _benchmark(order)
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
     if order.dry_run:
         if not there:
-            units = _units(order, wanted, SEED if order.seed is None else order.seed)
+            units = wanted.units(SEED if order.seed is None else order.seed)
             print_estimate(SafeConsole(), estimate(units, order.specs, order.council, (), prices))
             return COMPLETE
         with Store.read(order.folder) as store:
@@ -134,9 +151,20 @@ def _check_way(order: RunOrder) -> None:
         )
 
 
-def _fitting(
-    order: RunOrder, wanted: questions.QuestionSet, store: Store
-) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
+def _benchmark(order: RunOrder) -> Suite:
+    wanted = questions.load(order.questions)
+    checked(order.strategies)
+    for spec in order.specs:
+        for strategy in order.strategies:
+            check_strategy(strategy, spec)
+
+    def order_of(seed: int) -> tuple[str, ...]:
+        return tuple(question.id for question in questions.chosen(wanted, order.limit, seed))
+
+    return Suite(wanted.name, lambda seed: _units(order, wanted, seed), order_of)
+
+
+def _fitting(order: RunOrder, wanted: Suite, store: Store) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
     """The manifest of the run as this order continues it, and the units that it names.
 
     Raises:
@@ -145,11 +173,10 @@ def _fitting(
     old = store.manifest
     seed = order.seed if order.seed is not None else old.seed if old is not None else SEED
     quorum = order.council.quorum
-    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name)
-    units = _units(order, wanted, seed)
+    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name, wanted.survey)
+    units = wanted.units(seed)
     if order.shard is not None:
-        asked = questions.chosen(wanted, order.limit, seed)
-        made = made.model_copy(update={"order": tuple(question.id for question in asked)})
+        made = made.model_copy(update={"order": wanted.order(seed)})
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -258,7 +285,7 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
         batches = "1 batch" if outcome.batches_out == 1 else f"{outcome.batches_out:,} batches"
         print(f"submitted {outcome.calls_out:,} calls in {batches}; the same command collects ({counts})")
         return COMPLETE
-    _say(console, f"{counts}; next: multiplex bench report {order.folder}")
+    _say(console, f"{counts}; next: {order.suite.report if order.suite else 'multiplex bench report'} {order.folder}")
     if outcome.damaged:
         print(
             f"multiplex: {outcome.damaged:,} units left out, whose records are damaged; restore the run from a "

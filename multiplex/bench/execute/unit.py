@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from multiplex.bench.plan.units import Unit
 from multiplex.council import controls, strategies
 from multiplex.council.answer import Answer
+from multiplex.council.closed import ask_closed
 from multiplex.council.events import silent
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
@@ -33,6 +34,8 @@ async def execute(work: Work, chat: Chat) -> Answer:
         MultiplexError: there is none; the error says why.
     """
     unit, council = work.unit, work.council
+    if unit.closed is not None:
+        return await ask_closed(unit.closed, chat, unit.seed, unit.strategy, council)
     asked = (checked_question(unit.question, local=chat.spec.local), chat, unit.seed, silent)
     match unit.strategy:
         case "multiplex":
@@ -51,6 +54,8 @@ async def execute(work: Work, chat: Chat) -> Answer:
             return await controls.echo_council(*asked, council=council)
         case "blank-council":
             return await controls.blank_council(*asked, council=council)
+        case _:
+            raise AssertionError(f"unit {unit.id} has no strategy {unit.strategy!r}")
 
 
 def length(answer: Answer) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -57,6 +57,7 @@ class Manifest(BaseModel):
         questions: the name of the question set.
         models: by the name the user gave.
         order: of a shard, the ids of all questions of the whole run in their order; else empty.
+        survey: how a survey's closed questions are asked, by name; empty for a benchmark.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +73,7 @@ class Manifest(BaseModel):
     questions: str
     models: dict[str, Parameters]
     order: tuple[str, ...] = ()
+    survey: dict[str, str] = {}
 
 
 def made(
@@ -82,6 +84,7 @@ def made(
     plan: PlanMode,
     min_voices: int,
     questions: str,
+    survey: Mapping[str, str] | None = None,
 ) -> Manifest:
     """The manifest of a run that starts now, with the content and the packages that are here.
 
@@ -91,7 +94,7 @@ def made(
     return Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
-        prompts=_prompts(),
+        prompts=_prompts(survey=bool(survey)),
         personas={persona.name: persona.digest for persona in council.personas},
         council=tuple(persona.name for persona in council.personas),
         seed=seed,
@@ -100,6 +103,7 @@ def made(
         min_voices=min_voices,
         questions=questions,
         models={spec.name: _parameters(spec) for spec in specs},
+        survey=dict(survey or {}),
     )
 
 
@@ -153,6 +157,10 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[str]:
         before, after = (_shown(getattr(manifest, name)) for manifest in (old, new))
         if before != after:
             yield f"{name.replace('_', '-')}: was {before}, is {after}"
+    for name in sorted({*old.survey, *new.survey}):
+        before, after = (manifest.survey.get(name, "unset") for manifest in (old, new))
+        if before != after:
+            yield f"{name}: was {before}, is {after}"
 
 
 def _changed(where: str, old: Parameters, new: Parameters) -> Iterator[str]:
@@ -183,10 +191,14 @@ def _parameters(spec: ModelSpec) -> Parameters:
     return Parameters(**known, place=spec.place, gguf=gguf)
 
 
-def _prompts() -> dict[str, str]:
-    """Those of the judge and the rater measure answers; they make none."""
+def _prompts(*, survey: bool) -> dict[str, str]:
+    """Those that answers are made with: a survey's or a benchmark's; the judge's and the rater's make none."""
     files = sorted((content_root() / "prompts").glob("*.md"))
-    return {file.stem: sha256(read_text(file)) for file in files if not file.stem.startswith(("judge", "rate"))}
+    if survey:
+        files = [file for file in files if file.stem.startswith(("survey", "persona"))]
+    else:
+        files = [file for file in files if not file.stem.startswith(("judge", "rate", "survey"))]
+    return {file.stem: sha256(read_text(file)) for file in files}
 
 
 def _versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from multiplex.bench.plan.questions import Question
 from multiplex.content import sha256
+from multiplex.council.closed import ClosedQuestion
 from multiplex.council.seeds import call_seed
 from multiplex.errors import UsageError
 
@@ -31,7 +32,9 @@ class Unit(BaseModel):
         cued: whether the question names a culture, tradition, religion or colonial history; None where nobody said.
         epoch: from 1.
         seed: the same for every model and strategy of one question and epoch.
+        strategy: of `BenchStrategy`, or, where `closed` is set, who is asked.
         needs: the id of the multiplex unit whose length this one is matched to.
+        closed: the closed question of a survey; None where an answer in prose is wanted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,10 +45,11 @@ class Unit(BaseModel):
     domain: str = ""
     cued: bool | None = None
     model: str
-    strategy: BenchStrategy
+    strategy: str
     epoch: int = 1
     seed: int
     needs: str | None = None
+    closed: ClosedQuestion | None = None
 
 
 def unit_id(question: Question, model: str, strategy: str, epoch: int) -> str:

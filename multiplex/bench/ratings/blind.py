@@ -145,7 +145,7 @@ def find_candidates(records: Iterable[Record]) -> list[Candidate]:
         of = found.setdefault(
             (unit.question_id, unit.model, unit.epoch), Candidate(question, unit.model, unit.epoch)
         ).units
-        forms: tuple[Form, ...] = (unit.strategy, VOICES) if unit.strategy == "multiplex" else (unit.strategy,)
+        forms = [form for form in FORMS if form == unit.strategy or (form, unit.strategy) == (VOICES, "multiplex")]
         of.update({form: unit.id for form in forms if answer is not None and read_form(form, answer)})
     return list(found.values())
 

@@ -80,7 +80,7 @@ def show(store: Store, unit_id_prefix: str, console: Console) -> None:
     _print_failures(store, unit.id, console)
     if record.score is not None:
         _print_score(record.score, console)
-    elif record.answer is not None:
+    elif record.answer is not None and unit.closed is None:
         console.print(Text("not measured yet: `multiplex bench score` does it", "dim"), soft_wrap=True)
     _print_calls(store, unit.id, console)
 

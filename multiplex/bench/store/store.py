@@ -167,7 +167,10 @@ class Store:
         """What the run holds, counted."""
         columns = "question_id, model, strategy, state"
         rows = self._reader.rows(f"SELECT {columns} FROM units ORDER BY number")  # noqa: S608  # our own names
-        questions, models, strategies = (tuple(dict.fromkeys(row[column] for row in rows)) for column in range(3))
+        questions, models, names = (tuple(dict.fromkeys(row[column] for row in rows)) for column in range(3))
+        strategies = tuple(
+            dict.fromkeys(name.partition(":")[0] for name in names)
+        )  # a survey's: its kinds of respondent
         states = [row[3] for row in rows]
         changed = self._reader.row("SELECT value FROM meta WHERE key = 'changed'")
         return Overview(

@@ -71,6 +71,16 @@ def places(folder: Path | None = None) -> Iterator[Place]:
                     yield Place(one, country, home[country], one in homonyms or len(one) <= _SHORT)
 
 
+def country_homes(folder: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """From an ISO 3166 code to the perspectives that the country belongs to; a country of none is absent.
+
+    Raises:
+        ContentError: as `places`.
+    """
+    path = (folder if folder is not None else content_root() / "eval") / "atlas.yaml"
+    return _homes(path, read_model(path, _Atlas))
+
+
 def _homes(path: Path, atlas: _Atlas) -> dict[str, tuple[str, ...]]:
     """From a country's code to its perspectives; "islamic and african" names two."""
     home: dict[str, tuple[str, ...]] = {}

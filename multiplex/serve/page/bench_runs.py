@@ -186,6 +186,8 @@ def _note(record: Record, name: str) -> str | None:
     """What a reader must know where something is missing."""
     if record.answer is None:
         return None if record.failure else "Pending: not answered yet."
+    if record.unit.closed is not None:
+        return None
     if record.score is None:
         return f"Not measured yet: `multiplex bench score {quote(name)}` does it."
     return record.score.note

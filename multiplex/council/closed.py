@@ -1,0 +1,278 @@
+"""Closed questions: how likely a respondent is to choose each of some options.
+
+Three methods, named in the record and never mixed: the options' letters as the model's next token (`logprobs`), a
+distribution that the model states (`verbalised`), or draws (`sample`). A refusal or an unreadable reply is counted as
+such; it is never an option, never an even spread, and never asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from multiplex.content import prompt
+from multiplex.council.answer import Answer, Choice, Voice
+from multiplex.council.personas import Council, Persona
+from multiplex.council.seeds import call_seed
+from multiplex.errors import CallError, UsageError
+from multiplex.llm.chat import Chat
+from multiplex.llm.local.server import PLAIN_SLOT
+from multiplex.llm.logprobs import MOST, TOKENS, read_alternatives
+from multiplex.llm.types import Call, Reply
+from multiplex.llm.usage import Usage, total
+from multiplex.text.marks import as_data
+
+Method = Literal["logprobs", "verbalised", "sample"]
+LabelSet = Literal["letters", "numbers"]
+LEAST_INSIDE = 0.05  # mass on the options' letters below which a reply says nothing about them
+SUM_SLACK = 0.02  # how far a stated distribution may miss 1 before that is told
+DRAW_TOKENS = 16
+_NUMBERS = 9  # options that single digits can label
+_OBJECT = re.compile(r"\{[^{}]*\}")
+
+
+class ClosedQuestion(BaseModel):
+    """One closed question to one respondent, or to a council whose voices hear each other.
+
+    Attributes:
+        options: as they were written.
+        order: for each place in the prompt, the option that stands there.
+        labels: which labels the options bear.
+        wording: 1 or 2: the prompt that it is asked with.
+        personas: names of personas of the council that answer, each for itself; empty for `system`.
+        system: what a respondent without a persona is told; empty for the plain model.
+        before: what stands before the question, such as that a forecast is wanted.
+        draws: with `sample`, how many.
+        rounds: from 2 on, each persona hears the others' answers and is asked again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    options: tuple[str, ...]
+    order: tuple[int, ...]
+    labels: LabelSet = "letters"
+    wording: Literal[1, 2] = 1
+    method: Method = "logprobs"
+    personas: tuple[str, ...] = ()
+    system: str = ""
+    before: str = ""
+    draws: int = 1
+    rounds: int = 1
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """The label of each place in the prompt: A, B, ..., or 1, 2, ... (a, b, ... for more than nine options)."""
+        first = ("a" if len(self.order) > _NUMBERS else "1") if self.labels == "numbers" else "A"
+        return tuple(chr(ord(first) + place) for place in range(len(self.order)))
+
+    def by_option(self, by_place: Sequence[float]) -> tuple[float, ...]:
+        """Values in the order of the prompt, put into the order of the options."""
+        values = dict(zip(self.order, by_place, strict=True))
+        return tuple(values[option] for option in range(len(self.options)))
+
+
+async def ask_closed(question: ClosedQuestion, chat: Chat, seed: int, strategy: str, council: Council) -> Answer:
+    """The answer of every respondent to a closed question, as voices with a `choice`.
+
+    Raises:
+        CallError: a call failed for good, other than by declining to answer.
+        UsageError: a persona is not in the council.
+    """
+    personas = _personas(question, council)
+    voices: list[Voice] = []
+    for number in range(1, question.rounds + 1):
+        heard = voices[-len(personas) :] if number > 1 else []
+        voices += await asyncio.gather(
+            *(_voice(question, persona, chat, seed, number, _others(persona, heard), council) for persona in personas)
+        )
+    last = voices[-len(personas) :]
+    return Answer(
+        strategy=strategy,
+        text="\n\n".join(voice.text for voice in last),
+        model=chat.spec.name,
+        prompt=question.system,
+        voices=tuple(last),
+        rounds=tuple(voices),
+        usage=total(voice.usage for voice in voices),
+        seconds=sum(max(v.seconds for v in voices if v.round == n) for n in {v.round for v in voices}),
+        notes=tuple(dict.fromkeys(voice.note for voice in voices if voice.note)),
+    )
+
+
+async def elicit(
+    question: ClosedQuestion, system: str, heard: str, chat: Chat, call: Call
+) -> tuple[Choice, list[Reply]]:
+    """What a model told so answers, and the replies it took. `heard` is what others said, in our own words.
+
+    Raises:
+        CallError: a call failed for good, other than by declining to answer.
+    """
+    from langchain_core.messages import HumanMessage, SystemMessage
+
+    messages = [*([SystemMessage(system)] if system else []), HumanMessage(_prompt(question, heard))]
+    replies: list[Reply] = []
+    refused = 0
+    for number in range(question.draws if question.method == "sample" else 1):
+        one = call if number == 0 else Call(**{**vars(call), "seed": call_seed(call.seed or 0, number)})
+        try:
+            replies.append(await chat.complete(messages, one))
+        except CallError as error:
+            if error.kind != "declined":
+                raise
+            refused += 1
+    read = {"logprobs": _read_logprobs, "verbalised": _read_stated, "sample": _read_draws}[question.method]
+    return read(question, [reply.text for reply in replies], refused), replies
+
+
+def how_to_call(question: ClosedQuestion, seed: int, slot: int | None, persona: str | None) -> Call:
+    """The parameters of a call that asks a closed question; draws are made at temperature 1."""
+    shape = _schema(question) if question.method == "verbalised" else None
+    limit = {"logprobs": TOKENS, "sample": DRAW_TOKENS, "verbalised": 40 + 12 * len(question.options)}[question.method]
+    return Call(
+        max_tokens=limit,
+        seed=seed,
+        slot=slot,
+        response_format=shape,
+        temperature=1.0 if question.method == "sample" else None,
+        top_logprobs=MOST if question.method == "logprobs" else None,
+        tags=("multiplex:closed",),
+        persona=persona,
+    )
+
+
+async def _voice(
+    question: ClosedQuestion, persona: Persona | None, chat: Chat, seed: int, number: int, heard: str, council: Council
+) -> Voice:
+    name = persona.name if persona else "none"
+    slot = council.personas.index(persona) % PLAIN_SLOT if persona else PLAIN_SLOT
+    call = how_to_call(question, call_seed(seed, name, number), slot, persona.name if persona else None)
+    system = persona.system_prompt if persona else as_data(question.system)
+    choice, replies = await elicit(question, system, heard, chat, call)
+    return Voice(
+        persona=name,
+        perspective=persona.perspective if persona else "none",
+        title=persona.title if persona else "model",
+        model=chat.spec.name,
+        text=in_words(choice),
+        note=choice.note,
+        round=number,
+        seconds=sum(reply.seconds for reply in replies),
+        usage=total(reply.usage for reply in replies) if replies else Usage(),
+        digest=persona.digest if persona else "",
+        choice=choice,
+    )
+
+
+def in_words(choice: Choice) -> str:
+    """A choice as a line: each option with its share, or why there is none."""
+    if choice.point is not None:
+        return choice.options[choice.point]
+    if choice.shares is None:
+        return f"no answer ({choice.note})"
+    return "; ".join(f"{option} {share:.0%}" for option, share in zip(choice.options, choice.shares, strict=True))
+
+
+def _personas(question: ClosedQuestion, council: Council) -> list[Persona | None]:
+    by_name = {persona.name: persona for persona in council.personas}
+    for name in question.personas:
+        if name not in by_name:
+            raise UsageError(f"no persona {name!r} in the council; it has {', '.join(by_name)}")
+    return [by_name[name] for name in question.personas] or [None]
+
+
+def _others(persona: Persona | None, heard: Sequence[Voice]) -> str:
+    """What the other voices of the last round answered, without their names."""
+    said = [voice.text for voice in heard if persona is None or voice.persona != persona.name]
+    return "\n".join(f"Voice {number}: {text}" for number, text in enumerate(said, 1))
+
+
+def _prompt(question: ClosedQuestion, heard: str) -> str:
+    options = "\n".join(
+        f"{sign}. {as_data(question.options[option])}"
+        for sign, option in zip(question.signs, question.order, strict=True)
+    )
+    form = json.dumps(dict.fromkeys(question.signs, "number")).replace('"number"', "number")
+    how = prompt("survey_verbalised", form=form) if question.method == "verbalised" else prompt("survey_logprobs")
+    name = "survey_ask" if question.wording == 1 else "survey_ask_2"
+    asked = prompt(name, question=as_data(question.text), options=options, how=how)
+    again = prompt("survey_again", heard=as_data(heard)) if heard else ""
+    return "\n\n".join(part for part in (question.before, again, asked) if part)
+
+
+def _schema(question: ClosedQuestion) -> dict[str, object]:
+    fields = {sign: {"type": "number"} for sign in question.signs}
+    schema = {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "distribution", "strict": True, "schema": schema}}
+
+
+def _read_logprobs(question: ClosedQuestion, texts: Sequence[str], refused: int) -> Choice:
+    about = {"options": question.options, "method": question.method, "refused": refused}
+    if not texts:
+        return Choice(**about, note="the model declined to answer")
+    found = read_alternatives(texts[0], question.signs)
+    if (inside := math.fsum(found.inside)) < LEAST_INSIDE:
+        why = f"only {inside:.1%} of the next token's probability lies on the options' letters"
+        return Choice(**about, outside=found.outside, unreadable=1, note=why)
+    shares = question.by_option([each / inside for each in found.inside])
+    return Choice(**about, shares=shares, outside=found.outside, readable=1)
+
+
+def _read_stated(question: ClosedQuestion, texts: Sequence[str], refused: int) -> Choice:
+    about = {"options": question.options, "method": question.method, "refused": refused}
+    if not texts:
+        return Choice(**about, note="the model declined to answer")
+    stated = _stated(texts[0], question.signs)
+    if isinstance(stated, str):
+        return Choice(**about, unreadable=1, note=stated)
+    total_share = math.fsum(stated)
+    whole = min((1.0, 100.0), key=lambda each: abs(math.log(total_share / each)))
+    note = f"stated shares sum to {total_share / whole:.0%}" if abs(total_share / whole - 1) > SUM_SLACK else None
+    shares = question.by_option([each / total_share for each in stated])
+    return Choice(**about, shares=shares, readable=1, note=note)
+
+
+def _stated(text: str, signs: Sequence[str]) -> list[float] | str:
+    """The stated number of each sign, or why there is none."""
+    for candidate in _OBJECT.findall(text):
+        try:
+            found = json.loads(candidate)
+        except ValueError:
+            continue
+        values = [found.get(sign) for sign in signs]
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            return "the reply lacks a number for an option"
+        if any(not math.isfinite(value) or value < 0 for value in values) or not math.fsum(values):
+            return "the reply's numbers are no distribution"
+        return [float(value) for value in values]
+    return "the reply holds no JSON object"
+
+
+def _read_draws(question: ClosedQuestion, texts: Sequence[str], refused: int) -> Choice:
+    about = {"options": question.options, "method": question.method, "refused": refused}
+    drawn = [_drawn(text, question) for text in texts]
+    readable = [place for place in drawn if place is not None]
+    counted = {"readable": len(readable), "unreadable": len(drawn) - len(readable)}
+    if not readable:
+        return Choice(**about, **counted, note="no draw could be read" if texts else "the model declined to answer")
+    if question.draws == 1:
+        return Choice(**about, **counted, point=question.order[readable[0]])
+    counts = Counter(readable)
+    shares = question.by_option([counts[place] / len(readable) for place in range(len(question.order))])
+    return Choice(**about, **counted, shares=shares)
+
+
+def _drawn(text: str, question: ClosedQuestion) -> int | None:
+    """The place in the prompt of the one option that a reply names, by its sign or in the option's words; else None."""
+    word = text.strip().strip("*_`\"'()[] ")
+    for place, option in enumerate(question.order):
+        if question.options[option].strip() == word.rstrip("."):
+            return place
+    match = re.match(r"(\w+)(?:[.):,]|$)", word)
+    return question.signs.index(match.group(1)) if match and match.group(1) in question.signs else None

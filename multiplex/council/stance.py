@@ -1,0 +1,100 @@
+"""Each voice's stance on a closed question that the user writes: how likely it is to choose each option."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+from multiplex.council.answer import Answer, Choice, Voice
+from multiplex.council.closed import ClosedQuestion, Method, elicit, how_to_call
+from multiplex.council.personas import Persona
+from multiplex.council.seeds import call_seed
+from multiplex.errors import CallError, UsageError
+from multiplex.llm.chat import Chat
+from multiplex.llm.usage import total
+
+MOST = 9  # options of a stance
+
+
+def read_options(text: str) -> tuple[str, ...]:
+    """The options that `agree|disagree` names.
+
+    Raises:
+        UsageError: fewer than two, more than nine, or one twice.
+    """
+    options = tuple(option.strip() for option in text.split("|") if option.strip())
+    if not 2 <= len(options) <= MOST or len(set(options)) < len(options):
+        raise UsageError(f"--stance {text!r}: from two to {MOST} different options, such as agree|disagree")
+    return options
+
+
+async def add_stances(answer: Answer, order: Order) -> Answer:
+    """The answer with the `choice` of every voice that spoke, by log probabilities or else in words, for all alike.
+
+    Each is asked twice, with the options as written and reversed, and the two are averaged. A voice whose stance cannot
+    be had has a choice without shares that says why.
+    """
+    options = order.stance
+    personas = {persona.perspective: persona for persona in order.council.personas}
+    spoken = [voice for voice in answer.voices if voice.error is None and voice.perspective in personas]
+
+    async def ask(voice: Voice, method: Method) -> Voice:
+        of = order.voice_models.get(voice.perspective, order.model)
+        return await _stance(voice, personas[voice.perspective], order.question, options, of, order.seed, method)
+
+    try:
+        asked = await asyncio.gather(*(ask(voice, "logprobs") for voice in spoken))
+    except CallError:  # an endpoint without log probabilities; what else it lacks, the other method will tell
+        asked = await asyncio.gather(*(_caught(ask(voice, "verbalised"), voice, options) for voice in spoken))
+    found = {voice.perspective: voice for voice in asked}
+    voices = tuple(found.get(voice.perspective, voice) for voice in answer.voices)
+    more = total(voice.usage for voice in asked)
+    less = total(voice.usage for voice in spoken)
+    usage = answer.usage.model_copy(
+        update={
+            name: None if (a := getattr(answer.usage, name)) is None or (b := getattr(more, name)) is None
+            or (c := getattr(less, name)) is None else a + b - c
+            for name in ("calls", "input_tokens", "output_tokens")
+        }
+    )  # fmt: skip
+    return answer.model_copy(update={"voices": voices, "usage": usage})
+
+
+async def _stance(
+    voice: Voice, persona: Persona, question: str, options: tuple[str, ...], chat: Chat, seed: int, method: Method
+) -> Voice:
+    places = tuple(range(len(options)))
+    orders = (places, places[::-1])
+    found = []
+    usage = voice.usage
+    for number, order in enumerate(orders):
+        closed = ClosedQuestion(text=question, options=options, order=order, method=method)
+        call = how_to_call(closed, call_seed(seed, "stance", persona.name, number), None, persona.name)
+        choice, replies = await elicit(closed, persona.system_prompt, "", chat, call)
+        usage = total((usage, *(reply.usage for reply in replies)))
+        found.append(choice)
+    return voice.model_copy(update={"choice": average(found), "usage": usage})
+
+
+def average(choices: Sequence[Choice]) -> Choice:
+    """Several choices between the same options as one: the mean of the shares that could be read."""
+    known = [choice.shares for choice in choices if choice.shares is not None]
+    outside = [choice.outside for choice in choices if choice.outside is not None]
+    return choices[0].model_copy(
+        update={
+            "shares": tuple(sum(column) / len(known) for column in zip(*known, strict=True)) if known else None,
+            "outside": sum(outside) / len(outside) if outside else None,
+            "readable": sum(choice.readable for choice in choices),
+            "refused": sum(choice.refused for choice in choices),
+            "unreadable": sum(choice.unreadable for choice in choices),
+            "note": next((choice.note for choice in choices if choice.note), None),
+        }
+    )
+
+
+async def _caught(asking: Awaitable[Voice], voice: Voice, options: Sequence[str]) -> Voice:
+    try:
+        return await asking
+    except CallError as error:
+        choice = Choice(options=tuple(options), method="verbalised", note=str(error))
+        return voice.model_copy(update={"choice": choice})

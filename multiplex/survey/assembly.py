@@ -1,0 +1,165 @@
+"""Puts a survey together from what a reader finds, and tells what was joined, renormalised or left out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiplex.errors import ContentError
+from multiplex.survey.countries import find_country
+from multiplex.survey.data import Question, Shares, Survey, check_options, normalise
+from multiplex.survey.scales import Split, find_scale, split_options
+
+WHOLE = 0.02  # how far a sum of shares may lie from 1 before it is told
+TOLD = 5  # things of one kind that are named one by one
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A question as a source has it: all its options, non-answers among them."""
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    cluster: str = ""
+
+
+class Assembly:
+    """A survey in the making.
+
+    Args:
+        name: of the survey.
+        keep_non_answers: whether "Don't know" and the like stay among the options.
+    """
+
+    def __init__(self, name: str, keep_non_answers: bool = False) -> None:
+        self._name, self._keep = name, keep_non_answers
+        self._drafts: dict[str, Draft] = {}
+        self._splits: dict[str, Split] = {}
+        self._shares: dict[str, dict[str, list[Shares]]] = {}
+        self._means: dict[str, dict[str, list[float]]] = {}
+        self._names: dict[str, set[str]] = {}
+        self._rescaled = 0
+        self._least = math.inf
+        self._apart: Counter[str] = Counter()
+        self._left_out: dict[str, list[str]] = {}
+
+    def add(self, draft: Draft) -> None:
+        """A question; one that is there already stays as it is."""
+        if draft.id in self._drafts:
+            return
+        self._drafts[draft.id] = draft
+        everything = Split(tuple(range(len(draft.options))), ())
+        self._splits[draft.id] = everything if self._keep else split_options(draft.options)
+        self._apart.update(draft.options[place] for place in self._splits[draft.id].non_answers)
+
+    def add_shares(self, question: str, country: str, shares: Sequence[float], path: Path, line: int) -> None:
+        """How a country answered, a share for each option of the draft.
+
+        Raises:
+            ContentError: the number of shares is not that of the options, or one is negative or no number.
+        """
+        draft, split = self._drafts[question], self._splits[question]
+        if len(shares) != len(draft.options):
+            what = f"{len(shares)} shares for the {len(draft.options)} options of {question}"
+            raise ContentError(path, what, line=line, field="distribution")
+        if any(not math.isfinite(share) or share < 0 for share in shares):
+            raise ContentError(path, "a share is negative or no number", line=line, field="distribution")
+        total = math.fsum(shares)
+        whole = normalise([shares[place] for place in split.answers])
+        if whole is None:
+            self.leave_out(f"{question} in {country}", "nobody gave an answer")
+            return
+        if abs(total - 1) > WHOLE and abs(total - 100) > 100 * WHOLE:
+            self._rescaled += 1
+            self._least = min(self._least, total)
+        self._shares.setdefault(question, {}).setdefault(self._code(country), []).append(whole)
+
+    def add_mean(self, question: str, country: str, mean: float, path: Path, line: int) -> None:
+        """The mean answer of a country on the scale of the question, 0..1.
+
+        Raises:
+            ContentError: the mean is not on the scale.
+        """
+        if not 0 <= mean <= 1:
+            raise ContentError(
+                path, f"the mean lies outside the scale ({mean:.3g} of 0 to 1)", line=line, field=question
+            )
+        self._means.setdefault(question, {}).setdefault(self._code(country), []).append(mean)
+
+    def leave_out(self, what: str, why: str) -> None:
+        """Note that something of the source is not in the survey."""
+        self._left_out.setdefault(why, []).append(what)
+
+    def survey(self, path: Path) -> Survey:
+        """The survey, with its notes.
+
+        Raises:
+            ContentError: nothing is left of it.
+        """
+        questions = [made for draft in self._drafts.values() if (made := self._question(draft)) is not None]
+        names = [question.id for question in questions]
+        notes = [*self._notes(), *(f"left out, {why}: {_few(what)}" for why, what in self._left_out.items())]
+        if not questions:
+            raise ContentError(path, f"no question with answers; {'; '.join(notes) or 'nothing was read'}")
+        return Survey(
+            name=self._name,
+            questions=tuple(questions),
+            shares={n: {c: _joined(e) for c, e in self._shares[n].items()} for n in names if n in self._shares},
+            means={n: {c: sum(e) / len(e) for c, e in self._means[n].items()} for n in names if n in self._means},
+            notes=tuple(notes),
+        )
+
+    def _question(self, draft: Draft) -> Question | None:
+        split = self._splits[draft.id]
+        options = tuple(draft.options[place] for place in split.answers)
+        why = check_options(draft.id, options)
+        if why is None and draft.id not in self._shares and draft.id not in self._means:
+            why = "no country has answers"
+        if why is not None:
+            self.leave_out(draft.id, why.removeprefix(f"{draft.id}: "))
+            return None
+        return Question(
+            id=draft.id,
+            text=draft.text,
+            options=options,
+            scale=find_scale(options),
+            non_answers=tuple(draft.options[place] for place in split.non_answers),
+            cluster=draft.cluster,
+        )
+
+    def _code(self, name: str) -> str:
+        country = find_country(name)
+        self._names.setdefault(country.code, set()).add(name.strip())
+        return country.code
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self._rescaled:
+            notes.append(
+                f"{self._rescaled:,} distributions did not sum to 1 (least {self._least:.2f}); each was divided by its "
+                "sum"
+            )
+        if self._apart:
+            told = _few([f"{option!r} ({times})" for option, times in self._apart.most_common()])
+            notes.append(f"options that are no answer, set apart: {told}")
+        joined = [f"{' and '.join(sorted(names))} ({code})" for code, names in self._names.items() if len(names) > 1]
+        if joined:
+            notes.append(f"names of one country, joined: {_few(joined)}")
+        homeless = [code for code in self._names if find_country(code).perspective is None]
+        if homeless:
+            notes.append(f"in no perspective, counted among all countries only: {_few(homeless)}")
+        return notes
+
+
+def _joined(rows: Sequence[Shares]) -> Shares:
+    """The mean of several distributions of one country, which two names of it brought."""
+    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
+def _few(what: Sequence[str]) -> str:
+    more = len(what) - TOLD
+    return ", ".join(what[:TOLD]) + (f" and {more:,} more" if more > 0 else "")

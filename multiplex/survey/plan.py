@@ -1,0 +1,253 @@
+"""What a survey run asks: which respondents, in which order and under which labels, as units of a run."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal, get_args
+
+from multiplex.bench.plan.units import Unit
+from multiplex.content import prompt, sha256
+from multiplex.council.closed import ClosedQuestion, LabelSet, Method
+from multiplex.council.personas import Council
+from multiplex.council.seeds import call_seed
+from multiplex.errors import UsageError
+from multiplex.llm.logprobs import MOST
+from multiplex.survey.countries import find_country
+from multiplex.survey.data import Question, Survey, most_divided
+
+Kind = Literal["personas", "countries", "forecast", "plain"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+METHODS: tuple[Method, ...] = get_args(Method)
+LABELS: tuple[LabelSet, ...] = get_args(LabelSet)
+WORDINGS = 2
+COUNCIL = "council"  # the respondent of units in which all personas answer and hear each other
+PLAIN = "plain"
+VOICED = "voice-model of "
+DIVIDED = "most-divided:"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a survey is asked.
+
+    Attributes:
+        survey: the questions that are asked, with the answers of people.
+        source: the digest of the whole survey that they are of.
+        kinds: who is asked.
+        countries: codes, of the respondents that are countries; those without answers of people are not asked.
+        orders: how many orders of the options: as written, reversed, then drawn ones.
+        labels: how many label sets.
+        wordings: how many wordings of the prompt.
+        draws: of the method `sample`.
+        epochs: how often all of that is repeated, with other seeds.
+        rounds: from 2 on the personas are one council whose voices hear each other.
+        voice_models: by perspective, another model for one persona.
+    """
+
+    survey: Survey
+    council: Council
+    models: tuple[str, ...]
+    source: str = ""
+    kinds: tuple[Kind, ...] = ("personas", "countries", "plain")
+    countries: tuple[str, ...] = ()
+    method: Method = "logprobs"
+    orders: int = 2
+    labels: int = 2
+    wordings: int = 1
+    draws: int = 10
+    epochs: int = 1
+    rounds: int = 1
+    voice_models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What must stay the same for answers to stand in one run."""
+        told: dict[str, object] = {
+            "method": self.method,
+            "orders": self.orders,
+            "labels": self.labels,
+            "wordings": self.wordings,
+        }
+        told |= {"council-rounds": self.rounds, "people": self.source}
+        told |= {"draws": self.draws} if self.method == "sample" else {}
+        told |= {f"{VOICED}{name}": model for name, model in sorted(self.voice_models.items())}
+        return {name: str(value) for name, value in told.items()}
+
+
+@dataclass(frozen=True)
+class Respondent:
+    """Who answers: `strategy` names it in the units, as `persona:islamic`, `country:EGY`, `forecast:EGY` or `plain`."""
+
+    strategy: str
+    personas: tuple[str, ...] = ()
+    system: str = ""
+    before: str = ""
+    country: str | None = None
+    model: str | None = None
+
+
+def respondents(plan: Plan) -> list[Respondent]:
+    """Everybody who is asked, in a fixed order.
+
+    Raises:
+        UsageError: a voice model is given for a perspective of no persona, or with several rounds.
+    """
+    found: list[Respondent] = []
+    by_perspective = {persona.perspective: persona for persona in plan.council.personas}
+    for name in plan.voice_models:
+        if name not in by_perspective:
+            raise UsageError(f"--voice-model {name}: no persona of this perspective in the council")
+    if plan.rounds > 1 and plan.voice_models:
+        raise UsageError("--voice-model with --rounds: voices that hear each other are of one model; leave one out")
+    if "personas" in plan.kinds:
+        names = [persona.name for persona in plan.council.personas]
+        if plan.rounds > 1:
+            found.append(Respondent(COUNCIL, tuple(names)))
+        else:
+            found += [
+                Respondent(f"persona:{p.name}", (p.name,), model=plan.voice_models.get(p.perspective))
+                for p in plan.council.personas
+            ]
+    named = [(code, find_country(code).name) for code in plan.countries]
+    if "countries" in plan.kinds:
+        found += [
+            Respondent(f"country:{code}", system=prompt("survey_country", country=name), country=code)
+            for code, name in named
+        ]
+    if "forecast" in plan.kinds:
+        found += [
+            Respondent(f"forecast:{code}", before=prompt("survey_forecast", country=name), country=code)
+            for code, name in named
+        ]
+    if "plain" in plan.kinds:
+        found.append(Respondent(PLAIN))
+    return found
+
+
+def units(plan: Plan, seed: int) -> tuple[Unit, ...]:
+    """Every unit of the run: all variants of a question together, question by question.
+
+    Raises:
+        UsageError: as `respondents`, or a number is out of range, or nothing is left to ask.
+    """
+    _check(plan)
+    everybody = respondents(plan)
+    found = tuple(
+        _unit(plan, question, who, who.model or model, epoch, variant, seed)
+        for repeat in range(plan.epochs)
+        for question in plan.survey.questions
+        for who in everybody
+        if _asked(plan.survey, question, who)
+        for model in (plan.models[:1] if who.model else plan.models)
+        for epoch, variant in _variants(plan, repeat)
+    )
+    if not found:
+        raise UsageError(f"{plan.survey.name}: nothing to ask: no respondent has a question that its people answered")
+    return found
+
+
+def select_questions(survey: Survey, chosen: str | None, method: Method) -> Survey:
+    """The questions that `--questions` names: `most-divided:N`, or ids with commas; all by default.
+
+    Raises:
+        UsageError: an id is not in the survey, or the number is none.
+    """
+    if chosen is None:
+        names = [question.id for question in survey.questions]
+    elif chosen.startswith(DIVIDED):
+        number = chosen.removeprefix(DIVIDED)
+        if not number.isdigit() or int(number) < 1:
+            raise UsageError(f"--questions {chosen!r}: write {DIVIDED}50")
+        names = most_divided(survey, int(number))
+    else:
+        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        for name in names:
+            if name not in survey.by_id:
+                raise UsageError(f"--questions: no question {name!r} in {survey.name}; or write {DIVIDED}50")
+    if method == "logprobs":
+        names = [name for name in names if len(survey.by_id[name].options) <= MOST]
+    if not names:
+        raise UsageError(f"{survey.name}: no question can be asked with the method {method}; try another --method")
+    return survey.restricted(names)
+
+
+def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
+    """The codes that `--countries` names; by default all countries of the survey.
+
+    Raises:
+        UsageError: one is not in the survey.
+    """
+    codes = tuple(dict.fromkeys(find_country(name).code for name in names))
+    for code in codes:
+        if code not in survey.countries:
+            raise UsageError(f"--countries: {code} is not in {survey.name}; it has {', '.join(survey.countries)}")
+    return codes or survey.countries
+
+
+def _check(plan: Plan) -> None:
+    bounds = (
+        ("orders", plan.orders, 10),
+        ("labels", plan.labels, len(LABELS)),
+        ("paraphrases", plan.wordings, WORDINGS),
+    )
+    for name, value, most in (*bounds, ("draws", plan.draws, 200), ("rounds", plan.rounds, 5)):
+        if not 1 <= value <= most:
+            raise UsageError(f"--{name} {value}: from 1 to {most}")
+
+
+def _asked(survey: Survey, question: Question, who: Respondent) -> bool:
+    if who.country is None:
+        return True
+    return any(who.country in of.get(question.id, {}) for of in (survey.shares, survey.means))
+
+
+def _variants(plan: Plan, repeat: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Each variant's epoch, from 1, and its order, label set and wording, from 0."""
+    every = list(product(range(plan.wordings), range(plan.labels), range(plan.orders)))
+    for number, (wording, labels, order) in enumerate(every, 1):
+        yield repeat * len(every) + number, (order, labels, wording)
+
+
+def order_of(options: int, number: int, seed: int, question: str) -> tuple[int, ...]:
+    """The options in the order of this number: as written, reversed, then drawn."""
+    order = list(range(options))
+    if number == 1:
+        order.reverse()
+    elif number > 1:
+        random.Random(call_seed(seed, question, number)).shuffle(order)  # an order, no secret
+    return tuple(order)
+
+
+def _unit(
+    plan: Plan, question: Question, who: Respondent, model: str, epoch: int, variant: tuple[int, int, int], seed: int
+) -> Unit:
+    order, labels, wording = variant
+    closed = ClosedQuestion(
+        text=question.text,
+        options=question.options,
+        order=order_of(len(question.options), order, seed, question.id),
+        labels=LABELS[labels],
+        wording=1 if wording == 0 else 2,
+        method=plan.method,
+        personas=who.personas,
+        system=who.system,
+        before=who.before,
+        draws=plan.draws if plan.method == "sample" else 1,
+        rounds=plan.rounds if who.strategy == COUNCIL else 1,
+    )
+    naming: Sequence[object] = (question.id, question.text, question.options, model, who.strategy, epoch)
+    return Unit(
+        id=sha256(json.dumps(naming))[:16],
+        question_id=question.id,
+        question=question.text,
+        domain=question.cluster,
+        model=model,
+        strategy=who.strategy,
+        epoch=epoch,
+        seed=call_seed(seed, question.id, epoch),
+        closed=closed,
+    )

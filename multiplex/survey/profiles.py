@@ -1,0 +1,99 @@
+"""Profiles: on which questions somebody stands above or below the others, whatever the level of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+LEAST = 3  # questions that two profiles must share
+
+
+def column_means(rows: Array) -> Array:
+    """The mean of each column over the rows that have a value, shape (Q,); NaN where none has."""
+    import numpy as np
+
+    known = ~np.isnan(rows)
+    counts = known.sum(axis=0)
+    sums = np.where(known, rows, 0.0).sum(axis=0)
+    means: Array = np.divide(sums, counts, out=np.full(rows.shape[1:], np.nan), where=counts > 0)
+    return means
+
+
+def centre(rows: Array) -> Array:
+    """Rows of mean answers on 0..1, shape (respondents, Q), NaN where one was not asked, less each question's mean."""
+    return rows - column_means(rows)
+
+
+def correlation(a: Array, b: Array) -> float | None:
+    """Pearson's r of two profiles over the questions that both have, -1..1.
+
+    None where they share fewer than three, or one of them does not vary.
+    """
+    import numpy as np
+
+    both = ~np.isnan(a) & ~np.isnan(b)
+    if both.sum() < LEAST:
+        return None
+    x, y = a[both] - a[both].mean(), b[both] - b[both].mean()
+    size = float(np.sqrt((x @ x) * (y @ y)))
+    return float(np.clip(x @ y / size, -1, 1)) if size > 1e-12 else None
+
+
+def correlations(ours: Array, theirs: Array) -> list[list[float | None]]:
+    """`correlation` of each row of `ours` with each row of `theirs`."""
+    return [[correlation(a, b) for b in theirs] for a in ours]
+
+
+def leave_one_out(rows: Array, groups: Sequence[str | None]) -> list[dict[str, float]]:
+    """For each row, by group, the r of its profile with that of the group's other rows; the human ceiling.
+
+    Questions are centred on the mean of the other rows, so that the row itself has no part in what it is compared with.
+    A group of which nobody else is there is absent.
+    """
+    found = []
+    for place in range(len(rows)):
+        rest = [other for other in range(len(rows)) if other != place]
+        level = column_means(rows[rest])
+        own: dict[str, float] = {}
+        for group in sorted({name for name in groups if name is not None}):
+            members = [other for other in rest if groups[other] == group]
+            r = correlation(rows[place] - level, column_means(rows[members] - level)) if members else None
+            if r is not None:
+                own[group] = r
+        found.append(own)
+    return found
+
+
+def ceiling(found: Sequence[dict[str, float]], groups: Sequence[str | None]) -> dict[str, float]:
+    """By group, the mean r of its members with their own group's others, from `leave_one_out`."""
+    values: dict[str, list[float]] = {}
+    for own, group in zip(found, groups, strict=True):
+        if group is not None and group in own:
+            values.setdefault(group, []).append(own[group])
+    return {group: sum(each) / len(each) for group, each in values.items()}
+
+
+def nearest_own(found: Sequence[dict[str, float]], groups: Sequence[str | None]) -> tuple[int, int]:
+    """How many rows stand nearest their own group, of how many whose own group has others."""
+    judged = [(own, group) for own, group in zip(found, groups, strict=True) if group in own]
+    return sum(max(own, key=own.__getitem__) == group for own, group in judged), len(judged)
+
+
+def identification(matrix: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
+    """The share of rows whose best column is their own, and that of chance; row i belongs to column i.
+
+    None where a row has no value in its own column, or there are fewer than two rows.
+    """
+    if len(matrix) < 2 or any(row[place] is None for place, row in enumerate(matrix)):
+        return None
+    hits = 0
+    for place, row in enumerate(matrix):
+        known = {column: value for column, value in enumerate(row) if value is not None}
+        hits += max(known, key=known.__getitem__) == place
+    return hits / len(matrix), 1 / len(matrix[0])

@@ -1,0 +1,279 @@
+"""Reads surveys in the forms in which they can be had, into one form; what was joined or left out is told.
+
+The forms are told apart by their columns: our own (`multiplex survey prepare`), GlobalOpinionQA (as JSON Lines with
+`countries`, or as published, with `selections`), distributions by country and question with a questions file beside
+them, a table of country means, the microdata of the World Values Survey, and any table of question, options, country
+and distribution.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from multiplex.content import open_draft
+from multiplex.errors import ContentError
+from multiplex.survey.assembly import Assembly, Draft
+from multiplex.survey.data import Survey
+from multiplex.survey.microdata import is_microdata, read_microdata
+
+FORM = 1  # of our own files
+CELL = 50_000_000  # characters of a CSV cell, as the csv module wants a bound
+_LETTERED = re.compile(r"\n([A-Z])\. (.*)")
+_SELECTION = re.compile(r"\{.*\}", re.DOTALL)
+Row = Mapping[str, Any]
+
+
+def read_survey(path: Path, questions: Path | None = None, *, keep_non_answers: bool = False) -> Survey:
+    """The survey of a file, and of the questions file that belongs to it where it needs one.
+
+    `keep_non_answers` leaves "Don't know" and the like among the options, as papers on GlobalOpinionQA do.
+
+    Raises:
+        ContentError: the file cannot be read or is of no known form; the line and the field are named.
+    """
+    rows = list(read_rows(path))
+    if not rows:
+        raise ContentError(path, "holds nothing")
+    first = rows[0][1]
+    if "multiplex_survey" in first:
+        return _own(path, rows)
+    drafts = {draft.id: draft for draft in read_questions(questions)} if questions is not None else {}
+    made = Assembly(path.stem, keep_non_answers)
+    columns = set(first)
+    if is_microdata(columns):
+        read_microdata(path, _needed(path, drafts), made)
+    elif {"question", "options"} <= columns and columns & {"countries", "selections"}:
+        _global_opinion(path, rows, made)
+    elif "country" in columns and columns & {"distribution", "shares", "share"}:
+        _long(path, rows, drafts, made)
+    elif any(_LETTERED.search(name) for name in columns):
+        _lettered(path, rows, made)
+    elif "country" in columns:
+        _means(path, rows, _needed(path, drafts), made)
+    else:
+        raise ContentError(
+            path,
+            f"of no known form (columns {', '.join(sorted(map(str, columns)))[:120]}); docs/survey.md names the forms, "
+            "such as question, options, country, distribution",
+            line=1,
+        )
+    return made.survey(path)
+
+
+def read_questions(path: Path) -> list[Draft]:
+    """The questions of a file: JSON Lines or CSV of `id`, `question` and `options` (or `choices`).
+
+    Raises:
+        ContentError: it cannot be read, or a field is missing or wrong.
+    """
+    found = []
+    for line, row in read_rows(path):
+        options = _list(path, line, "options", row.get("options") or row.get("choices"))
+        text = row.get("question")
+        if not isinstance(text, str) or not text.strip():
+            raise ContentError(path, "missing", line=line, field="question")
+        name = str(row.get("id") or f"q{line}")
+        found.append(Draft(name, text.strip(), tuple(options), cluster=str(row.get("cluster") or "")))
+    return found
+
+
+def write_survey(survey: Survey, path: Path) -> None:
+    """Write a survey in our own form, one line a question, which `read_survey` reads back.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    with open_draft(path) as out:
+        head = {"multiplex_survey": FORM, "name": survey.name, "notes": survey.notes}
+        print(json.dumps(head, ensure_ascii=False), file=out)
+        for question in survey.questions:
+            line = question.model_dump(mode="json")
+            line |= {"shares": survey.shares.get(question.id, {}), "means": survey.means.get(question.id, {})}
+            print(json.dumps(line, ensure_ascii=False), file=out)
+
+
+def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
+    from pydantic import ValidationError
+
+    head = rows[0][1]
+    if head["multiplex_survey"] != FORM:
+        raise ContentError(path, f"of form {head['multiplex_survey']!r}; this version reads {FORM}", line=1)
+    lines = [dict(row) for _, row in rows[1:]]
+    shares = {row.get("id"): row.pop("shares", {}) for row in lines}
+    means = {row.get("id"): row.pop("means", {}) for row in lines}
+    try:
+        return Survey(
+            name=head.get("name"), notes=head.get("notes", ()), questions=lines,
+            shares={name: each for name, each in shares.items() if each},
+            means={name: each for name, each in means.items() if each},
+        )  # fmt: skip  # pydantic checks what the file holds
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+
+
+def _needed(path: Path, drafts: Mapping[str, Draft]) -> Mapping[str, Draft]:
+    if not drafts:
+        raise ContentError(path, "holds no wording of questions; give the file that does with --questions")
+    return drafts
+
+
+def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> None:
+    for line, row in rows:
+        options = _list(path, line, "options", row["options"])
+        found = row.get("countries")
+        if found is None:
+            found = _selections(path, line, str(row.get("selections")))
+        if not isinstance(found, Mapping):
+            raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
+        source = str(row.get("source") or "")
+        name = str(row.get("id") or f"{source.lower() + '-' if source else ''}{line}")
+        draft = Draft(name, str(row["question"]).strip(), tuple(options), cluster=str(row.get("cluster") or ""))
+        made.add(draft)
+        for country, shares in found.items():
+            made.add_shares(draft.id, str(country), _numbers(path, line, "countries", shares), path, line)
+
+
+def _selections(path: Path, line: int, text: str) -> Any:
+    """The object in `defaultdict(<class 'list'>, {...})`, as the published file has it; nothing in it is executed."""
+    match = _SELECTION.search(text)
+    try:
+        return ast.literal_eval(match.group(0) if match else text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ContentError(path, "no list of countries can be read", line=line, field="selections") from error
+
+
+def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draft], made: Assembly) -> None:
+    column = next(name for name in ("distribution", "shares", "share") if name in rows[0][1])
+    of_text: dict[str, str] = {}
+    for line, row in rows:
+        name = str(row.get("id") or "")
+        if name not in drafts:
+            text = row.get("question")
+            if not isinstance(text, str) or not text.strip():
+                what = f"no question {name!r} in --questions" if drafts else "missing, and no --questions FILE is given"
+                raise ContentError(path, what, line=line, field="id" if drafts else "question")
+            options = tuple(_list(path, line, "options", row.get("options")))
+            name = name or of_text.setdefault(text, f"q{len(of_text) + 1}")
+            draft = Draft(name, text.strip(), options, cluster=str(row.get("cluster") or ""))
+        else:
+            draft = drafts[name]
+        made.add(draft)
+        country = str(row.get("country") or "").strip()
+        if not country:
+            raise ContentError(path, "missing", line=line, field="country")
+        shares = _numbers(path, line, column, _list(path, line, column, row.get(column)))
+        made.add_shares(draft.id, country, shares, path, line)
+
+
+def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draft], made: Assembly) -> None:
+    """Means of option numbers, from 1 (from 0 where the first option is "0"), a column a question."""
+    for name in rows[0][1]:
+        if name in drafts:
+            made.add(drafts[name])
+        elif name not in ("ctr", "country", "Demonym"):
+            made.leave_out(f"column {name}", "not in the questions file")
+    for line, row in rows:
+        for name in drafts:
+            cell = str(row.get(name) or "").strip()
+            if cell in ("", "#NULL!"):
+                continue
+            options = drafts[name].options
+            first = 0 if options[0].strip() == "0" else 1
+            mean = (_number(path, line, name, cell) - first) / (len(options) - 1)
+            made.add_mean(name, str(row["country"]), mean, path, line)
+
+
+def _lettered(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> None:
+    """A row a country, a column a question with its options in its name; the cells are means on 0..1."""
+    names = [name for name in rows[0][1] if name.strip()]
+    drafts = []
+    for number, name in enumerate(names, 1):
+        options = tuple(option.strip() for _, option in _LETTERED.findall(name))
+        drafts.append(Draft(f"q{number}", name[: _LETTERED.search(name).start()].strip(), options))  # type: ignore[union-attr]
+        made.add(drafts[-1])
+    for line, row in rows:
+        country = next(str(row[name]) for name in row if not name.strip())
+        for draft, name in zip(drafts, names, strict=True):
+            if cell := str(row[name] or "").strip():
+                made.add_mean(draft.id, country, _number(path, line, draft.id, cell), path, line)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """The rows of a CSV, JSON Lines or JSON file with their lines (of a JSON list their numbers)."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix in (".csv", ".tsv"):
+                csv.field_size_limit(CELL)
+                reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else _delimiter(file))
+                if is_microdata(set(reader.fieldnames or ())):
+                    yield 1, dict.fromkeys(reader.fieldnames or ())
+                    return  # read again, row by row, by `read_microdata`
+                for row in reader:
+                    yield reader.line_num, {name or "": value for name, value in row.items()}
+            elif path.suffix in (".jsonl", ".json"):
+                yield from _json_rows(path, file)
+            else:
+                raise ContentError(path, "a .csv, .tsv, .jsonl or .json file can be read")
+    except OSError as error:
+        raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ContentError(path, f"is not UTF-8 text (byte {error.start})") from error
+    except csv.Error as error:
+        raise ContentError(path, f"no CSV: {error}") from error
+
+
+def _delimiter(file: Any) -> str:
+    head = file.readline()
+    file.seek(0)
+    return ";" if head.count(";") > head.count(",") else ","
+
+
+def _json_rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
+    text = enumerate(file, 1) if path.suffix == ".jsonl" else [(1, file.read())]
+    for line, each in text:
+        if not each.strip():
+            continue
+        try:
+            found = json.loads(each)
+        except (ValueError, RecursionError) as error:
+            raise ContentError(path, f"no JSON: {str(error)[:100]}", line=line) from error
+        for number, row in enumerate(found if isinstance(found, list) else [found]):
+            if not isinstance(row, dict):
+                raise ContentError(path, "an object is needed", line=line)
+            yield line + number, row
+
+
+def _list(path: Path, line: int, field: str, value: Any) -> list[Any]:
+    """A list, given as one or written as one (JSON or Python), or as text with `|` or `;` between its items."""
+    if isinstance(value, str) and value.strip():
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                value = ast.literal_eval(text)
+            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+                raise ContentError(path, "no list can be read", line=line, field=field) from error
+        else:
+            value = [part.strip() for part in text.split("|" if "|" in text else ";")]
+    if not isinstance(value, list | tuple) or not value:
+        raise ContentError(path, "missing, or no list", line=line, field=field)
+    return [item if field in ("distribution", "shares", "share") else str(item) for item in value]
+
+
+def _numbers(path: Path, line: int, field: str, values: Any) -> list[float]:
+    if not isinstance(values, list | tuple):
+        raise ContentError(path, "a list of shares is needed", line=line, field=field)
+    return [_number(path, line, field, value) for value in values]
+
+
+def _number(path: Path, line: int, field: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ContentError(path, f"{str(value)[:40]!r} is no number", line=line, field=field) from None

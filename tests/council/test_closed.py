@@ -1,0 +1,123 @@
+"""Closed questions: what is read from replies of each method, and what is never made of a reply that says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from typing import Any
+
+import pytest
+
+from multiplex.council.answer import Choice
+from multiplex.council.closed import ClosedQuestion, ask_closed
+from multiplex.council.personas import Council
+from multiplex.errors import CallError
+from multiplex.llm.chat import Chat
+from multiplex.llm.spec import parse_spec
+from tests.backend import Backend, Body, Say
+
+OPTIONS = ("Very good", "good", "Good", "Bad")  # two differ by case alone
+
+
+def alternatives(**mass: float) -> Body:
+    """The log probabilities of a token of that text, as endpoints send them."""
+    told = [{"token": token, "logprob": math.log(value)} for token, value in mass.items()]
+    told.sort(key=lambda each: -each["logprob"])
+    return {"content": [{**told[0], "top_logprobs": told}]}
+
+
+def ask(backend: Backend, **about: Any) -> Choice:
+    question = ClosedQuestion(text="How is it?", options=OPTIONS, order=about.pop("order", (0, 1, 2, 3)), **about)
+    answer = asyncio.run(_asked(backend, question))
+    (voice,) = answer.voices
+    assert voice.choice is not None
+    return voice.choice
+
+
+async def _asked(backend: Backend, question: ClosedQuestion) -> Any:
+    chat = Chat(parse_spec("m", backend.base_url), transport="whole")
+    try:
+        return await ask_closed(question, chat, 7, "plain", Council.load())
+    finally:
+        await chat.aclose()
+
+
+def test_log_probabilities_are_put_back_into_the_order_of_the_question(backend: Backend) -> None:
+    mass = {" A": 0.3, "(A": 0.1, "B.": 0.2, "a": 0.3, "I": 0.1}
+    backend.script = lambda body, n: Say("A", logprobs=alternatives(**mass))
+    choice = ask(backend, order=(3, 2, 1, 0))
+    assert choice.shares == pytest.approx((0, 0, 1 / 3, 2 / 3))
+    assert choice.outside == pytest.approx(0.4)
+    assert backend.requests[0]["top_logprobs"] == 20
+    assert "A. Bad\nB. Good\nC. good\nD. Very good" in backend.requests[0]["messages"][-1]["content"]
+
+
+def test_the_first_sign_of_a_split_answer_is_passed_over(backend: Backend) -> None:
+    logprobs = {"content": [*alternatives(**{"(": 0.99, "A": 0.01})["content"], *alternatives(B=0.9, C=0.1)["content"]]}
+    backend.script = lambda body, n: Say("(B)", logprobs=logprobs)
+    assert ask(backend).shares == pytest.approx((0, 0.9, 0.1, 0))
+
+
+@pytest.mark.parametrize(
+    ("method", "say", "told"),
+    [
+        ("logprobs", Say("I", logprobs=alternatives(I=0.9, As=0.09, A=0.01)), "only 1.0% of the next token's"),
+        ("verbalised", Say("I cannot say."), "no JSON object"),
+        ("verbalised", Say('{"A": 50, "B": 50}'), "lacks a number"),
+        ("verbalised", Say('{"A": -1, "B": 50, "C": 1, "D": 1}'), "no distribution"),
+        ("verbalised", Say('{"A": 0, "B": 0, "C": 0, "D": 0}'), "no distribution"),
+        ("sample", Say("I would rather not choose."), "no draw could be read"),
+    ],
+)
+def test_an_unreadable_reply_is_counted_and_asked_once(backend: Backend, method: Any, say: Say, told: str) -> None:
+    backend.script = lambda body, n: say
+    choice = ask(backend, method=method, draws=3 if method == "sample" else 1)
+    assert (choice.shares, choice.point) == (None, None)
+    assert choice.unreadable == len(backend.requests) == (3 if method == "sample" else 1)
+    assert told in str(choice.note)
+
+
+def test_a_refusal_is_no_answer_and_no_failure(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("", more={"refusal": "I do not answer this."})
+    choice = ask(backend, method="verbalised")
+    assert (choice.shares, choice.refused, choice.unreadable) == (None, 1, 0)
+
+
+def test_a_stated_distribution_is_divided_by_its_sum_and_that_is_told(backend: Backend) -> None:
+    backend.script = lambda body, n: Say('Sure: {"A": 60, "B": 20, "C": 20, "D": 20}.')
+    choice = ask(backend, method="verbalised")
+    assert choice.shares == pytest.approx((0.5, 1 / 6, 1 / 6, 1 / 6))
+    assert choice.note == "stated shares sum to 120%"
+
+
+def test_draws_are_counted_and_one_draw_is_a_point(backend: Backend) -> None:
+    said = ["B", "C.", "Good", "good", "(A)", "no idea"]
+    backend.script = lambda body, n: Say(said[n % 6])
+    choice = ask(backend, method="sample", draws=6)
+    assert choice.shares == pytest.approx((1 / 5, 2 / 5, 2 / 5, 0))
+    assert (choice.readable, choice.unreadable) == (5, 1)
+    assert len({body["seed"] for body in backend.requests}) == 6
+    backend.script = lambda body, n: Say("C")
+    point = ask(backend, method="sample", draws=1)
+    assert (point.shares, point.point) == (None, 2)
+
+
+def test_an_endpoint_without_log_probabilities_fails_and_says_what_to_use(backend: Backend) -> None:
+    with pytest.raises(CallError, match="no log probabilities of tokens; ask with the method verbalised or sample"):
+        ask(backend)
+
+
+def test_voices_of_a_later_round_hear_the_others_without_their_names(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(json.dumps({"A": 40, "B": 30, "C": 20, "D": 10}))
+    question = ClosedQuestion(
+        text="How is it?", options=OPTIONS, order=(0, 1, 2, 3), method="verbalised", rounds=2,
+        personas=("islamic", "african", "western"),
+    )  # fmt: skip
+    answer = asyncio.run(_asked(backend, question))
+    assert [(voice.persona, voice.round) for voice in answer.rounds] == [
+        (name, number) for number in (1, 2) for name in question.personas
+    ]
+    later = [body["messages"][-1]["content"] for body in backend.requests[3:]]
+    assert all("Voice 2: Very good 40%" in text and "Voice 3" not in text for text in later)
+    assert not any("slamic" in text or "frican" in text for text in later)

@@ -1,0 +1,137 @@
+"""Survey files in their forms, and bad ones, which are told with their line and field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from multiplex.errors import ContentError, UsageError
+from multiplex.survey.data import most_divided
+from multiplex.survey.readers import read_survey, write_survey
+from multiplex.survey.replay import read_recorded
+from multiplex.survey.scales import find_scale, split_options
+
+QUESTIONS = '{"id": "Q1", "question": "Do you agree?", "options": ["Agree", "Disagree"]}\n'
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_published_form_of_global_opinion_is_read_without_being_executed(tmp_path: Path) -> None:
+    row = "\"Fine?\",\"defaultdict(<class 'list'>, {'France': [0.6, 0.3, 0.1], 'Kenya': [0.2, 0.8, 0.0]})\","
+    row += "\"['Yes', 'No', 'DK/Refused']\",GAS\n"
+    path = written(tmp_path, "data.csv", "question,selections,options,source\n" + row)
+    survey = read_survey(path)
+    (question,) = survey.questions
+    assert (question.options, question.non_answers) == (("Yes", "No"), ("DK/Refused",))
+    assert survey.shares[question.id]["FRA"] == pytest.approx((2 / 3, 1 / 3))
+    bad = row.replace("{'France'", "{__import__('os').getcwd(): 1, 'France'")
+    with pytest.raises(ContentError, match=r"data.csv:2: selections"):
+        read_survey(written(tmp_path, "data.csv", "question,selections,options,source\n" + bad))
+
+
+def test_microdata_are_weighted_and_missing_codes_left_out(tmp_path: Path) -> None:
+    people = "B_COUNTRY_ALPHA,W_WEIGHT,Q1: Agreement,Q9\nEGY,2,1,1\nEGY,1,2,1\nEGY,1,-2,1\nJPN,1,2,1\n"
+    questions = written(tmp_path, "q.jsonl", QUESTIONS)
+    survey = read_survey(written(tmp_path, "wvs.csv", people), questions)
+    assert survey.shares["Q1"] == {"EGY": pytest.approx((2 / 3, 1 / 3)), "JPN": (0.0, 1.0)}
+    made = tmp_path / "survey.jsonl"
+    write_survey(survey, made)
+    assert read_survey(made) == survey
+    assert "EGY,2" not in made.read_text("utf-8")
+
+
+def test_a_table_of_anyone_is_read_and_names_of_one_country_are_joined(tmp_path: Path) -> None:
+    table = "question,options,country,distribution\n" + "".join(
+        f'Good?,Good|GOOD|Bad,{country},"{shares}"\n'
+        for country, shares in (("Britain", "[1, 0, 1]"), ("Great Britain", "0;1;1"), ("Atlantis", "[2, 1, 1]"))
+    )
+    survey = read_survey(written(tmp_path, "own.csv", table))
+    assert survey.shares["q1"] == {"GBR": (0.25, 0.25, 0.5), "Atlantis": (0.5, 0.25, 0.25)}
+    told = " ".join(survey.notes)
+    assert "Britain and Great Britain (GBR)" in told
+    assert "in no perspective, counted among all countries only: Atlantis" in told
+    assert "3 distributions did not sum to 1 (least 2.00)" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "a.jsonl",
+            '{"country": "EGY", "id": "Q1", "distribution": [0.5, -0.5]}',
+            "a.jsonl:1: distribution: a share is neg",
+        ),
+        ("a.jsonl", '{"country": "EGY", "id": "Q1", "distribution": [1]}', "1 shares for the 2 options of Q1"),
+        ("a.jsonl", '{"country": "EGY", "id": "Q2", "distribution": [1, 0]}', "no question 'Q2' in --questions"),
+        ("a.jsonl", '{"country": "EGY", "id": "Q1", "distribution": [0, 0]}', "nobody gave an answer"),
+        ("a.jsonl", '{"country": "EGY"', "a.jsonl:1: no JSON"),
+        ("a.csv", "x,y\n1,2\n", "of no known form (columns x, y)"),
+        ("a.csv", "country,Q1\nEGY,7\n", "the mean lies outside the scale"),
+        ("a.csv", "", "holds nothing"),
+        ("a.txt", "x", "a .csv, .tsv, .jsonl or .json file can be read"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, name: str, text: str, told: str) -> None:
+    questions = written(tmp_path, "q.jsonl", QUESTIONS)
+    with pytest.raises(ContentError) as caught:
+        read_survey(written(tmp_path, name, text), questions)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_questions_that_cannot_be_asked_are_left_out_and_told(tmp_path: Path) -> None:
+    many = [f"Party {number}" for number in range(30)]
+    rows = [
+        {"question": "Which?", "options": many, "countries": {"Peru": [1 / 30] * 30}},
+        {"question": "Sure?", "options": ["Yes", "DK/Refused"], "countries": {"Peru": [0.5, 0.5]}},
+        {"question": "Well?", "options": ["Yes", "No"], "countries": {"Peru": [0.5, 0.5]}},
+    ]
+    survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows))))
+    assert [question.text for question in survey.questions] == ["Well?"]
+    assert any("30 options; at most 26" in note for note in survey.notes)
+    assert any("fewer than two options" in note for note in survey.notes)
+    with pytest.raises(UsageError, match="no question was asked in two countries"):
+        most_divided(survey, 5)
+
+
+def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None:
+    table = "question,options,country,distribution\nGood?,Good|Bad,Peru,1;0\n"
+    survey = read_survey(written(tmp_path, "own.csv", table))
+    good = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Peru,q1,7\nm,Chile,q1,\n")
+    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2})
+    with pytest.raises(UsageError, match="no answer to a question of own"):
+        read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q9,2\n"), survey)
+
+
+@pytest.mark.parametrize(
+    ("options", "scale"),
+    [
+        (["Very good", "Somewhat good", "Somewhat bad", "Very bad"], (0, 1 / 3, 2 / 3, 1)),
+        (["Better", "Worse", "Has not changed"], (0, 1, 0.5)),
+        (["Not important at all", "1.0", "Very important", "3.0", "2.0"], (0, 0.25, 1, 0.75, 0.5)),
+        (["Hard to say", "Strongly agree", "Agree", "Disagree", "Strongly disagree"], (0.5, 0, 0.25, 0.75, 1)),
+        (["Yes", "No"], (0, 1)),
+        (["Christianity", "Islam", "Judaism", "Hinduism"], None),
+        (["Justified", "Not justified", "Depends (VOL)"], None),
+    ],
+)
+def test_options_are_put_on_a_scale_wherever_they_stand(options: list[str], scale: tuple[float, ...] | None) -> None:
+    assert find_scale(options) == (pytest.approx(scale) if scale else None)
+
+
+def test_what_is_no_answer_is_set_apart() -> None:
+    options = [
+        "Yes",
+        "No",
+        "Don't know",
+        "DK/Refused",
+        "Missing; Unknown",
+        "Other missing; Multiple answers Mail (EVS)",
+    ]
+    assert split_options(options).answers == (0, 1)

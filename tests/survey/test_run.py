@@ -1,0 +1,199 @@
+"""`multiplex survey` as its user types it, on a loopback endpoint: plan, run, resume, report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from multiplex.bench.store.store import Store
+from multiplex.council.personas import Council
+from multiplex.errors import UsageError
+from multiplex.survey.analysis import analyse
+from multiplex.survey.command import people_of
+from multiplex.survey.data import Question, Survey, even_scale
+from multiplex.survey.plan import Plan, select_questions, units
+from multiplex.survey.readers import write_survey
+from multiplex.survey.results import Results
+from tests.backend import Backend, Body, Say, running
+from tests.command import run
+
+COUNTRIES = {"EGY": 0, "JOR": 1, "JPN": 3, "CHN": 4, "FRA": 7, "USA": 8}
+OPTIONS = ("Never", "Rarely", "Often", "Always")
+
+
+def people(country: int, question: int) -> tuple[float, ...]:
+    """Answers that countries of one perspective share more than others."""
+    level = 0.5 + 0.4 * math.sin(question * 1.7 + country * 0.2 + (country // 3) * 2.1)
+    weights = [math.exp(-((place / 3 - level) ** 2) * 8) for place in range(4)]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+SURVEY = Survey(
+    name="made-up",
+    questions=tuple(
+        Question(
+            id=f"q{n}",
+            text=f"How often number {n} <i>here</i>?",
+            options=OPTIONS,
+            scale=even_scale(4),
+            cluster=f"c{n // 2}",
+        )
+        for n in range(16)
+    ),
+    shares={f"q{n}": {code: people(place, n) for code, place in COUNTRIES.items()} for n in range(16)},
+)
+
+
+def like_people(body: Body, _: int) -> Say:
+    """Answers as the people of the country that the prompt names, or of a persona's; the plain model as the French."""
+    told = "\n".join(message["content"] for message in body["messages"])
+    text = body["messages"][-1]["content"]
+    asked = re.findall(r"How often number (\d+)", text)
+    if not asked:  # whether it gives log probabilities at all
+        return Say("A", logprobs={"content": [{"token": "A", "logprob": -0.1, "top_logprobs": [
+            {"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -2.4}]}]})  # fmt: skip
+    number = int(asked[0])
+    named = {"Egypt": "EGY", "Japan": "JPN", "France": "FRA"} | {"Muslim": "EGY", "Confuci": "CHN"}
+    code = next((code for word, code in named.items() if word in told), "FRA")
+    by_option = dict(zip(OPTIONS, people(COUNTRIES[code], number), strict=True))
+    lines = re.findall(r"(?m)^(\w)\. (\w+)$", text)
+    top = [{"token": sign, "logprob": math.log(by_option[option] * 0.9)} for sign, option in lines]
+    top.sort(key=lambda each: -float(str(each["logprob"])))
+    return Say(str(top[0]["token"]), logprobs={"content": [{**top[0], "top_logprobs": top}]})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a survey, and a run of it."""
+    folder = tmp_path_factory.mktemp("survey")
+    write_survey(SURVEY, folder / "made-up.jsonl")
+    with running() as backend, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MULTIPLEX_CACHE", str(folder / "cache"))
+        backend.script = like_people
+        done = ask(folder, backend, "--questions", "most-divided:8")
+        assert done.returncode == 0, done.stderr
+        assert len(backend.requests) == 1 + 8 * (3 + 3 + 3 + 1) * 2  # the probe, and two orders
+        more = ask(folder, backend)
+        assert more.returncode == 0, more.stderr
+        assert len(backend.requests) == 1 + 16 * 10 * 2  # what was asked is not asked again
+    return folder
+
+
+def ask(folder: Path, backend: Backend, *more: str):  # type: ignore[no-untyped-def]
+    return run("survey", "run", "made-up.jsonl", "--models", "m", "--base-url", backend.base_url, "--council",
+               "islamic,east_asian,indigenous", "--countries", "Egypt,Japan,FRA", "--labels", "1", *more,
+               cwd=folder)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(place: Path) -> Results:
+    folder = place / "runs" / "made-up"
+    with Store.read(folder) as store:
+        return analyse(store.records(), people_of(folder), store.manifest)[0]
+
+
+def test_the_report_says_whose_answers_the_voices_have_and_how_far_from_people(place: Path, results: Results) -> None:
+    assert sorted(path.name for path in (place / "runs" / "made-up").glob("re*")) == [
+        "report.html", "report.md", "results.csv", "results.jsonl"
+    ]  # fmt: skip
+    page = (place / "runs" / "made-up" / "report.html").read_text("utf-8")
+    assert "Asked plainly, it answers most like people in France." in page
+    assert "indigenous: not measurable: no survey asks its people" in page
+    assert page.count("<svg") == 4
+    assert "<i>" not in page
+    assert not re.search(r"(?:src|href)=\"(?!#)", page)
+    with (place / "runs" / "made-up" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == results.done == 320
+    assert {row["order"] for row in rows} == {"1 2 3 4", "4 3 2 1"}
+
+
+def test_a_model_that_answers_like_people_is_found_out(results: Results) -> None:
+    by_name = {each.name: each for each in results.profiles}
+    assert by_name["country:EGY"].r == pytest.approx(1, abs=1e-6)
+    assert by_name["persona:indigenous"].r is None
+    assert by_name["persona:indigenous"].note == "not measurable: no survey asks"
+    rows = {(row.perspective, row.condition): row for row in results.standings}
+    assert rows[None, "countries"].similarity.value == pytest.approx(1, abs=1e-6)
+    assert rows[None, "countries"].skill == pytest.approx(100, abs=1e-4)
+    for baseline in ("uniform", "mean of other countries", "own perspective's other countries", "one answer for all"):
+        assert rows[None, baseline].baseline
+    assert rows["islamic", "personas"].pairs == 2 * 16
+    contrast = next(c for c in results.contrasts if (c.first, c.second) == ("countries", "plain"))
+    assert contrast.difference.low is not None
+    assert contrast.difference.low > 0
+    assert contrast.p_holm is not None
+    assert contrast.p_holm < 0.05
+
+
+def test_an_order_that_changes_nothing_has_no_effect(results: Results) -> None:
+    found = {each.factor: each for each in results.stability}
+    assert found["order"].pairs == 160
+    assert found["order"].in_deviations == pytest.approx(0, abs=1e-9)
+    assert found["wording"].variation is None
+    assert [each.outside for each in results.replies] == pytest.approx([0.1] * 4)
+
+
+def test_a_run_asked_otherwise_is_refused_and_a_benchmark_report_too(place: Path, backend: Backend) -> None:
+    done = ask(place, backend, "--method", "verbalised")
+    assert (done.returncode, backend.requests) == (2, [])
+    assert "method: was logprobs, is verbalised" in done.stderr
+    told = run("bench", "report", "made-up", cwd=place)
+    assert "`multiplex survey report` reports on it" in told.stderr
+
+
+def test_an_endpoint_without_log_probabilities_is_told_before_the_run(place: Path, backend: Backend) -> None:
+    done = ask(place, backend, "--name", "other")
+    assert done.returncode == 2
+    assert "no log probabilities of tokens" in done.stderr
+    assert "--method verbalised" in done.stderr
+    assert (len(backend.requests), (place / "runs" / "other").exists()) == (1, False)
+
+
+def test_a_dry_run_sends_nothing(place: Path, backend: Backend) -> None:
+    done = ask(place, backend, "--name", "dry", "--dry-run")
+    assert (done.returncode, backend.requests) == (0, []), done.stderr
+    assert "320" in done.stdout
+
+
+def test_voices_that_hear_each_other_are_measured_in_both_rounds(place: Path, backend: Backend) -> None:
+    backend.script = lambda body, n: Say('{"A": 40, "B": 30, "C": 20, "D": 10}')
+    done = ask(place, backend, "--name", "rounds", "--rounds", "2", "--method", "verbalised", "--respondents",
+               "personas", "--questions", "q1,q2", "--orders", "1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (place / "runs" / "rounds" / "results.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["round"], line["diversity"]) for line in lines if line["table"] == "spread"] == [(1, 0.0), (2, 0.0)]
+
+
+def test_options_are_shown_in_each_order_under_each_label_set() -> None:
+    plan = Plan(SURVEY, Council.load("islamic"), ("m",), kinds=("plain",), orders=3, labels=2, wordings=2)
+    asked = [unit.closed for unit in units(plan, 7) if unit.question_id == "q0"]
+    assert len(asked) == len({unit.id for unit in units(plan, 7) if unit.question_id == "q0"}) == 12
+    assert {(each.order[:2], each.signs[0], each.wording) for each in asked if each} >= {
+        ((0, 1), "A", 1),
+        ((3, 2), "1", 2),
+    }
+
+
+def test_a_persona_of_another_model_is_asked_there_alone() -> None:
+    plan = Plan(SURVEY, Council.load("islamic", "african"), ("m",), kinds=("personas",), voice_models={"islamic": "n"})
+    assert {(unit.strategy, unit.model) for unit in units(plan, 7)} == {
+        ("persona:islamic", "n"),
+        ("persona:african", "m"),
+    }
+    with pytest.raises(UsageError, match="no persona of this perspective"):
+        units(Plan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [("most-divided:0", "write most-divided:50"), ("q1,q99", "no question 'q99' in made-up")],
+)
+def test_questions_that_are_not_there_are_told(chosen: str, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        select_questions(SURVEY, chosen, "logprobs")
