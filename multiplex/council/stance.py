@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 
 from multiplex.council.answer import Answer, Choice, Voice
 from multiplex.council.closed import ClosedQuestion, Method, elicit, how_to_call
+from multiplex.council.order import Order
 from multiplex.council.personas import Persona
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError

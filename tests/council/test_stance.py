@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from multiplex.council.answer import Answer, Choice, Voice
+from multiplex.council.order import Order
 from multiplex.council.personas import Council
 from multiplex.council.stance import add_stances, read_options
 from multiplex.errors import UsageError
@@ -30,8 +31,9 @@ def spoken(**errors: str) -> Answer:
 
 async def ask(backend: Backend, answer: Answer) -> Any:
     chat = Chat(parse_spec("m", backend.base_url), transport="whole")
+    order = Order.of("Should the old decide?", model=chat, council=COUNCIL, seed=7, stance=("agree", "disagree"))
     try:
-        return await add_stances(answer, "Should the old decide?", ("agree", "disagree"), chat, {}, COUNCIL, 7)
+        return await add_stances(answer, order)
     finally:
         await chat.aclose()
 
