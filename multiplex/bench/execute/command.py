@@ -40,12 +40,14 @@ class Suite:
         units: every unit for a seed.
         survey: how closed questions are asked, by name; empty for a benchmark.
         report: the command that reports on the run.
+        begin: called once the run is known to fit, before anything is sent; the folder is there by then.
     """
 
     name: str
     units: Callable[[int], tuple[Unit, ...]]
     survey: Mapping[str, str] = field(default_factory=dict)
     report: str = "multiplex bench report"
+    begin: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def run(order: RunOrder) -> int:
             order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
         )
         store.write_manifest(made)
+        wanted.begin()
         store.add(units)
         done = sum(state == "done" for state in map(store.states().__getitem__, (unit.id for unit in units)))
         _say(console, f"{order.folder}: {len(units):,} units" + (f", {done:,} of them done already" if done else ""))
