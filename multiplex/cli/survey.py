@@ -157,7 +157,7 @@ def run(
             prices=prices, dry_run=dry_run, redo_damaged=redo_damaged,
         )
     )  # fmt: skip
-    if not dry_run:
+    if not dry_run and _any_done(folder):
         _report(folder, folder)
     raise typer.Exit(code)
 
@@ -195,6 +195,13 @@ def replay(
     from multiplex.text.console import SafeConsole
 
     print_replay(found, SafeConsole())
+
+
+def _any_done(folder: Path) -> bool:
+    from multiplex.bench.store.store import Store
+
+    with Store.read(folder) as store:
+        return store.overview().done > 0
 
 
 def _report(folder: Path, place: Path) -> None:

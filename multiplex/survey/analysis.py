@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.store.records import Record
+from multiplex.errors import UsageError
 from multiplex.survey.collected import Collected, collect
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, shared
@@ -34,10 +35,12 @@ def analyse(
     `manifest` tells which voices another model spoke.
 
     Raises:
-        UsageError: the run has no question of the survey.
+        UsageError: no unit is done, or the run has no question of the survey.
     """
     voiced = [n.removeprefix(VOICED) for n in (manifest.survey if manifest else ()) if n.startswith(VOICED)]
     collected = collect(records, voiced, next(iter(manifest.models), "") if manifest else "")
+    if not collected.answers:
+        raise UsageError(f"{people.name}: no unit is done yet, so there is nothing to report; run the survey first")
     asked = {name for answers in collected.answers.values() for name in answers.asked}
     survey = people.restricted(shared(people, sorted(asked)))
     ceiling, people_nearest = human_ceiling(survey)

@@ -51,8 +51,14 @@ def run_survey(order: SurveyOrder) -> int:
     units(plan, 0)  # raises before anything is sent or written
     if plan.method == "logprobs" and not order.dry_run and not Store.exists(order.folder):
         asyncio.run(check_logprobs(order.specs))
-    suite = Suite(plan.survey.name, lambda seed: units(plan, seed), survey=plan.settings, report=REPORT)
-    code = run(
+    suite = Suite(
+        plan.survey.name,
+        lambda seed: units(plan, seed),
+        survey=plan.settings,
+        report=REPORT,
+        begin=lambda: write_survey(order.people, order.folder / PEOPLE),
+    )
+    return run(
         RunOrder(
             folder=order.folder,
             specs=order.specs,
@@ -72,9 +78,6 @@ def run_survey(order: SurveyOrder) -> int:
             suite=suite,
         )
     )
-    if not order.dry_run:
-        write_survey(order.people, order.folder / PEOPLE)
-    return code
 
 
 def people_of(folder: Path) -> Survey:

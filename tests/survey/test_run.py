@@ -155,6 +155,15 @@ def test_an_endpoint_without_log_probabilities_is_told_before_the_run(place: Pat
     assert (len(backend.requests), (place / "runs" / "other").exists()) == (1, False)
 
 
+def test_a_run_that_the_endpoint_stops_says_so_and_has_nothing_to_report(place: Path, backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=401)
+    done = ask(place, backend, "--name", "stopped", "--method", "verbalised")
+    assert done.returncode == 3, done.stderr
+    assert "the same command goes on from here" in done.stderr
+    told = run("survey", "report", "stopped", cwd=place)
+    assert (told.returncode, "no unit is done yet" in told.stderr) == (2, True)
+
+
 def test_a_dry_run_sends_nothing(place: Path, backend: Backend) -> None:
     done = ask(place, backend, "--name", "dry", "--dry-run")
     assert (done.returncode, backend.requests) == (0, []), done.stderr

@@ -43,6 +43,7 @@ class Suite:
         order: the ids of all questions in their order for a seed; what shards are joined by.
         survey: how closed questions are asked, by name; empty for a benchmark.
         report: the command that reports on the run.
+        begin: called once the run is known to fit, before anything is sent; the folder is there by then.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Suite:
     order: Callable[[int], tuple[str, ...]] = lambda _: ()
     survey: Mapping[str, str] = field(default_factory=dict)
     report: str = "multiplex bench report"
+    begin: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def run(order: RunOrder) -> int:
             order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
         )
         store.write_manifest(made)
+        wanted.begin()
         store.add(units)
         done = sum(state == "done" for state in map(store.states().__getitem__, (unit.id for unit in units)))
         _say(console, f"{order.folder}: {len(units):,} units" + (f", {done:,} of them done already" if done else ""))
