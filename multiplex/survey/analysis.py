@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.store.records import Record
 from multiplex.errors import UsageError
-from multiplex.survey.collected import Collected, collect
+from multiplex.survey.collected import SurveyAnswers, collect
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, shared
 from multiplex.survey.plan import VOICED
@@ -29,7 +29,7 @@ UNASKED = "not measurable: no survey asks its people"
 
 def analyse(
     records: Iterable[Record], people: Survey, manifest: Manifest | None = None, *, seed: int = SEED
-) -> tuple[Results, Collected, Survey]:
+) -> tuple[Results, SurveyAnswers, Survey]:
     """The results of a run, the answers they rest on, and the survey restricted to what was asked.
 
     `manifest` tells which voices another model spoke.
@@ -87,7 +87,7 @@ def analyse(
     return results, collected, survey
 
 
-def _replies(collected: Collected) -> list[Replies]:
+def _replies(collected: SurveyAnswers) -> list[Replies]:
     found = []
     for model in collected.models:
         for kind, name in KINDS.items():
@@ -104,7 +104,7 @@ def _replies(collected: Collected) -> list[Replies]:
     return found
 
 
-def _unmeasured(collected: Collected, survey: Survey) -> dict[str, str]:
+def _unmeasured(collected: SurveyAnswers, survey: Survey) -> dict[str, str]:
     """Perspectives of the council that no country of the survey belongs to, and why nothing is said of them."""
     there = {find_country(code).perspective for code in survey.countries}
     asked = {answers.perspective for answers in collected.answers.values() if answers.perspective is not None}

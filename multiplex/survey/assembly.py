@@ -10,7 +10,7 @@ from pathlib import Path
 
 from multiplex.errors import ContentError
 from multiplex.survey.countries import find_country
-from multiplex.survey.data import Question, Shares, Survey, check_options, normalise
+from multiplex.survey.data import Shares, Survey, SurveyQuestion, check_options, normalise
 from multiplex.survey.scales import Split, find_scale, split_options
 
 WHOLE = 0.02  # how far a sum of shares may lie from 1 before it is told
@@ -18,7 +18,7 @@ TOLD = 5  # things of one kind that are named one by one
 
 
 @dataclass(frozen=True)
-class Draft:
+class QuestionDraft:
     """A question as a source has it: all its options, non-answers among them."""
 
     id: str
@@ -37,7 +37,7 @@ class Assembly:
 
     def __init__(self, name: str, keep_non_answers: bool = False) -> None:
         self._name, self._keep = name, keep_non_answers
-        self._drafts: dict[str, Draft] = {}
+        self._drafts: dict[str, QuestionDraft] = {}
         self._splits: dict[str, Split] = {}
         self._shares: dict[str, dict[str, list[Shares]]] = {}
         self._means: dict[str, dict[str, list[float]]] = {}
@@ -47,7 +47,7 @@ class Assembly:
         self._apart: Counter[str] = Counter()
         self._left_out: dict[str, list[str]] = {}
 
-    def add(self, draft: Draft) -> None:
+    def add(self, draft: QuestionDraft) -> None:
         """A question; one that is there already stays as it is."""
         if draft.id in self._drafts:
             return
@@ -113,7 +113,7 @@ class Assembly:
             notes=tuple(notes),
         )
 
-    def _question(self, draft: Draft) -> Question | None:
+    def _question(self, draft: QuestionDraft) -> SurveyQuestion | None:
         split = self._splits[draft.id]
         options = tuple(draft.options[place] for place in split.answers)
         why = check_options(draft.id, options)
@@ -122,7 +122,7 @@ class Assembly:
         if why is not None:
             self.leave_out(draft.id, why.removeprefix(f"{draft.id}: "))
             return None
-        return Question(
+        return SurveyQuestion(
             id=draft.id,
             text=draft.text,
             options=options,

@@ -41,7 +41,7 @@ class Who:
 
 
 @dataclass
-class Answers:
+class RespondentAnswers:
     """All that one respondent answered."""
 
     perspective: str | None = None
@@ -72,10 +72,10 @@ class Answers:
 
 
 @dataclass
-class Collected:
+class SurveyAnswers:
     """The answers of everybody, and how many units failed or are pending."""
 
-    answers: dict[Who, Answers] = field(default_factory=dict)
+    answers: dict[Who, RespondentAnswers] = field(default_factory=dict)
     done: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     pending: int = 0
@@ -87,9 +87,9 @@ class Collected:
         """The models, in the order in which they were asked."""
         return list(dict.fromkeys(who.model for who in self.answers))
 
-    def of(self, model: str, kind: str) -> Iterator[tuple[Who, Answers]]:
+    def of(self, model: str, kind: str) -> Iterator[tuple[Who, RespondentAnswers]]:
         """The respondents of a kind in their last round."""
-        last: dict[str, tuple[Who, Answers]] = {}
+        last: dict[str, tuple[Who, RespondentAnswers]] = {}
         for who, answers in self.answers.items():
             if who.model == model and who.kind == kind:
                 best = last.get(who.name)
@@ -98,12 +98,12 @@ class Collected:
         yield from last.values()
 
 
-def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = "") -> Collected:
+def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = "") -> SurveyAnswers:
     """The answers of a run's records, which are read once as a stream.
 
     Personas of the `mixed` perspectives were spoken by other models (`--voice-model`); they count as voices of `main`.
     """
-    found = Collected()
+    found = SurveyAnswers()
     for record in records:
         closed = record.unit.closed
         if record.answer is None or closed is None:
@@ -121,7 +121,7 @@ def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = 
             name = record.unit.strategy if record.unit.strategy != "council" else f"persona:{voice.persona}"
             persona = name.startswith("persona:")
             model = main if persona and voice.perspective in mixed else record.unit.model
-            of = found.answers.setdefault(Who(model, name, voice.round), Answers())
+            of = found.answers.setdefault(Who(model, name, voice.round), RespondentAnswers())
             if persona:
                 of.perspective = voice.perspective
             of.asked.setdefault(record.unit.question_id, []).append((variant, voice.choice))

@@ -15,7 +15,7 @@ from multiplex.llm.logprobs import MOST, TOKENS
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call
 from multiplex.survey.data import Survey
-from multiplex.survey.plan import Plan, units
+from multiplex.survey.plan import SurveyPlan, units
 from multiplex.survey.readers import read_survey, write_survey
 
 PEOPLE = "survey.jsonl"  # in a run's folder: the survey that its answers are compared with
@@ -27,7 +27,7 @@ class SurveyOrder:
     """What the command line asked for: `people` is the whole survey; the other fields are as in `RunOrder`."""
 
     folder: Path
-    plan: Plan
+    plan: SurveyPlan
     people: Survey
     specs: tuple[ModelSpec, ...]
     seed: int | None = None

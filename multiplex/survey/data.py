@@ -15,7 +15,7 @@ Shares = tuple[float, ...]
 MOST_OPTIONS = 26  # each has a letter
 
 
-class Question(BaseModel):
+class SurveyQuestion(BaseModel):
     """A closed question.
 
     Attributes:
@@ -47,13 +47,13 @@ class Survey(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     name: str
-    questions: tuple[Question, ...]
+    questions: tuple[SurveyQuestion, ...]
     shares: dict[str, dict[str, Shares]] = {}
     means: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def by_id(self) -> dict[str, Question]:
+    def by_id(self) -> dict[str, SurveyQuestion]:
         """The questions by their ids."""
         return {question.id: question for question in self.questions}
 
@@ -91,7 +91,10 @@ class Survey(BaseModel):
         return self._with(tuple(kept), shares, means)
 
     def _with(
-        self, questions: tuple[Question, ...], shares: dict[str, dict[str, Shares]], means: dict[str, dict[str, float]]
+        self,
+        questions: tuple[SurveyQuestion, ...],
+        shares: dict[str, dict[str, Shares]],
+        means: dict[str, dict[str, float]],
     ) -> Survey:
         # not model_copy, which would copy the cached properties too
         return Survey(name=self.name, questions=questions, shares=shares, means=means, notes=self.notes)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from multiplex.errors import ContentError
-from multiplex.survey.assembly import Assembly, Draft
+from multiplex.survey.assembly import Assembly, QuestionDraft
 
 _COUNTRY = ("B_COUNTRY_ALPHA", "B_COUNTRY", "C_COW_ALPHA")
 _WEIGHT = "W_WEIGHT"
@@ -20,7 +20,7 @@ def is_microdata(columns: Collection[str]) -> bool:
     return any(name in columns for name in _COUNTRY)
 
 
-def read_microdata(path: Path, questions: Mapping[str, Draft], made: Assembly) -> None:
+def read_microdata(path: Path, questions: Mapping[str, QuestionDraft], made: Assembly) -> None:
     """Count the answers of each country, weighted by W_WEIGHT, into `made`; negative codes are no answer.
 
     A code is an option's own number where the options are numbers, else its place from 1.
@@ -69,7 +69,7 @@ def _column(name: str) -> str:
     return name.partition(":")[0].strip()
 
 
-def _places(draft: Draft) -> dict[int, int]:
+def _places(draft: QuestionDraft) -> dict[int, int]:
     numbers = [option.strip() for option in draft.options]
     if all(number.isdigit() for number in numbers):
         return {int(number): place for place, number in enumerate(numbers)}

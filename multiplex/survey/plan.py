@@ -17,7 +17,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.errors import UsageError
 from multiplex.llm.logprobs import MOST
 from multiplex.survey.countries import find_country
-from multiplex.survey.data import Question, Survey, most_divided
+from multiplex.survey.data import Survey, SurveyQuestion, most_divided
 
 Kind = Literal["personas", "countries", "forecast", "plain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -31,7 +31,7 @@ DIVIDED = "most-divided:"
 
 
 @dataclass(frozen=True)
-class Plan:
+class SurveyPlan:
     """How a survey is asked.
 
     Attributes:
@@ -90,7 +90,7 @@ class Respondent:
     model: str | None = None
 
 
-def respondents(plan: Plan) -> list[Respondent]:
+def respondents(plan: SurveyPlan) -> list[Respondent]:
     """Everybody who is asked, in a fixed order.
 
     Raises:
@@ -128,7 +128,7 @@ def respondents(plan: Plan) -> list[Respondent]:
     return found
 
 
-def units(plan: Plan, seed: int) -> tuple[Unit, ...]:
+def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
     """Every unit of the run: all variants of a question together, question by question.
 
     Raises:
@@ -188,7 +188,7 @@ def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
     return codes or survey.countries
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: SurveyPlan) -> None:
     bounds = (
         ("orders", plan.orders, 10),
         ("labels", plan.labels, len(LABELS)),
@@ -199,13 +199,13 @@ def _check(plan: Plan) -> None:
             raise UsageError(f"--{name} {value}: from 1 to {most}")
 
 
-def _asked(survey: Survey, question: Question, who: Respondent) -> bool:
+def _asked(survey: Survey, question: SurveyQuestion, who: Respondent) -> bool:
     if who.country is None:
         return True
     return any(who.country in of.get(question.id, {}) for of in (survey.shares, survey.means))
 
 
-def _variants(plan: Plan, repeat: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+def _variants(plan: SurveyPlan, repeat: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
     """Each variant's epoch, from 1, and its order, label set and wording, from 0."""
     every = list(product(range(plan.wordings), range(plan.labels), range(plan.orders)))
     for number, (wording, labels, order) in enumerate(every, 1):
@@ -223,7 +223,13 @@ def order_of(options: int, number: int, seed: int, question: str) -> tuple[int, 
 
 
 def _unit(
-    plan: Plan, question: Question, who: Respondent, model: str, epoch: int, variant: tuple[int, int, int], seed: int
+    plan: SurveyPlan,
+    question: SurveyQuestion,
+    who: Respondent,
+    model: str,
+    epoch: int,
+    variant: tuple[int, int, int],
+    seed: int,
 ) -> Unit:
     order, labels, wording = variant
     closed = ClosedQuestion(

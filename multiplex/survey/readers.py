@@ -18,7 +18,7 @@ from typing import Any
 
 from multiplex.content import open_draft
 from multiplex.errors import ContentError
-from multiplex.survey.assembly import Assembly, Draft
+from multiplex.survey.assembly import Assembly, QuestionDraft
 from multiplex.survey.data import Survey
 from multiplex.survey.microdata import is_microdata, read_microdata
 
@@ -66,7 +66,7 @@ def read_survey(path: Path, questions: Path | None = None, *, keep_non_answers: 
     return made.survey(path)
 
 
-def read_questions(path: Path) -> list[Draft]:
+def read_questions(path: Path) -> list[QuestionDraft]:
     """The questions of a file: JSON Lines or CSV of `id`, `question` and `options` (or `choices`).
 
     Raises:
@@ -79,7 +79,7 @@ def read_questions(path: Path) -> list[Draft]:
         if not isinstance(text, str) or not text.strip():
             raise ContentError(path, "missing", line=line, field="question")
         name = str(row.get("id") or f"q{line}")
-        found.append(Draft(name, text.strip(), tuple(options), cluster=str(row.get("cluster") or "")))
+        found.append(QuestionDraft(name, text.strip(), tuple(options), cluster=str(row.get("cluster") or "")))
     return found
 
 
@@ -118,7 +118,7 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
         raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
 
 
-def _needed(path: Path, drafts: Mapping[str, Draft]) -> Mapping[str, Draft]:
+def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, QuestionDraft]:
     if not drafts:
         raise ContentError(path, "holds no wording of questions; give the file that does with --questions")
     return drafts
@@ -134,7 +134,7 @@ def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly)
             raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
         source = str(row.get("source") or "")
         name = str(row.get("id") or f"{source.lower() + '-' if source else ''}{line}")
-        draft = Draft(name, str(row["question"]).strip(), tuple(options), cluster=str(row.get("cluster") or ""))
+        draft = QuestionDraft(name, str(row["question"]).strip(), tuple(options), cluster=str(row.get("cluster") or ""))
         made.add(draft)
         for country, shares in found.items():
             made.add_shares(draft.id, str(country), _numbers(path, line, "countries", shares), path, line)
@@ -149,7 +149,7 @@ def _selections(path: Path, line: int, text: str) -> Any:
         raise ContentError(path, "no list of countries can be read", line=line, field="selections") from error
 
 
-def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draft], made: Assembly) -> None:
+def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, QuestionDraft], made: Assembly) -> None:
     column = next(name for name in ("distribution", "shares", "share") if name in rows[0][1])
     of_text: dict[str, str] = {}
     for line, row in rows:
@@ -161,7 +161,7 @@ def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draf
                 raise ContentError(path, what, line=line, field="id" if drafts else "question")
             options = tuple(_list(path, line, "options", row.get("options")))
             name = name or of_text.setdefault(text, f"q{len(of_text) + 1}")
-            draft = Draft(name, text.strip(), options, cluster=str(row.get("cluster") or ""))
+            draft = QuestionDraft(name, text.strip(), options, cluster=str(row.get("cluster") or ""))
         else:
             draft = drafts[name]
         made.add(draft)
@@ -172,7 +172,7 @@ def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draf
         made.add_shares(draft.id, country, shares, path, line)
 
 
-def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Draft], made: Assembly) -> None:
+def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, QuestionDraft], made: Assembly) -> None:
     """Means of option numbers, from 1 (from 0 where the first option is "0"), a column a question."""
     for name in rows[0][1]:
         if name in drafts:
@@ -196,7 +196,7 @@ def _lettered(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> No
     drafts = []
     for number, name in enumerate(names, 1):
         options = tuple(option.strip() for _, option in _LETTERED.findall(name))
-        drafts.append(Draft(f"q{number}", name[: _LETTERED.search(name).start()].strip(), options))  # type: ignore[union-attr]
+        drafts.append(QuestionDraft(f"q{number}", name[: _LETTERED.search(name).start()].strip(), options))  # type: ignore[union-attr]
         made.add(drafts[-1])
     for line, row in rows:
         country = next(str(row[name]) for name in row if not name.strip())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Choices = dict[str, dict[str, int]]  # by country and question, the place of the chosen option, from 0
 
 
-class Row(BaseModel):
+class ReplayRow(BaseModel):
     """One line of the replayed table; what cannot be measured is None and `note` says why.
 
     Attributes:
@@ -69,9 +69,9 @@ class Replay(BaseModel):
     model_config = ConfigDict(frozen=True)
     countries: tuple[str, ...]
     questions: int
-    people: Row
-    baselines: tuple[Row, ...]
-    models: tuple[Row, ...]
+    people: ReplayRow
+    baselines: tuple[ReplayRow, ...]
+    models: tuple[ReplayRow, ...]
     ceiling: dict[str, float]
     nearest: tuple[int, int]
     notes: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ def replay(
     )
 
 
-def _row(survey: Survey, people: Choices, who: str, recorded: Choices, codes: Sequence[str], missing: int) -> Row:
+def _row(survey: Survey, people: Choices, who: str, recorded: Choices, codes: Sequence[str], missing: int) -> ReplayRow:
     options = {question.id: len(question.options) for question in survey.questions}
     own = {code: recorded[code] for code in codes if recorded.get(code)}
     lacking = [code for code in codes if code not in own]
@@ -154,7 +154,7 @@ def _row(survey: Survey, people: Choices, who: str, recorded: Choices, codes: Se
         profile = {"profile_r": _mean(mine), "other_r": _mean(rest), "ordered_r": _mean(ordered)}
         if (found := identification(matrix)) is not None:
             profile |= {"identified": found[0], "chance": found[1]}
-    return Row(
+    return ReplayRow(
         who=who,
         countries=len(own),
         alignment=sum(known) / len(known) if known and who != "people" else None,
@@ -171,7 +171,7 @@ def _profiles(survey: Survey, own: Choices) -> list[list[float | None]]:
     return correlations(centre(_rows(survey, own)), centre(human_rows(survey, list(own))))
 
 
-def _baselines(survey: Survey, people: Choices, codes: Sequence[str]) -> list[Row]:
+def _baselines(survey: Survey, people: Choices, codes: Sequence[str]) -> list[ReplayRow]:
     options = {question.id: len(question.options) for question in survey.questions}
     found = []
     for who, own_only in (("one answer for all", False), ("own perspective's other countries", True)):
@@ -184,7 +184,7 @@ def _baselines(survey: Survey, people: Choices, codes: Sequence[str]) -> list[Ro
             else:
                 values.append(value)
         note = f"no other country of its perspective: {', '.join(alone)}" if alone else ""
-        found.append(Row(who=who, countries=len(values), alignment=_mean(values), note=note))
+        found.append(ReplayRow(who=who, countries=len(values), alignment=_mean(values), note=note))
     return found
 
 

@@ -9,7 +9,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Figure(_Frozen):
+class SurveyFigure(_Frozen):
     """A figure with its 95% interval; what does not exist is None."""
 
     value: float | None
@@ -35,7 +35,7 @@ class Standing(_Frozen):
     perspective: str | None
     condition: str
     pairs: int
-    similarity: Figure
+    similarity: SurveyFigure
     transport: float | None = None
     skill: float | None = None
     alignment: float | None = None
@@ -43,14 +43,14 @@ class Standing(_Frozen):
     note: str = ""
 
 
-class Contrast(_Frozen):
+class SurveyContrast(_Frozen):
     """One condition minus another over the pairs that both have; Holm's p over the models."""
 
     model: str
     first: str
     second: str
     pairs: int
-    difference: Figure
+    difference: SurveyFigure
     p: float | None
     p_holm: float | None
 
@@ -138,7 +138,7 @@ class Near(_Frozen):
     questions: int
 
 
-class Place(_Frozen):
+class MapPoint(_Frozen):
     """A point of the dot plot: a voice or a country in two dimensions."""
 
     label: str
@@ -161,13 +161,13 @@ class Results(_Frozen):
     models: tuple[str, ...]
     replies: tuple[Replies, ...]
     standings: tuple[Standing, ...]
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[SurveyContrast, ...]
     profiles: tuple[Profile, ...]
     ceiling: dict[str, float]
     identification: tuple[Identification, ...]
     spreads: tuple[Spread, ...]
     stability: tuple[Stability, ...]
     near: tuple[Near, ...]
-    places: dict[str, tuple[Place, ...]]
+    places: dict[str, tuple[MapPoint, ...]]
     unmeasured: dict[str, str]
     notes: tuple[str, ...]

@@ -10,7 +10,7 @@ from multiplex.evaluation.statistics.permutation import holm, permutation
 from multiplex.evaluation.statistics.resampling import bootstrap
 from multiplex.evaluation.statistics.row_sums import Figure as Statistic
 from multiplex.survey.baselines import majorities, mean_of, others
-from multiplex.survey.collected import Answers, Collected, Who
+from multiplex.survey.collected import RespondentAnswers, SurveyAnswers, Who
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Shares, Survey
 from multiplex.survey.measures import (
@@ -21,7 +21,7 @@ from multiplex.survey.measures import (
     transport_similarity,
     uniform,
 )
-from multiplex.survey.results import Contrast, Figure, Standing
+from multiplex.survey.results import Standing, SurveyContrast, SurveyFigure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,19 +45,19 @@ RESAMPLES, PERMUTATIONS = 2000, 9999
 
 
 @dataclass(frozen=True)
-class Condition:
+class SurveyCondition:
     """By pair, the distribution that a condition gives; and by respondent and country its chosen options."""
 
     shares: Mapping[Pair, Shares]
     points: Sequence[tuple[str, Mapping[str, int]]] = ()
 
 
-def conditions(collected: Collected, survey: Survey, model: str) -> dict[str, Condition]:
+def conditions(collected: SurveyAnswers, survey: Survey, model: str) -> dict[str, SurveyCondition]:
     """The conditions of a model, each over the pairs of a question and a country of people that it speaks of.
 
     A persona speaks of every country of its perspective, a country respondent of itself, the plain model of all.
     """
-    found: dict[str, Condition] = {}
+    found: dict[str, SurveyCondition] = {}
     for kind, name in KINDS.items():
         shares: dict[Pair, Shares] = {}
         points: list[tuple[str, Mapping[str, int]]] = []
@@ -69,11 +69,11 @@ def conditions(collected: Collected, survey: Survey, model: str) -> dict[str, Co
             chosen |= {q: each[0] for q in answers.asked if (each := answers.points(q))}
             points += [(country, chosen) for country in countries]
         if shares or points:
-            found[name] = Condition(shares, points)
+            found[name] = SurveyCondition(shares, points)
     return found
 
 
-def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, Condition]:
+def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, SurveyCondition]:
     """What people alone, or nobody, would say to the same pairs."""
     asked = list(dict.fromkeys(pairs))
     there = {c for _, c in asked}
@@ -85,12 +85,12 @@ def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, Condition]:
         for name, countries in ((OTHERS, rest[c]), (OWN, own[c])):
             if (mean := mean_of(survey, q, countries)) is not None:
                 made[name][q, c] = mean
-    found = {name: Condition(shares, () if name == UNIFORM else _chosen(shares)) for name, shares in made.items()}
-    return found | {ONE: Condition({}, _chosen(made[OTHERS]))}
+    found = {name: SurveyCondition(shares, () if name == UNIFORM else _chosen(shares)) for name, shares in made.items()}
+    return found | {ONE: SurveyCondition({}, _chosen(made[OTHERS]))}
 
 
 def standings(
-    survey: Survey, model: str, found: Mapping[str, Condition], based: Mapping[str, Condition], seed: int
+    survey: Survey, model: str, found: Mapping[str, SurveyCondition], based: Mapping[str, SurveyCondition], seed: int
 ) -> list[Standing]:
     """A row a condition and baseline, over all and by perspective of the people."""
     homes = {c: find_country(c).perspective for c in survey.countries}
@@ -108,12 +108,14 @@ def standings(
 
 
 def contrasts(
-    survey: Survey, by_model: Mapping[str, tuple[Mapping[str, Condition], Mapping[str, Condition]]], seed: int
-) -> list[Contrast]:
+    survey: Survey,
+    by_model: Mapping[str, tuple[Mapping[str, SurveyCondition], Mapping[str, SurveyCondition]]],
+    seed: int,
+) -> list[SurveyContrast]:
     """Differences of conditions in similarity, over the pairs that both have; p by swapping labels within a cluster."""
-    made: list[Contrast] = []
+    made: list[SurveyContrast] = []
     for first, second in TESTED:
-        own: dict[str, Contrast] = {}
+        own: dict[str, SurveyContrast] = {}
         for model, (found, based) in by_model.items():
             every = {**based, **found}
             if first in found and second in every:
@@ -125,7 +127,7 @@ def contrasts(
     return made
 
 
-def similarities(survey: Survey, condition: Condition) -> dict[Pair, float]:
+def similarities(survey: Survey, condition: SurveyCondition) -> dict[Pair, float]:
     """By pair, 1 - Jensen-Shannon distance to the people of the country."""
     return {
         (q, c): js_similarity(given, survey.shares[q][c])
@@ -135,7 +137,7 @@ def similarities(survey: Survey, condition: Condition) -> dict[Pair, float]:
 
 
 def _standing(
-    survey: Survey, condition: Condition, close: Mapping[Pair, float], here: set[str], seed: int
+    survey: Survey, condition: SurveyCondition, close: Mapping[Pair, float], here: set[str], seed: int
 ) -> Standing | None:
     values = {pair: value for pair, value in close.items() if pair[1] in here}
     pairs = list(values)
@@ -165,18 +167,18 @@ def _standing(
     )
 
 
-def _mean_with_interval(survey: Survey, values: Mapping[Pair, float], seed: int) -> Figure:
+def _mean_with_interval(survey: Survey, values: Mapping[Pair, float], seed: int) -> SurveyFigure:
     if not values:
-        return Figure(value=None)
+        return SurveyFigure(value=None)
     rows = _clusters(survey, [values])
     found = bootstrap([rows], {"mean": Statistic(_ratio)}, resamples=RESAMPLES, seed=seed)["mean"]
     around = found.interval
-    return Figure(value=found.value, low=around.low if around else None, high=around.high if around else None)
+    return SurveyFigure(value=found.value, low=around.low if around else None, high=around.high if around else None)
 
 
 def _contrast(
-    survey: Survey, model: str, first: str, second: str, every: Mapping[str, Condition], seed: int
-) -> Contrast | None:
+    survey: Survey, model: str, first: str, second: str, every: Mapping[str, SurveyCondition], seed: int
+) -> SurveyContrast | None:
     a, b = (similarities(survey, every[name]) for name in (first, second))
     both = [pair for pair in a if pair in b]
     if not both:
@@ -186,7 +188,9 @@ def _contrast(
     arms = [_clusters(survey, [{pair: of[pair] for pair in both}]) for of in (a, b)]
     ours, theirs = map(_padded, arms)
     p = permutation(ours, theirs, {"mean": Statistic(_ratio)}, permutations=PERMUTATIONS, seed=seed)["mean"]
-    return Contrast(model=model, first=first, second=second, pairs=len(both), difference=difference, p=p, p_holm=None)
+    return SurveyContrast(
+        model=model, first=first, second=second, pairs=len(both), difference=difference, p=p, p_holm=None
+    )
 
 
 def _clusters(survey: Survey, tables: Sequence[Mapping[Pair, float]]) -> Array:
@@ -217,7 +221,7 @@ def _ratio(sums: Array) -> Array:
     return means
 
 
-def _countries(survey: Survey, who: Who, answers: Answers) -> list[str]:
+def _countries(survey: Survey, who: Who, answers: RespondentAnswers) -> list[str]:
     if who.kind == "persona":
         return [code for code in survey.countries if find_country(code).perspective == answers.perspective]
     return [who.of] if who.of else list(survey.countries)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from multiplex.survey import profiles
 from multiplex.survey.baselines import mean_of
-from multiplex.survey.collected import Answers, Collected, Variant, Who
+from multiplex.survey.collected import RespondentAnswers, SurveyAnswers, Variant, Who
 from multiplex.survey.countries import find_country
-from multiplex.survey.data import Question, Shares, Survey, mean_on
+from multiplex.survey.data import Shares, Survey, SurveyQuestion, mean_on
 from multiplex.survey.measures import js_similarity, total_variation
-from multiplex.survey.results import Identification, Near, Place, Profile, Spread, Stability
+from multiplex.survey.results import Identification, MapPoint, Near, Profile, Spread, Stability
 from multiplex.survey.spread import diversity, spanning_length
-from multiplex.survey.standings import Condition, similarities
+from multiplex.survey.standings import SurveyCondition, similarities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ FACTORS: Mapping[str, Callable[[Variant], object]] = {
 }  # fmt: skip
 
 
-def scaled(survey: Survey) -> list[Question]:
+def scaled(survey: Survey) -> list[SurveyQuestion]:
     """The questions whose options have an order: only they have a mean."""
     return [question for question in survey.questions if question.scale is not None]
 
@@ -42,7 +42,7 @@ def people_rows(survey: Survey, codes: Sequence[str]) -> Array:
     return np.array(rows, dtype=np.float64).reshape(len(codes), len(scaled(survey)))
 
 
-def answer_rows(survey: Survey, answers: Sequence[Answers]) -> Array:
+def answer_rows(survey: Survey, answers: Sequence[RespondentAnswers]) -> Array:
     """Respondents' mean answers, in the same form."""
     import numpy as np
 
@@ -59,7 +59,7 @@ def human_ceiling(survey: Survey) -> tuple[dict[str, float], float | None]:
 
 
 def persona_profiles(
-    survey: Survey, collected: Collected, model: str, ceiling: Mapping[str, float]
+    survey: Survey, collected: SurveyAnswers, model: str, ceiling: Mapping[str, float]
 ) -> tuple[list[Profile], Identification | None]:
     """Each persona's profile, centred over the council, with that of its perspective's people and of each country."""
     voices = list(collected.of(model, "persona"))
@@ -82,7 +82,7 @@ def persona_profiles(
 
 
 def country_profiles(
-    survey: Survey, collected: Collected, model: str, kind: str, ceiling: Mapping[str, float]
+    survey: Survey, collected: SurveyAnswers, model: str, kind: str, ceiling: Mapping[str, float]
 ) -> tuple[list[Profile], Identification | None]:
     """Each country respondent's profile, centred over them all, with those of the same countries' people."""
     voices = [(who, answers) for who, answers in collected.of(model, kind) if who.of in survey.countries]
@@ -100,7 +100,7 @@ def country_profiles(
     return found, _identified(model, kind, matrix)
 
 
-def spreads(survey: Survey, collected: Collected, model: str) -> list[Spread]:
+def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[Spread]:
     """How far personas and country respondents lie apart, in every round, beside their people."""
     found = []
     rounds = sorted({who.round for who in collected.answers if who.model == model and who.kind == "persona"})
@@ -123,7 +123,7 @@ def spreads(survey: Survey, collected: Collected, model: str) -> list[Spread]:
     return found
 
 
-def stability(survey: Survey, collected: Collected, model: str) -> list[Stability]:
+def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stability]:
     """What order, labels, wording and seed alone change, over all respondents of a model."""
     deviations = {q.id: _deviation(survey, q) for q in scaled(survey)}
     found = []
@@ -156,7 +156,7 @@ def stability(survey: Survey, collected: Collected, model: str) -> list[Stabilit
     return found
 
 
-def nearest_countries(survey: Survey, plain: Condition | None, model: str) -> list[Near]:
+def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str) -> list[Near]:
     """The countries by the mean similarity of their people to the plain model's answers, nearest first."""
     if plain is None:
         return []
@@ -176,7 +176,7 @@ def nearest_countries(survey: Survey, plain: Condition | None, model: str) -> li
     return sorted(rows, key=lambda row: -row.similarity)
 
 
-def places(survey: Survey, collected: Collected, model: str) -> list[Place]:
+def places(survey: Survey, collected: SurveyAnswers, model: str) -> list[MapPoint]:
     """Voices and countries in the two dimensions in which countries' profiles differ most (principal components).
 
     A question without an answer stands at its mean. Voices are centred over the council, countries over all countries.
@@ -190,13 +190,13 @@ def places(survey: Survey, collected: Collected, model: str) -> list[Place]:
     filled = np.nan_to_num(countries)
     _, _, axes = np.linalg.svd(filled, full_matrices=False)
     found = [
-        Place(label=code, kind="country", perspective=find_country(code).perspective, x=float(at[0]), y=float(at[1]))
+        MapPoint(label=code, kind="country", perspective=find_country(code).perspective, x=float(at[0]), y=float(at[1]))
         for code, at in zip(survey.countries, filled @ axes[:2].T, strict=True)
     ]
     if len(voices) >= LEAST_VOICES:
         ours = np.nan_to_num(profiles.centre(answer_rows(survey, [answers for _, answers in voices])))
         found += [
-            Place(label=who.of, kind="persona", perspective=answers.perspective, x=float(at[0]), y=float(at[1]))
+            MapPoint(label=who.of, kind="persona", perspective=answers.perspective, x=float(at[0]), y=float(at[1]))
             for (who, answers), at in zip(voices, ours @ axes[:2].T, strict=True)
         ]
     return found
@@ -243,7 +243,7 @@ def _spread(
     model: str,
     kind: str,
     number: int,
-    voices: Sequence[Answers],
+    voices: Sequence[RespondentAnswers],
     people: Sequence[Mapping[str, Shares]],
 ) -> Spread:
     ours = [{q.id: s for q in survey.questions if (s := each.shares(q.id)) is not None} for each in voices]
@@ -265,7 +265,7 @@ def _apart(a: Mapping[str, Shares], b: Mapping[str, Shares]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _mean_answer(question: Question, answers: Answers) -> float | None:
+def _mean_answer(question: SurveyQuestion, answers: RespondentAnswers) -> float | None:
     if question.scale is None:
         return None
     if (shares := answers.shares(question.id)) is not None:
@@ -278,7 +278,7 @@ def _at_home(survey: Survey, perspective: str) -> list[str]:
     return [code for code in survey.countries if find_country(code).perspective == perspective]
 
 
-def _deviation(survey: Survey, question: Question) -> float | None:
+def _deviation(survey: Survey, question: SurveyQuestion) -> float | None:
     import numpy as np
 
     means = [m for code in survey.countries if (m := survey.mean(question.id, code)) is not None]

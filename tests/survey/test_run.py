@@ -15,8 +15,8 @@ from multiplex.council.personas import Council
 from multiplex.errors import UsageError
 from multiplex.survey.analysis import analyse
 from multiplex.survey.command import people_of
-from multiplex.survey.data import Question, Survey, even_scale
-from multiplex.survey.plan import Plan, select_questions, units
+from multiplex.survey.data import Survey, SurveyQuestion, even_scale
+from multiplex.survey.plan import SurveyPlan, select_questions, units
 from multiplex.survey.readers import write_survey
 from multiplex.survey.results import Results
 from tests.backend import Backend, Body, Say, running
@@ -36,7 +36,7 @@ def people(country: int, question: int) -> tuple[float, ...]:
 SURVEY = Survey(
     name="made-up",
     questions=tuple(
-        Question(
+        SurveyQuestion(
             id=f"q{n}",
             text=f"How often number {n} <i>here</i>?",
             options=OPTIONS,
@@ -180,7 +180,7 @@ def test_voices_that_hear_each_other_are_measured_in_both_rounds(place: Path, ba
 
 
 def test_options_are_shown_in_each_order_under_each_label_set() -> None:
-    plan = Plan(SURVEY, Council.load("islamic"), ("m",), kinds=("plain",), orders=3, labels=2, wordings=2)
+    plan = SurveyPlan(SURVEY, Council.load("islamic"), ("m",), kinds=("plain",), orders=3, labels=2, wordings=2)
     asked = [unit.closed for unit in units(plan, 7) if unit.question_id == "q0"]
     assert len(asked) == len({unit.id for unit in units(plan, 7) if unit.question_id == "q0"}) == 12
     assert {(each.order[:2], each.signs[0], each.wording) for each in asked if each} >= {
@@ -190,13 +190,15 @@ def test_options_are_shown_in_each_order_under_each_label_set() -> None:
 
 
 def test_a_persona_of_another_model_is_asked_there_alone() -> None:
-    plan = Plan(SURVEY, Council.load("islamic", "african"), ("m",), kinds=("personas",), voice_models={"islamic": "n"})
+    plan = SurveyPlan(
+        SURVEY, Council.load("islamic", "african"), ("m",), kinds=("personas",), voice_models={"islamic": "n"}
+    )
     assert {(unit.strategy, unit.model) for unit in units(plan, 7)} == {
         ("persona:islamic", "n"),
         ("persona:african", "m"),
     }
     with pytest.raises(UsageError, match="no persona of this perspective"):
-        units(Plan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
+        units(SurveyPlan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
 from multiplex.present.highlight import clean
 from multiplex.survey.baselines import mean_of
-from multiplex.survey.collected import Collected, Who
+from multiplex.survey.collected import SurveyAnswers, Who
 from multiplex.survey.countries import find_country
-from multiplex.survey.data import Question, Survey
+from multiplex.survey.data import Survey, SurveyQuestion
 from multiplex.survey.report.layout import html_head, html_table, markdown_table
 from multiplex.survey.report.plots import plots
 from multiplex.survey.report.tables import tables
@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 def write_report(
-    folder: Path, results: Results, collected: Collected, survey: Survey, manifest: Manifest | None, *, title: str
+    folder: Path, results: Results, collected: SurveyAnswers, survey: Survey, manifest: Manifest | None, *, title: str
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
 
@@ -66,7 +66,7 @@ def _markdown(results: Results, made: list[Table], title: str) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _page(results: Results, collected: Collected, survey: Survey, made: list[Table], title: str) -> Iterator[str]:
+def _page(results: Results, collected: SurveyAnswers, survey: Survey, made: list[Table], title: str) -> Iterator[str]:
     yield html_head(title)
     about = f"{escape(QUESTION)} {escape(summary(results))}"
     yield f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{about}</p></header>\n'
@@ -90,7 +90,7 @@ def _page(results: Results, collected: Collected, survey: Survey, made: list[Tab
     yield "</body>\n</html>\n"
 
 
-def _question(question: Question, collected: Collected, survey: Survey) -> str:
+def _question(question: SurveyQuestion, collected: SurveyAnswers, survey: Survey) -> str:
     """People's and models' distributions side by side."""
     head = "".join(f'<th scope="col" dir="auto">{escape(option)}</th>' for option in question.options)
     rows = []
@@ -121,7 +121,7 @@ def _named(who: Who) -> str:
     return f"{who.model}, {shown}" + (f", round {who.round}" if who.round > 1 else "")
 
 
-def _write_table(out: TextIO, collected: Collected, survey: Survey) -> None:
+def _write_table(out: TextIO, collected: SurveyAnswers, survey: Survey) -> None:
     table = csv.writer(out)
     table.writerow(_COLUMNS)
     for who, answers in collected.answers.items():

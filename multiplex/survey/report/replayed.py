@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multiplex.bench.report.tables import number, plain
-from multiplex.survey.replay import Replay, Row
+from multiplex.survey.replay import Replay, ReplayRow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def print_replay(found: Replay, console: Console) -> None:
         console.print(Text(line, "dim"), soft_wrap=True)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: ReplayRow) -> tuple[str, ...]:
     identified = "" if row.identified is None else f"{row.identified:.0%} ({row.chance:.0%})"
     figures = [number(value, ".1f") for value in (row.alignment, row.diversity, row.spanning)]
     if row.diversity is not None and row.who == "people":

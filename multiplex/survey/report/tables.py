@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiplex.bench.report.tables import NONE, Table, chance, number, plain
 from multiplex.survey.countries import find_country
-from multiplex.survey.results import Figure, Profile, Results
+from multiplex.survey.results import Profile, Results, SurveyFigure
 
 ALL = "all countries"
 NEAREST = 10  # countries of the plain model's list
@@ -29,7 +29,7 @@ def tables(results: Results) -> list[Table]:
     return [table for table in made if any(rows for _, rows in table.groups)]
 
 
-def figure(of: Figure, form: str = ".3f") -> str:
+def figure(of: SurveyFigure, form: str = ".3f") -> str:
     """A figure with its interval in brackets."""
     if of.value is None:
         return NONE
