@@ -87,9 +87,7 @@ def score(folder: Path, texts: int, parts: int) -> None:
         return made.hexdigest()[:12]
 
     print(f"\nscore: {parts * each:,} texts of 12 sentences in {parts} parts, named + concept\n")
-    print(
-        "| way | seconds | texts a second | of twice one process | memory of the driver, MB | its core-seconds | bytes |"
-    )
+    print("| way | seconds | texts a second | of twice one process | memory of the driver, MB | core-seconds | bytes |")
     print("|---|---|---|---|---|---|---|")
     one, most, spent = order("one")
 
