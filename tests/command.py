@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from tests.backend import Backend
@@ -32,6 +34,21 @@ def run(
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded everything: for tests of many commands, none of them killed."""
+    from multiplex.cli.main import app
+    from multiplex.errors import MultiplexError
+
+    out, aside = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(aside):
+        try:
+            code = app(list(arguments), standalone_mode=False) or 0
+        except MultiplexError as error:
+            code = error.exit_code
+            aside.write(f"multiplex: {error}\n")
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), aside.getvalue())
 
 
 def at(backend: Backend) -> list[str]:

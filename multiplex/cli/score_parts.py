@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.text import Text
 
 from multiplex.bench.parts.join import join
-from multiplex.bench.parts.plan import Manifest, Measuring, Part, find_parts, is_done
+from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, find_parts, is_done
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
 from multiplex.present.summary import as_summary, notes, print_summary
@@ -61,7 +61,7 @@ def score_parts(order: PartsOrder) -> int:
     return 1 if skipped and order.strict else 0
 
 
-def _measured(order: PartsOrder, parts: Sequence[Part]) -> Iterator[Manifest]:
+def _measured(order: PartsOrder, parts: Sequence[CorpusPart]) -> Iterator[PartManifest]:
     if order.ray is None:
         from multiplex.bench.parts.measure import measure_part
 

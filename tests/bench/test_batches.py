@@ -17,7 +17,7 @@ from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from tests.backend import Body, Say, asked
 from tests.batch_backend import BatchBackend, serving
-from tests.command import COMMAND, run
+from tests.command import COMMAND, run, run_here
 
 QUESTIONS = 3
 STRATEGIES = "uniplex,multiplex,uniplex-long"
@@ -67,7 +67,7 @@ def complete(folder: Path) -> bool:
 
 
 def said(arguments: list[str], code: int = 0, **options: Any) -> str:
-    done = run(*arguments, **options)
+    done = run(*arguments, **options) if options else run_here(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 

@@ -111,7 +111,7 @@ def test_every_answer_is_scored_once_and_a_second_scoring_stands_beside(tmp_path
         assert score(store, Scoring(), evaluator, heard.append) == 0
         asyncio.run(store.finish(asked[3].id, answer_of("uniplex", PLAIN)))
         assert score(store, Scoring(), evaluator, heard.append) == 1
-        assert heard == [2, 1]
+        assert heard == [1, 2, 1]  # question by question
         narrow = Scoring(frame=("western", "african"))
         assert score(store, narrow) == 3
         assert tuple(store.scorings()) == (Scoring().key, narrow.key)

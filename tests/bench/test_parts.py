@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from multiplex.evaluation.evaluator import BATCH
-from tests.command import COMMAND, run
+from tests.command import COMMAND, run_here
 
 CULTURES = ("Koreans greet elders first.", "Ubuntu asks that kin share care.", "Muslims give zakat.", "It rains.")
 ROWS = [
@@ -30,7 +30,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def said(*arguments: str, code: int = 0) -> str:
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 

@@ -11,7 +11,7 @@ import pytest
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from tests.backend import Backend, Body, Say
-from tests.command import run
+from tests.command import run_here
 
 
 def plain(body: Body, _: int) -> Say:
@@ -38,7 +38,7 @@ def command(tmp_path: Path, backend: Backend) -> Callable[..., list[str]]:
 
 
 def said(*arguments: str, code: int = 0) -> str:
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 

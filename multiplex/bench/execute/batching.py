@@ -210,7 +210,8 @@ class _UnitCalls:
 
     async def _wait(self) -> Mapping[str, Any]:
         self._one_waits.set()
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        return await never
 
 
 def name_request(unit: str, body: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from multiplex.bench.execute.batching import request_file
-from multiplex.bench.store.batch_log import Batch, BatchLog, Collected
+from multiplex.bench.store.batch_log import Batch, BatchLog, CollectedReplies
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.llm.batches import BatchEndpoint, BatchReply, BatchStatus, read_reply
 from multiplex.llm.chat import Chat
@@ -124,7 +124,7 @@ class Post:
         self.log.collect(batch, ())
         return True
 
-    def _report(self, batch: Batch, status: BatchStatus, found: Collected) -> None:
+    def _report(self, batch: Batch, status: BatchStatus, found: CollectedReplies) -> None:
         came = found.answered + found.refused
         for count, what in (
             (found.unknown, "of its lines name no call of it, and are left out"),

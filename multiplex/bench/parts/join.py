@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.bench.parts.plan import Manifest, read_manifest
+from multiplex.bench.parts.plan import PartManifest, read_manifest
 from multiplex.errors import UsageError
 from multiplex.evaluation.statistics.summary import Summary, Tally
 
@@ -26,7 +26,7 @@ MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedParts:
     """The summaries by group, the one over all texts under "", and how many rows were measured and skipped."""
 
     summaries: Mapping[str, Summary]
@@ -35,7 +35,7 @@ class Joined:
     skipped: int
 
 
-def join(folder: Path) -> Joined:
+def join(folder: Path) -> JoinedParts:
     """Sum the parts of a folder up: figures are taken in text by text, no average is averaged.
 
     Raises:
@@ -65,17 +65,17 @@ def join(folder: Path) -> Joined:
     if not made_of:
         raise UsageError(f"{folder}: no text could be measured in any part")
     measured, skipped = (sum(getattr(each, name) for each in found.values()) for name in ("measured", "skipped"))
-    return Joined(made_of, len(found), measured, skipped)
+    return JoinedParts(made_of, len(found), measured, skipped)
 
 
-def _manifests(folder: Path) -> dict[Path, Manifest]:
+def _manifests(folder: Path) -> dict[Path, PartManifest]:
     found = {path: made for path in sorted(folder.rglob("*.part.json")) if (made := read_manifest(path)) is not None}
     if not found:
         raise UsageError(f"{folder}: no part is there; `multiplex score TEXTS --out {folder}` makes them")
     return found
 
 
-def _check_shards(paths: Sequence[Path], found: Mapping[Path, Manifest]) -> None:
+def _check_shards(paths: Sequence[Path], found: Mapping[Path, PartManifest]) -> None:
     """Raises UsageError where the parts of one source are not one whole: shards missing, or of different numbers."""
     shards = [found[path].shard for path in paths]
     if shards == [None]:
@@ -90,7 +90,7 @@ def _check_shards(paths: Sequence[Path], found: Mapping[Path, Manifest]) -> None
         raise UsageError(f"{paths[0].parent}: {found[paths[0]].source} changed between its shards; measure it anew")
 
 
-def _ordered(paths: Sequence[Path], found: Mapping[Path, Manifest], width: int) -> Iterator[tuple[str, Rows]]:
+def _ordered(paths: Sequence[Path], found: Mapping[Path, PartManifest], width: int) -> Iterator[tuple[str, Rows]]:
     """The rows of one source in the order of its lines, runs of one group together."""
     import numpy as np
 
@@ -123,7 +123,7 @@ def _runs(rows: Rows, groups: Sequence[str]) -> Iterator[tuple[str, Rows]]:
             yield groups[int(rows[start, 1])], rows[start:stop, 2:]
 
 
-def _rows(path: Path, made: Manifest, width: int) -> Rows:
+def _rows(path: Path, made: PartManifest, width: int) -> Rows:
     import numpy as np
 
     file = path.with_name(path.name.removesuffix("part.json") + "rows.f64")

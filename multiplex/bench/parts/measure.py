@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 
-from multiplex.bench.parts.plan import Manifest, Measuring, Part, stamp
+from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, stamp
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.corpus import Passage, Skipped, read
@@ -31,7 +31,7 @@ CHUNK = 8192  # rows of figures written at once
 Write = Callable[[Scored], None]
 
 
-def measure_part(part: Part, measuring: Measuring) -> Manifest:
+def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     """Measure a part; the same part gives the same files, byte for byte, on any number of machines.
 
     The figures are one row a text: its line, the number of its group, and what `Tally` keeps of it.
@@ -63,7 +63,7 @@ def measure_part(part: Part, measuring: Measuring) -> Manifest:
     common = dict(reasons.most_common(MOST_REASONS))
     if left := reasons.total() - sum(common.values()):
         common["others"] = left
-    made = Manifest(
+    made = PartManifest(
         source=part.name, size=before[0], modified=before[1], shard=str(part.shard) if part.shard else None,
         measuring=measuring, scores=part.scores.name, digest=_digest(part.scores), measured=len(tally),
         skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts,
@@ -86,7 +86,7 @@ def _scorer(measuring: Measuring) -> Scorer:
     return Scorer(measuring.evaluator())
 
 
-def _own_rows(part: Part, measuring: Measuring) -> Iterator[Passage | Skipped]:
+def _own_rows(part: CorpusPart, measuring: Measuring) -> Iterator[Passage | Skipped]:
     """The part's rows. A shard takes whole blocks: what is embedded together is the same as without shards."""
     for number, row in enumerate(read(str(part.source), measuring.columns)):
         if part.shard is None or _has(part.shard, part.name, number // BATCH):
@@ -109,7 +109,7 @@ def _write_rows(path: Path, lines: array[float], groups: array[float], tally: Ta
 
 
 @contextmanager
-def _writing(part: Part, *, grouped: bool) -> Iterator[Write]:
+def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
     """What takes the scores in, a text at a time; the file has its name once all are in."""
     if part.form == "jsonl":
         with open_draft(part.scores) as out:

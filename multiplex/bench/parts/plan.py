@@ -58,7 +58,7 @@ class Measuring(BaseModel):
         return Evaluator(self.frame, self.cues, self.sentiment_model, sentiment=self.tone)
 
 
-class Manifest(BaseModel):
+class PartManifest(BaseModel):
     """What was made of one part; it is written last, so that a part is done where it stands.
 
     Attributes:
@@ -87,7 +87,7 @@ class Manifest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Part:
+class CorpusPart:
     """One piece of work: a file or some of its rows, and where what is made of it goes.
 
     Attributes:
@@ -125,7 +125,7 @@ class Part:
         return self.folder / f"{self.name}{f'.{self.shard}' if self.shard else ''}.{ending}"
 
 
-def find_parts(source: str, folder: Path, shard: Shard | None) -> list[Part]:
+def find_parts(source: str, folder: Path, shard: Shard | None) -> list[CorpusPart]:
     """The parts of a file, a folder or a pattern that fall to this shard, in the order of their names.
 
     The files of a folder or pattern are divided among shards by their names, the rows of a single file in blocks.
@@ -135,7 +135,7 @@ def find_parts(source: str, folder: Path, shard: Shard | None) -> list[Part]:
     """
     path = Path(source)
     if path.is_file():
-        return [Part(path, path.name, folder, shard)]
+        return [CorpusPart(path, path.name, folder, shard)]
     if path.is_dir():
         root, found = path, sorted(each for each in path.rglob("*") if each.suffix.lower() in ENDINGS)
     else:
@@ -145,7 +145,7 @@ def find_parts(source: str, folder: Path, shard: Shard | None) -> list[Part]:
                 break
             root = root / piece
         found = sorted(map(Path, glob.glob(source, recursive=True))) if glob.has_magic(source) else []  # noqa: PTH207
-    parts = [Part(each, each.relative_to(root).as_posix(), folder) for each in found if each.is_file()]
+    parts = [CorpusPart(each, each.relative_to(root).as_posix(), folder) for each in found if each.is_file()]
     if not parts:
         raise UsageError(f"{source}: no file of texts is there; a folder or a pattern of {', '.join(sorted(ENDINGS))}")
     if any(folder.resolve() in part.source.resolve().parents for part in parts):
@@ -153,21 +153,21 @@ def find_parts(source: str, folder: Path, shard: Shard | None) -> list[Part]:
     return [part for part in parts if shard is None or shard.has(part.name)]
 
 
-def read_manifest(path: Path) -> Manifest | None:
+def read_manifest(path: Path) -> PartManifest | None:
     """A part's manifest; None where it is not there.
 
     Raises:
         UsageError: it is there and cannot be read.
     """
     try:
-        return Manifest.model_validate_json(path.read_text("utf-8"))
+        return PartManifest.model_validate_json(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: is no manifest of a part ({str(error).splitlines()[0]}); delete it") from error
 
 
-def is_done(part: Part, measuring: Measuring) -> bool:
+def is_done(part: CorpusPart, measuring: Measuring) -> bool:
     """Whether a part was measured so already, and its texts have not changed since.
 
     Raises:

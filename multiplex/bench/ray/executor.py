@@ -10,7 +10,7 @@ from typing import Any
 
 from multiplex.bench.execute.unit import Work
 from multiplex.bench.ray.cluster import connected, cores
-from multiplex.bench.ray.worker import Asked, UnitWorker
+from multiplex.bench.ray.worker import LedgerRequest, UnitWorker
 from multiplex.council.answer import Answer
 from multiplex.council.personas import Council
 from multiplex.errors import MultiplexError
@@ -87,7 +87,7 @@ class RayExecutor:
                 self._lending.add(task)
                 task.add_done_callback(self._lending.discard)
 
-    async def _lend(self, worker: Any, asked: Asked) -> None:
+    async def _lend(self, worker: Any, asked: LedgerRequest) -> None:
         ledger = self._ledgers.get(asked.unit)
         if ledger is not None:  # else the unit has ended: a life of its worker that is over asked
             value = await getattr(ledger, asked.method)(*asked.arguments)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from multiplex.bench.parts.plan import Manifest, Measuring, Part
+from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest
 from multiplex.bench.ray.cluster import connected, cores
 from multiplex.errors import MultiplexError
 
 AHEAD = 2  # parts that wait at each core, so that none is idle; no more, so that the driver holds few
 
 
-def measure_on_ray(address: str, parts: Sequence[Part], measuring: Measuring) -> Iterator[Manifest]:
+def measure_on_ray(address: str, parts: Sequence[CorpusPart], measuring: Measuring) -> Iterator[PartManifest]:
     """Measure parts on the cluster at `address`, which must see the same folders; manifests in order of completion.
 
     Raises:
@@ -26,7 +26,7 @@ def measure_on_ray(address: str, parts: Sequence[Part], measuring: Measuring) ->
         return
     with connected(address) as ray:
         task = ray.remote(num_cpus=1, max_retries=-1)(_measured)
-        waiting, running = iter(parts), dict[Any, Part]()
+        waiting, running = iter(parts), dict[Any, CorpusPart]()
         while True:
             for part in waiting:
                 running[task.remote(part, measuring)] = part
@@ -45,7 +45,7 @@ def measure_on_ray(address: str, parts: Sequence[Part], measuring: Measuring) ->
             yield made
 
 
-def _measured(part: Part, measuring: Measuring) -> Manifest | MultiplexError:
+def _measured(part: CorpusPart, measuring: Measuring) -> PartManifest | MultiplexError:
     """On a worker. An error of ours comes back as it is: Ray would wrap it in a traceback."""
     from multiplex.bench.parts.measure import measure_part
 

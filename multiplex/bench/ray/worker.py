@@ -21,7 +21,7 @@ from multiplex.llm.types import Reply
 
 
 @dataclass(frozen=True)
-class Asked:
+class LedgerRequest:
     """What a worker asks of a unit's ledger, by the name of the method; `number` tells its answer from others."""
 
     number: str
@@ -42,7 +42,7 @@ class UnitWorker:
         self._council: Council | None = None
         self._secret = secret
         self._life, self._count = secrets.token_hex(4), 0
-        self._asked: list[Asked] = []
+        self._asked: list[LedgerRequest] = []
         self._some = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
 
@@ -58,7 +58,7 @@ class UnitWorker:
         except Exception as error:  # a fault of ours in one unit, as the runner tells it
             return MultiplexError(safe(f"unexpected {type(error).__name__}: {error}"))
 
-    async def asked(self) -> tuple[list[Asked], dict[str, int]]:
+    async def asked(self) -> tuple[list[LedgerRequest], dict[str, int]]:
         """What units ask of their ledgers, as soon as one does; and how many calls at once each endpoint bears."""
         await self._some.wait()
         self._some.clear()
@@ -75,7 +75,7 @@ class UnitWorker:
         self._count += 1
         number = f"{self._life}-{self._count}"
         waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        self._asked.append(Asked(number, unit, method, arguments))
+        self._asked.append(LedgerRequest(number, unit, method, arguments))
         self._some.set()
         try:
             return await waiting

@@ -71,7 +71,7 @@ class BatchCall:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedReplies:
     """What a file of replies held: calls answered, refused for good and undone, and lines of no use."""
 
     answered: int = 0
@@ -150,12 +150,12 @@ class BatchLog:
         """Write down how a batch stands now."""
         self._now(lambda db: db.execute(_KEEP, vars(batch)))
 
-    def collect(self, batch: Batch, replies: Iterable[BatchReply]) -> Collected:
+    def collect(self, batch: Batch, replies: Iterable[BatchReply]) -> CollectedReplies:
         """Take in what came of a batch and end it, in one step; `replies` are read once, as a stream."""
-        made: list[Collected] = []
+        made: list[CollectedReplies] = []
 
         def work(db: sqlite3.Connection) -> None:
-            seen, counts = set[str](), dict.fromkeys(vars(Collected()), 0)
+            seen, counts = set[str](), dict.fromkeys(vars(CollectedReplies()), 0)
             for reply in replies:
                 if reply.custom_id in seen:
                     counts["doubled"] += 1
@@ -163,7 +163,7 @@ class BatchLog:
                 seen.add(reply.custom_id)
                 counts[_taken(db, batch.number, reply)] += 1
             db.execute(_KEEP, vars(replace(batch, state="ended")))
-            made.append(Collected(**counts))
+            made.append(CollectedReplies(**counts))
 
         self._now(work)
         return made[0]

@@ -26,7 +26,7 @@ _RANK = {"done": 0, "failed": 1, "pending": 2}
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedRuns:
     """What was joined: how many units, how many of them done.
 
     Attributes:
@@ -49,7 +49,7 @@ class _Place:
     state: str
 
 
-def join(runs: Sequence[Path], target: Path) -> Joined:
+def join(runs: Sequence[Path], target: Path) -> JoinedRuns:
     """Join runs into a new one, which takes its name when it is whole.
 
     Of a unit that several hold, one that is done is kept before one that failed, and the first of equals.
@@ -82,7 +82,7 @@ def join(runs: Sequence[Path], target: Path) -> Joined:
         made.execute("COMMIT")
     draft.rename(target)
     done = sum(place.state == "done" for place in places.values())
-    return Joined(len(places), done, doubled, tuple(conflicts))
+    return JoinedRuns(len(places), done, doubled, tuple(conflicts))
 
 
 def _manifest(stores: Sequence[Store]) -> Manifest:
