@@ -58,6 +58,8 @@ class Context:
             return "place" if self._names_a_thing(match) else "concept"
         if self._is_something_else(match):
             return None
+        if self._is_alone(match):
+            return "place"
         if slot == "traditions":
             held = not self._labels(match) and not self._is_counted(match)
         elif slot == "people":
@@ -73,6 +75,10 @@ class Context:
         else:
             held = self._qualifies(match) or self._acts(match) or self._is_lived_in(match)
         return "named" if held else "place"
+
+    def _is_alone(self, match: Match[Slot, Entity]) -> bool:
+        """ "## Islamic", "2. Africa": a heading that is only a name says of nobody what they hold."""
+        return all(match.first <= at <= match.last or self._key(at).isdigit() for at in range(len(self.words)))
 
     def _key(self, at: int) -> str:
         return self.words[at].key if 0 <= at < len(self.words) else ""
