@@ -18,7 +18,7 @@ from multiplex.cli.live import Screen, print_notes, print_result
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
-from multiplex.evaluation import Evaluator
+from multiplex.evaluation import Evaluator, Frame
 from multiplex.llm.spec import ModelSpec
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
@@ -43,7 +43,7 @@ class Order:
     plan: Any
     seed: int | None
     min_voices: int | None
-    frame: tuple[str, ...]
+    frames: tuple[Frame, ...]
     sentiment_model: str | None
     nulls: bool
     nli_model: str | None
@@ -64,7 +64,7 @@ def carry_out(order: Order, why: Sequence[str]) -> int:
     silent = order.quiet or (order.as_json and not progress.is_terminal)
     order = replace(order, strategies=checked_strategies(order.strategies or DEFAULT_STRATEGIES))
     order.council.check(order.voice_specs, order.rounds, order.min_voices)
-    evaluator = Evaluator(order.frame, sentiment_model=order.sentiment_model)
+    evaluator = Evaluator(order.frames, sentiment_model=order.sentiment_model)
     checked_question(order.question, local=order.spec.local)
     for line in why:
         progress.print(Text(line, "dim"), soft_wrap=True)
@@ -116,7 +116,7 @@ async def _ask(order: Order, screen: Screen, nli: Entailment | None) -> tuple[Re
         plan=order.plan,
         seed=order.seed,
         min_voices=order.min_voices,
-        frame=order.frame,
+        frame=order.frames[0].names,
         nulls=order.nulls,
         nli=nli,
         emit=screen.hear,

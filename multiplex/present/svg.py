@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from multiplex.present.highlight import COLOURS
+from multiplex.present.highlight import colour_of
 
 SHAPES: Mapping[str, str] = {
     "multiplex": '<circle r="6"/>',
@@ -153,7 +153,7 @@ def _segment(name: str, colour: str, code: str, left: float, width: float, y: in
 
 def shares(title: str, stacks: Sequence[Stack], frame: Sequence[str], about: str) -> str:
     """Stacked bars of shares over the perspectives of a frame."""
-    return bars(title, stacks, {name: COLOURS[name] for name in frame}, about)
+    return bars(title, stacks, {name: colour_of(name) for name in frame}, about)
 
 
 def tones(title: str, stacks: Sequence[Stack], about: str) -> str:

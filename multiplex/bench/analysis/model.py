@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.statistics.summary import Estimate, Weighting
 
 WeightingName = Literal["reference", "presence", "words", "unprompted"]
@@ -278,7 +279,7 @@ class Analysis(_Frozen):
 
     Attributes:
         scoring: the key of the scoring.
-        frame, cues: what references are counted over, and by.
+        frame_name, frame, cues: what references are counted over, and by.
         alpha, resamples, permutations, seed: of intervals and tests.
         units, answered, failed, pending: of the run.
         questions: of the run, whether answered or not.
@@ -314,6 +315,7 @@ class Analysis(_Frozen):
     shuffled: tuple[Shuffled, ...]
     reliability: Reliability | None
     notes: tuple[str, ...]
+    frame_name: str = DEFAULT
 
     def arm(self, model: str, strategy: str) -> Arm | None:
         """The arm of a model and strategy; None where the run has none."""

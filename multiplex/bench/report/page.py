@@ -47,11 +47,17 @@ class Run(Protocol):
 
 
 def write_report(
-    folder: Path, store: Run, analysis: Analysis, *, title: str, ratings: Ratings | None = None
+    folder: Path,
+    store: Run,
+    analysis: Analysis,
+    *,
+    title: str,
+    ratings: Ratings | None = None,
+    beside: Sequence[Analysis] = (),
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv` and `results.jsonl` into the folder; returns their paths.
 
-    The folder is made where it is missing.
+    The folder is made where it is missing. `beside` are the same answers under other frames.
 
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
 
@@ -62,7 +68,7 @@ def write_report(
     papers = published.load()
     described = store.scorings().get(analysis.scoring, "")
     manifest, unread = read_manifest(store)
-    parts = markdown.sections(analysis, papers, manifest or unread, described, ratings)
+    parts = markdown.sections(analysis, papers, manifest or unread, described, ratings, beside)
     paths = [folder / name for name in ("report.html", "report.md", "results.csv", "results.jsonl")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,9 +83,9 @@ def write_report(
             lines.write(export.as_line(record))
             units.add(record)
             cloud.add(record)
-        text.write(markdown.as_markdown(analysis, parts, title))
+        text.write(markdown.as_markdown(analysis, parts, title, beside))
         page.write(_head(title))
-        page.write(clean(_first(analysis, title) + _contents(parts)))
+        page.write(clean(_first(analysis, title, beside) + _contents(parts)))
         page.write(clean(_plots(analysis, papers, cloud)))
         for part in parts:
             page.write(clean(_section(part)))
@@ -121,12 +127,12 @@ def _head(title: str) -> str:
     )
 
 
-def _first(analysis: Analysis, title: str) -> str:
+def _first(analysis: Analysis, title: str, beside: Sequence[Analysis]) -> str:
     """What a reader sees before scrolling: the claim, its interval, what was compared, what it does not mean."""
     claims = "".join(_claim(claim, analysis) for claim in analysis.claims)
     if not analysis.claims:
         claims = '<p class="warning">Nothing can be claimed: no model has measured answers.</p>\n'
-    limits = "".join(f"<li>{escape(line)}</li>" for line in markdown.limits(analysis))
+    limits = "".join(f"<li>{escape(line)}</li>" for line in markdown.limits(analysis, beside))
     strategies = markdown.strategies(analysis)
     listed = "".join(f"<li><strong>{name}</strong>: {escape(words)}</li>" for name, words in strategies)
     forests = "".join(_forest(analysis, model) for model in analysis.models)

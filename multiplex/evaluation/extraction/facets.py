@@ -51,6 +51,7 @@ class Facets:
     people: tuple[People, ...] = ()
 
 
+NO_FACETS = Facets()
 OF_PERSPECTIVE: Mapping[str, Facets] = MappingProxyType(
     {
         "western": Facets(region=("western",)),

@@ -112,7 +112,7 @@ def _problems(frame: Frame) -> Iterator[tuple[str, tuple[str | int, ...]]]:
     for axis in frame.precedence:
         if frame.precedence.count(axis) > 1:
             yield f"{axis!r} stands twice; an axis decides once", ("precedence",)
-    first: dict[tuple[str, str], str] = {}
+    first: dict[tuple[str, str], tuple[str, int]] = {}
     for part in ("perspectives", "outside"):
         for name, homes in getattr(frame, part).items():
             if name == OUTSIDE or (part == "outside" and name in frame.perspectives):
@@ -120,9 +120,9 @@ def _problems(frame: Frame) -> Iterator[tuple[str, tuple[str | int, ...]]]:
             if not any(homes.claims()):
                 yield f"{name!r} holds no entity; name a facet or an entity", (part, name)
             for axis, value, place in homes.claims():
-                other = first.setdefault((axis, value), name)
-                if other != name or list(getattr(homes, axis)).count(value) > 1:
-                    yield f"{value!r} is already at home in {other!r}; an entity has one home", (part, name, axis, place)
+                if (other := first.setdefault((axis, value), (name, place))) != (name, place):
+                    where = (part, name, axis, place)
+                    yield f"{value!r} is already at home in {other[0]!r}; an entity has one home", where
 
 
 @cache
@@ -137,8 +137,8 @@ def default_frame() -> Frame:
     return read_frame(shipped_frames()[DEFAULT])
 
 
-def load_frame(chosen: str | Sequence[str] | Frame | None = None) -> Frame:
-    """A frame by its name, by the path of a file, or as a choice of the default's perspectives; the default for None.
+def load_frame(chosen: str | Frame | None = None) -> Frame:
+    """A frame by its name, by the path of a file, or as perspectives of the default with commas; the default for None.
 
     Raises:
         UsageError: there is no such frame or perspective.
@@ -148,18 +148,35 @@ def load_frame(chosen: str | Sequence[str] | Frame | None = None) -> Frame:
         return default_frame()
     if isinstance(chosen, Frame):
         return chosen
-    parts = (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    if len(parts) == 1 and parts[0] in shipped_frames():
-        return read_frame(shipped_frames()[parts[0]])
-    if len(parts) == 1 and parts[0] not in KNOWN:
-        path = Path(parts[0])
-        if path.suffix in (".yaml", ".yml") or path.is_file():
-            return _own(path)
-        raise UsageError(
-            f"frame: there is no frame {parts[0]!r}; name one of {', '.join(shipped_frames())}, a file of your own "
-            f"(*.yaml), or at least two perspectives of {', '.join(KNOWN)}"
-        )
-    return _choice(checked_frame(parts))
+    if chosen in shipped_frames():
+        return read_frame(shipped_frames()[chosen])
+    path = Path(chosen)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _own(path)
+    names = [name.strip() for name in chosen.split(",")]
+    if len(names) > 1 or names[0] in KNOWN:
+        return _choice(checked_frame(names))
+    raise UsageError(
+        f"frame: there is no frame {chosen!r}; name one of {', '.join(shipped_frames())}, a file of your own (*.yaml), "
+        f"or at least two perspectives of {', '.join(KNOWN)}"
+    )
+
+
+def load_frames(chosen: str | Frame | Sequence[str | Frame] | None = None) -> tuple[Frame, ...]:
+    """One frame or several: names and paths, with commas too, frames, or a choice of perspectives.
+
+    Raises:
+        UsageError: there is no such frame or perspective, or a frame stands twice.
+        ContentError: a file is not of the form.
+    """
+    parts = (chosen,) if chosen is None or isinstance(chosen, str | Frame) else tuple(chosen)
+    if any(isinstance(part, str) and part in KNOWN for part in parts):
+        return (_choice(checked_frame([str(part) for part in parts])),)
+    frames = [load_frame(part) for part in parts]
+    for frame in frames:
+        if [other.name for other in frames].count(frame.name) > 1:
+            raise UsageError(f"frame: {frame.name!r} is named twice; name it once")
+    return tuple(frames)
 
 
 def _choice(names: tuple[str, ...]) -> Frame:

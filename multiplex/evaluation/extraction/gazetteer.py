@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import Place, places
-from multiplex.evaluation.extraction.facets import AXES, OF_PERSPECTIVE, Facets, People, Region, Religion
+from multiplex.evaluation.extraction.facets import AXES, NO_FACETS, OF_PERSPECTIVE, Facets, People, Region, Religion
 from multiplex.evaluation.extraction.frame import Perspective
 from multiplex.text.matching import Form, Match, Matcher
 from multiplex.text.tokens import Token
@@ -31,7 +31,7 @@ class Entity:
     """One people, tradition, region or idea under all its names; a trap phrase has no facets."""
 
     id: str
-    facets: Facets = Facets()
+    facets: Facets = NO_FACETS
     modern: bool = False
     source: str = ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.cue_words import CueWords, shipped_cue_words
 from multiplex.evaluation.extraction.cues import Context
-from multiplex.evaluation.extraction.facets import Facets
+from multiplex.evaluation.extraction.facets import NO_FACETS, Facets
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, Cue
 from multiplex.evaluation.extraction.frames import Frame, default_frame
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
@@ -40,7 +40,7 @@ class Reference:
     sentence: int
     echo: bool = False
     score: float = 1.0
-    facets: Facets = Facets()
+    facets: Facets = NO_FACETS
     beside: tuple[str, ...] = ()
 
 
@@ -133,9 +133,7 @@ def find_in(
 
 def in_frame(references: Iterable[Reference], frame: Frame) -> tuple[Reference, ...]:
     """The same references, each with its home in another frame."""
-    return tuple(
-        replace(one, perspective=frame.home(one.entity, one.facets, one.beside)) for one in references
-    )
+    return tuple(replace(one, perspective=frame.home(one.entity, one.facets, one.beside)) for one in references)
 
 
 def _joined(context: Context, found: Sequence[tuple[Match[Slot, Entity], Cue]]) -> list[_Found]:
@@ -186,8 +184,7 @@ def _nationalities(context: Context, found: Sequence[_Found], match: Match[Slot,
 def _beside(one: _Found, found: Sequence[_Found]) -> tuple[str, ...]:
     """The regions that the sentence names besides one match, the nearest first.
 
-    For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view and is
-    no mere label.
+    For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view.
     """
     named = [
         other

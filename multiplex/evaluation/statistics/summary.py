@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.statistics import diversity, resampling, row_sums
@@ -86,6 +87,7 @@ class Summary(BaseModel):
     model_config = ConfigDict(frozen=True)
     texts: int
     frame: tuple[str, ...]
+    frame_name: str
     cues: tuple[str, ...]
     references: int
     with_reference: Estimate
@@ -108,8 +110,8 @@ class Tally:
     A context manager, which gives the disk space back.
     """
 
-    def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...]) -> None:
-        self.frame, self.cues = frame, cues
+    def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...], frame_name: str = DEFAULT) -> None:
+        self.frame, self.cues, self.frame_name = frame, cues, frame_name
         self._names = _columns(frame)
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
         self._waiting: list[list[float]] = []
@@ -269,6 +271,7 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
     return Summary(
         texts=len(tally),
         frame=frame,
+        frame_name=tally.frame_name,
         cues=tally.cues,
         references=sum(tally.counts.values()),
         with_reference=found["referring"],
