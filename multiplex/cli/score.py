@@ -107,8 +107,7 @@ def score(order: ScoreOrder) -> int:
         bar.stop()
         sys.stdout.flush()
         measured = made[EVERY_TEXT].texts if made else 0
-        _print(out, made, scorer)
-        print_frames(out, spreads)
+        _print(out, made, scorer, spreads)
         if page is not None:
             page.finish(storable(order.path), made)
         if order.summary is not None:
@@ -179,13 +178,14 @@ def _bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def _print(out: Console, made: dict[str, Summary], scorer: Scorer) -> None:
+def _print(out: Console, made: dict[str, Summary], scorer: Scorer, spreads: SpreadTally) -> None:
     for name, summary in made.items():
         out.print()
         print_summary(out, summary, name if name or len(made) == 1 else "all")
     if (agreement := scorer.agreement()) is not None and made:
         out.print()
         print_agreement(out, agreement)
+    print_frames(out, spreads)
     if made:
         out.print(Text(notes(made[EVERY_TEXT]), "dim"))
 

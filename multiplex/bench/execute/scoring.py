@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import islice
@@ -166,9 +167,11 @@ def outdated(description: str) -> str | None:
     `description` is the scoring as JSON; one that cannot be read is of an older form.
     """
     try:
-        then = Scoring.model_validate_json(description)
-    except (ValidationError, MultiplexError):
-        return "in an older form, without facets and frames"
+        then = Scoring.model_validate(described := json.loads(description))
+    except (ValidationError, ValueError, MultiplexError):
+        return "in a form that cannot be read"
+    if isinstance(described["frame"], list):  # of names alone, as versions before facets wrote it
+        return "without facets, by an older version"
     if then.frame.name in shipped_frames() and then.frame != load_frame(then.frame.name):
         return f"under an older frame {then.frame.name!r}"
     now = Scoring()
