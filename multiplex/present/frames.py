@@ -31,13 +31,14 @@ def dependence(figures: By) -> list[str]:
     lines = []
     things = list(dict.fromkeys(thing for of in figures.values() for thing in of))
     for first, second in itertools.combinations(things, 2):
-        signs = {name: sign for name, of in figures.items() if (sign := _sign(of.get(first), of.get(second))) != 0}
-        ahead = [name for name, sign in signs.items() if sign > 0]
-        behind = [name for name, sign in signs.items() if sign < 0]
-        if ahead and behind:
+        signs = {name: _sign(of.get(first), of.get(second)) for name, of in figures.items()}
+        places = {sign: ", ".join(name for name, found in signs.items() if found == sign) for sign in (1, -1, 0)}
+        if sum(bool(names) for names in places.values()) > 1:
+            said = ((first, places[1]), (second, places[-1]), ("neither", places[0]))
             lines.append(
-                f"It depends on the frame whether {first} or {second} spreads more widely: {first} under "
-                f"{', '.join(ahead)}; {second} under {', '.join(behind)}."
+                f"It depends on the frame whether {first} or {second} spreads more widely: "
+                + "; ".join(f"{who} under {names}" for who, names in said if names)
+                + "."
             )
     for thing in things:
         counts = {name: of[thing].references for name, of in figures.items() if thing in of}
@@ -47,10 +48,10 @@ def dependence(figures: By) -> list[str]:
     return lines
 
 
-def _sign(first: Figure | None, second: Figure | None) -> int:
-    """Which entropy is the larger, of those that exist; printed figures that are equal make no difference."""
+def _sign(first: Figure | None, second: Figure | None) -> int | None:
+    """Which entropy is the larger, as printed; None where one does not exist."""
     if first is None or second is None or first.entropy is None or second.entropy is None:
-        return 0
+        return None
     one, other = round(first.entropy, 1), round(second.entropy, 1)
     return (one > other) - (one < other)
 

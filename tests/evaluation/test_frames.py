@@ -13,6 +13,7 @@ from multiplex.evaluation.extraction.frame import FRAME, KNOWN
 from multiplex.evaluation.extraction.frames import OUTSIDE, Frame, load_frame, load_frames, shipped_frames
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.extraction.references import HEADLINE_CUES, count, find, in_frame
+from multiplex.present.frames import Figure, dependence
 
 NAMES = ("civilisations", "religions", "regions", "all")
 
@@ -185,3 +186,15 @@ def test_a_frame_that_is_not_there_or_stands_twice_is_told_in_one_line() -> None
     with pytest.raises(UsageError, match="'religions' is named twice"):
         load_frames(["religions", "religions"])
     assert load_frames(["western", "jewish"])[0].names == ("western", "jewish")
+
+
+def test_what_depends_on_the_frame_is_said_in_words() -> None:
+    figures = {
+        "one": {"a": Figure(5, 80.0), "b": Figure(4, 60.0), "c": Figure(0, None)},
+        "two": {"a": Figure(5, 40.0), "b": Figure(4, 60.0), "c": Figure(9, 10.0)},
+    }
+    assert dependence(figures) == [
+        "It depends on the frame whether a or b spreads more widely: a under one; b under two.",
+        "c has no reference under one, and 9 under two.",
+    ]
+    assert dependence({"one": figures["one"]}) == []
