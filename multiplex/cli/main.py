@@ -87,10 +87,6 @@ ScoredArgument = Annotated[
     str,
     typer.Argument(metavar="FILE", help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input."),
 ]
-ScoreFrameFlag = Annotated[
-    str | None,
-    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
-]
 CuesFlag = Annotated[
     str | None,
     typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
@@ -172,7 +168,7 @@ def answer(
     from multiplex.cli.answer import AnswerOrder, carry_out
     from multiplex.council.order import DEFAULT_STRATEGIES, Order
     from multiplex.council.registry import chosen
-    from multiplex.evaluation.extraction.frame import FRAME, checked_frame
+    from multiplex.evaluation.extraction.frames import load_frames
 
     asked = Order.of(
         text,
@@ -188,7 +184,7 @@ def answer(
     )
     order = AnswerOrder(
         asked=asked,
-        frame=checked_frame(_names(frame)) if frame else FRAME,
+        frames=load_frames(frame),
         sentiment_model=sentiment_model,
         nli_model=nli_model,
         show_voices=show_voices,
@@ -211,7 +207,7 @@ def score(
     question_column: Annotated[
         str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
     ] = None,
-    frame: ScoreFrameFlag = None,
+    frame: FrameFlag = None,
     cues: CuesFlag = None,
     extractor: ExtractorFlag = "local",
     sentiment: SentimentFlag = "classifier",
@@ -231,7 +227,8 @@ def score(
     """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
     from multiplex.errors import UsageError
     from multiplex.evaluation.corpus import Columns
-    from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
+    from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
+    from multiplex.evaluation.extraction.frames import load_frames
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
@@ -243,7 +240,6 @@ def score(
         raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
     judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
-    chosen = _names(frame)
 
     from multiplex.cli.score import ScoreOrder
     from multiplex.cli.score import score as carry_out
@@ -251,7 +247,7 @@ def score(
     order = ScoreOrder(
         path=file,
         columns=Columns(text_column, group_by, scaffold_column, question_column),
-        frame=KNOWN if chosen == ["all"] else checked_frame(chosen) if chosen else FRAME,
+        frames=load_frames(frame),
         cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
         extractor=extractor,  # type: ignore[arg-type]  # checked above
         tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
