@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.statistics.summary import Estimate, Weighting
 
 WeightingName = Literal["reference", "presence", "words", "unprompted"]
@@ -281,7 +282,7 @@ class Analysis(_Frozen):
 
     Attributes:
         scoring: the key of the scoring.
-        frame, cues: what references are counted over, and by.
+        frame_name, frame, cues: what references are counted over, and by.
         alpha, resamples, permutations, seed: of intervals and tests.
         units, answered, failed, pending: of the run.
         questions: of the run, whether answered or not.
@@ -317,6 +318,7 @@ class Analysis(_Frozen):
     label_permutations: tuple[LabelPermutation, ...]
     reliability: ExtractorReliability | None
     notes: tuple[str, ...]
+    frame_name: str = DEFAULT
 
     def condition(self, model: str, strategy: str) -> Condition | None:
         """The condition of a model and strategy; None where the run has none."""
