@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, RootModel, StringConstraints
 from multiplex.content import content_root, read_model
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import country_homes
+from multiplex.evaluation.extraction.frames import default_frame
 
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
@@ -54,11 +55,11 @@ def _fold(name: str) -> str:
 @cache
 def _known() -> dict[str, Country]:
     path = content_root() / "eval" / "countries.yaml"
-    homes = country_homes()
+    homes, frame = country_homes(), default_frame()
     found: dict[str, Country] = {}
     for short, (code, name, *others) in read_model(path, _Countries).root.items():
         home = homes.get(short)
-        country = Country(code, name, home.region[0] if home is not None else None)
+        country = Country(code, name, frame.home("", home) if home is not None else None)
         for each in {_fold(each) for each in (short, code, name, *others)}:
             if each in found:
                 raise ContentError(path, f"{each!r} stands for two countries", field=short)

@@ -87,7 +87,7 @@ class Identification(_Frozen):
     of: int
 
 
-class Spread(_Frozen):
+class CouncilSpread(_Frozen):
     """How far voices lie apart, beside the people they are named after; 0..100."""
 
     model: str
@@ -165,7 +165,7 @@ class Results(_Frozen):
     profiles: tuple[Profile, ...]
     ceiling: dict[str, float]
     identification: tuple[Identification, ...]
-    spreads: tuple[Spread, ...]
+    spreads: tuple[CouncilSpread, ...]
     stability: tuple[Stability, ...]
     near: tuple[Near, ...]
     places: dict[str, tuple[MapPoint, ...]]

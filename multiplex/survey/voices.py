@@ -12,7 +12,7 @@ from multiplex.survey.collected import RespondentAnswers, SurveyAnswers, Variant
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Shares, Survey, SurveyQuestion, mean_on
 from multiplex.survey.measures import js_similarity, total_variation
-from multiplex.survey.results import Identification, MapPoint, Near, Profile, Spread, Stability
+from multiplex.survey.results import CouncilSpread, Identification, MapPoint, Near, Profile, Stability
 from multiplex.survey.spread import diversity, spanning_length
 from multiplex.survey.standings import SurveyCondition, similarities
 
@@ -100,7 +100,7 @@ def country_profiles(
     return found, _identified(model, kind, matrix)
 
 
-def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[Spread]:
+def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[CouncilSpread]:
     """How far personas and country respondents lie apart, in every round, beside their people."""
     found = []
     rounds = sorted({who.round for who in collected.answers if who.model == model and who.kind == "persona"})
@@ -245,9 +245,9 @@ def _spread(
     number: int,
     voices: Sequence[RespondentAnswers],
     people: Sequence[Mapping[str, Shares]],
-) -> Spread:
+) -> CouncilSpread:
     ours = [{q.id: s for q in survey.questions if (s := each.shares(q.id)) is not None} for each in voices]
-    return Spread(
+    return CouncilSpread(
         model=model,
         kind=kind,
         round=number,

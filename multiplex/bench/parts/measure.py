@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, stamp
@@ -73,17 +73,20 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     return made
 
 
-@cache
+_scorers = dict[str, Scorer]()
+
+
 def _scorer(measuring: Measuring) -> Scorer:
-    """The models of this process, loaded once.
+    """The models of this process, loaded once for a way of measuring.
 
     One thread: with several, the last digits of a tone depend on how many there are. Processes fill the cores.
     """
-    if measuring.tone or "implied" in measuring.cues:
-        import torch
+    from threadpoolctl import threadpool_limits
 
-        torch.set_num_threads(1)
-    return Scorer(measuring.evaluator())
+    if measuring.key not in _scorers:
+        _scorers[measuring.key] = Scorer(measuring.evaluator())
+    threadpool_limits(1)
+    return _scorers[measuring.key]
 
 
 def _own_rows(part: CorpusPart, measuring: Measuring) -> Iterator[Passage | Skipped]:
