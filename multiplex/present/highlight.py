@@ -91,7 +91,7 @@ def legend() -> str:
     )
     return (
         f'<p class="legend">{marks}<br>Filled: named or concept, which the headline counts. Framed: a mere place. '
-        "Dotted: implied. Point at one to see why it counts.</p>"
+        "Point at one to see why it counts.</p>"
     )
 
 

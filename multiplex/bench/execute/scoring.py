@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
 BATCH = 32  # units measured together and written down in one go
-_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "implied_head.json",
+_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "attribution_head.json",
          "sentiment_head.json")  # fmt: skip
 
 Heard = Callable[[int], None]
@@ -151,11 +151,7 @@ def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[
         except UsageError:
             counts[name] = dict.fromkeys(evaluator.frame, 0)
             continue
-        # The classifier of implied references needs embeddings, which take most of the time: asked where it counts.
-        if "implied" in evaluator.cues:
-            references = evaluator.extracted([ready])[0].references
-        else:
-            references = evaluator.local.written(ready.sentences, unit.question)
+        references = evaluator.local.written(ready.sentences, unit.question)
         counts[name] = count(references, evaluator.frame, evaluator.cues)
     return counts
 

@@ -26,7 +26,7 @@ class Reference:
 
     `text` stands at characters `start` up to `end`; `sentence` is the number of its sentence, from
     0. `entity` is the gazetteer's id, empty for an `implied` cue. `echo` says that the entity
-    stands in the question's own words. `score` is 1 for what is written and the classifier's
+    stands in the question's own words. `score` is 1 for what is written and a judge's
     probability for what is implied.
     """
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
-from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.retention.attribution import (
     Attribution,
@@ -19,6 +18,7 @@ from multiplex.evaluation.retention.attribution import (
 from multiplex.evaluation.retention.coverage import Coverage, measure_coverage
 from multiplex.evaluation.retention.entailment import Entailment
 from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 
 
 class Kept(BaseModel):
@@ -63,7 +63,7 @@ def kept(
     from multiplex.llm.embeddings import Remembering
 
     embedder = Remembering()  # the measures read the same sentences
-    known = set(Implied.load().head.labels)
+    known = set(PerspectiveClassifier.load().head.labels)
     gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
     told = len(voices) > 1 and set(voices) <= known
     parts = (
