@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -18,9 +18,25 @@ from multiplex.text.matching import whole_words
 from multiplex.text.sentences import Sentence
 from multiplex.text.tokens import count_words, tokens
 
-if TYPE_CHECKING:
-    from multiplex.evaluation.extraction.references import Reference
 
+class _Reference(Protocol):
+    """What is read of a `references.Reference`."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def entity(self) -> str: ...
+    @property
+    def perspective(self) -> str: ...
+    @property
+    def sentence(self) -> int: ...
+
+
+ReferenceT = TypeVar("ReferenceT", bound=_Reference)
 _Words = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
 _ALONE = 1  # further words beside a form that stands as a heading or an item of a list
 
@@ -67,11 +83,11 @@ def shipped_sense_words() -> SenseWords:
 
 
 def keep_supported(
-    references: Sequence[Reference],
+    references: Sequence[ReferenceT],
     sentences: Sequence[Sentence],
     ambiguous: Collection[tuple[str, tuple[str, ...]]],
     words: SenseWords | None = None,
-) -> tuple[Reference, ...]:
+) -> tuple[ReferenceT, ...]:
     """The references without those by an ambiguous form that nothing supports.
 
     Support is another entity of the same perspective in the sentence or, kept, in the one before; a word of faith,
@@ -82,7 +98,7 @@ def keep_supported(
     if not doubtful:
         return tuple(references)
     words = words if words is not None else shipped_sense_words()
-    kept: list[Reference] = []
+    kept: list[ReferenceT] = []
     for number, group in groupby(references, key=lambda each: each.sentence):
         here = list(group)
         company = [*here, *(each for each in kept if each.sentence == number - 1)]
@@ -104,7 +120,7 @@ def _keys(text: str) -> tuple[str, ...]:
     return tuple(token.key for token in tokens(text))
 
 
-def _is_spoken_of(reference: Reference, sentence: Sentence, words: SenseWords) -> bool:
+def _is_spoken_of(reference: _Reference, sentence: Sentence, words: SenseWords) -> bool:
     """ "the concept of karma", "Karma means ...", "- Karma"."""
     left = sentence.text[: reference.start - sentence.start]
     right = sentence.text[reference.end - sentence.start :]
@@ -113,7 +129,7 @@ def _is_spoken_of(reference: Reference, sentence: Sentence, words: SenseWords) -
     return not count_words(left) and bool(words.explains.match(right))
 
 
-def _without(sentence: Sentence, references: Sequence[Reference]) -> str:
+def _without(sentence: Sentence, references: Sequence[_Reference]) -> str:
     """The sentence without its ambiguous forms, which cannot support themselves."""
     text = sentence.text
     for each in references:
