@@ -14,7 +14,7 @@ SLOW = {
     ".": """cli readme score terminal""",
     "bench": """bad_luck commands damage estimate measuring questions ratings report runner store""",
     "council": """essay graph harms injection positions threads""",
-    "evaluation": """coverage evaluator implied resampling sentiment""",
+    "evaluation": """coverage evaluator resampling sentiment""",
     "llm": """chat embeddings limiter replies weights""",
     "serve": """api bad_input bad_luck checked connections examples fields fuzz mcp memory responses stopping
         studio threads tracing who_may_ask""",

@@ -151,7 +151,7 @@ def _scorer(order: ScoreOrder) -> Scorer:
         order.cues,
         order.sentiment_model,
         sentiment=tone,
-        implied=True if order.extractor == "judge" else None,
+        implied=order.extractor == "judge",
     )
     if order.judge is None:
         return Scorer(evaluator)

@@ -12,7 +12,7 @@ from multiplex.errors import UsageError
 from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
 from multiplex.evaluation.extraction.frames import Frame, load_frames
-from multiplex.evaluation.extraction.local import Local, in_order, unreferred
+from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.extraction.references import Reference, Span, in_frame, masked
 from multiplex.evaluation.measures import Measures, measures, spread
 from multiplex.evaluation.retention.masking import PLACEHOLDER
@@ -40,7 +40,7 @@ class Evaluator:
         sentiment_model: str | None = None,
         *,
         sentiment: bool = True,
-        implied: bool | None = None,
+        implied: bool = False,
         gazetteers: Path | None = None,
     ) -> None:
         """Takes the frame to count over, the cues that make a headline, and where to read.
@@ -48,19 +48,20 @@ class Evaluator:
         `frame` is a frame's name, the path of a frame file, or at least two perspectives of the default; of several
         frames the first makes the figures and the others stand beside it.
         `sentiment_model` is a `transformers` text-classification model; by default the built-in head. Without
-        `sentiment` no tone is read. `implied` says whether the sentences without a written cue are asked what they
-        imply; by default where the tone is read, whose embeddings serve for both, or the cues hold it. `gazetteers`
-        is a folder of YAML files; by default the one that ships.
+        `sentiment` no tone is read. `implied` says that the references are a judge's, who alone
+        finds implied ones. `gazetteers` is a folder of YAML files; by default the one that ships.
 
         Raises:
-            UsageError: the frame or the cues name something unknown, or too little.
+            UsageError: the frame or the cues name something unknown, or too little; or `implied` without a judge.
             ContentError: a frame file is not of the form.
         """
         self.frames = load_frames(frame)
         self.frame = self.frames[0].names
         self.cues = checked_cues(cues)
         self.reads_tone = sentiment
-        self.reads_implied = implied if implied is not None else sentiment or "implied" in self.cues
+        if "implied" in self.cues and not implied:
+            raise UsageError("cues: only a judge finds 'implied'; add --extractor judge, or leave it out")
+        self._reads_implied = implied
         self._sentiment_model = sentiment_model
         self._folder = gazetteers
         self._lock = threading.Lock()
@@ -103,28 +104,11 @@ class Evaluator:
         return Prepared(passage, text, tuple(sentences))
 
     def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
-        """The local extractor's references, and the embeddings that finding the implied ones took."""
-        local, _ = self._load()
-        written = [self.written(each) for each in batch]
-        if not self.reads_implied:
-            return [Extracted(each, found) for each, found in zip(batch, written, strict=True)]
-        said = [nameless(each.sentences, found) for each, found in zip(batch, written, strict=True)]
-        silent = [unreferred(each.sentences, found) for each, found in zip(batch, written, strict=True)]
-        every = self.reads_tone and self._sentiment_model is None  # the built-in tone reads every embedding too
-        places = [range(len(texts)) if every else some for texts, some in zip(said, silent, strict=True)]
-        with self._turn:
-            rows = local.embedder.encode(
-                [texts[number] for texts, numbers in zip(said, places, strict=True) for number in numbers]
-            )
-        result = []
-        for each, found, some, numbers in zip(batch, written, silent, places, strict=True):
-            own, rows = rows[: len(numbers)], rows[len(numbers) :]
-            implied = local.implied(each.sentences, some, own[some] if every else own)
-            result.append(Extracted(each, in_order(*found, *self.at_home(implied)), own if every else None))
-        return result
+        """The local extractor's references."""
+        return [Extracted(each, self.written(each)) for each in batch]
 
     def written(self, text: Prepared) -> tuple[Reference, ...]:
-        """The local extractor's references but for the implied ones, without any model."""
+        """The local extractor's references in one text, without any model."""
         return self.at_home(self._load()[0].written(text.sentences, text.passage.question))
 
     def at_home(self, references: Sequence[Reference]) -> tuple[Reference, ...]:
@@ -147,7 +131,7 @@ class Evaluator:
                 named_in_prompt=local.gazetteer.ids_in(each.text.passage.prompt),
                 quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
-                implied_asked=self.reads_implied,
+                implied_asked=self._reads_implied,
             ).model_copy(
                 update={
                     "frame_name": self.frames[0].name,
@@ -190,11 +174,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A text with its references; `embeddings`, shape (sentences, 384), where every sentence's were made (nameless)."""
+    """A text with its references."""
 
     text: Prepared
     references: tuple[Reference, ...]
-    embeddings: np.ndarray | None = None
 
 
 def nameless(sentences: Sequence[Sentence], references: Sequence[Reference]) -> list[str]:
@@ -217,7 +200,6 @@ def _tones(sentiment: Sentiment, batch: Sequence[Extracted]) -> list[np.ndarray]
     import numpy as np
 
     texts = [text for each in batch for text in nameless(each.text.sentences, each.references)]
-    known = [each.embeddings for each in batch if each.embeddings is not None]
-    scores = sentiment.score(texts, np.vstack(known) if len(known) == len(batch) and known else None)
+    scores = sentiment.score(texts)
     ends = np.cumsum([len(each.text.sentences) for each in batch])
     return np.split(scores, ends[:-1]) if batch else []

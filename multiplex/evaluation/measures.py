@@ -80,7 +80,7 @@ class Measures(Renamed):
     per_100_words: float
     """References per 100 words."""
     implied: dict[str, int] | None
-    """Sentences without any written cue that the classifier places in a perspective; None where it was not asked."""
+    """Sentences that a judge places in a perspective by their meaning alone; None where no judge was asked."""
     places: dict[str, int]
     """Sentences that merely name a place or nationality of a perspective."""
     sentiment: Tone | None
@@ -128,7 +128,7 @@ def measures(
     named_in_prompt: frozenset[str] = frozenset(),
     quoted: Sequence[Span] = (),
     tones: np.ndarray | None = None,
-    implied_asked: bool = True,
+    implied_asked: bool = False,
 ) -> Measures:
     """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
 

@@ -93,8 +93,8 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         ("references per 100 words", summary.per_100_words, 1, ""),
     ):
         head.add_row(label, shown(estimate, scale, unit))
-    for name, of in depth.LABELS.items():
-        head.add_row(of.name, shown(summary.depth[name], of.scale, of.unit, form=".2f" if of.scale == 1 else ""))
+    for name, figure in depth.LABELS.items():
+        head.add_row(figure.name, shown(summary.depth[name], figure.scale, figure.unit))
     for tone, estimate in (summary.sentiment or {}).items():
         head.add_row(f"tone: {tone}", shown(estimate, 1))
     console.print(head, "")

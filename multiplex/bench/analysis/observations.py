@@ -34,10 +34,10 @@ COST = ("words", "seconds", "calls", "input_tokens", "output_tokens")
 @cache
 def figure_names(frame: tuple[str, ...]) -> tuple[str, ...]:
     """The figures of an answer besides its counts, in the order of `Observations.figures`."""
-    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread", *FIGURES)
+    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread")
     tones = (*(f"tone {tone}" for tone in TONES), *(f"label {tone}" for tone in TONES))
     stances = (f"stance {name} {tone}" for name in frame for tone in TONES)
-    return (*measured, *tones, *stances, *COST, *COUNCIL)
+    return (*measured, *FIGURES, *tones, *stances, *COST, *COUNCIL)
 
 
 @dataclass

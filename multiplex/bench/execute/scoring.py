@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
 BATCH = 32  # units measured together and written down in one go
-_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "implied_head.json",
-         "sentiment_head.json")  # fmt: skip
+_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "senses.yaml",
+         "attribution_head.json", "sentiment_head.json")  # fmt: skip
 
 Heard = Callable[[int], None]
 """Told how many answers were measured so far."""
@@ -153,11 +153,7 @@ def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[
         except UsageError:
             counts[name] = dict.fromkeys(evaluator.frame, 0)
             continue
-        # The classifier of implied references needs embeddings, which take most of the time: asked where it counts.
-        if "implied" in evaluator.cues:
-            references = evaluator.extracted([ready])[0].references
-        else:
-            references = evaluator.written(ready)
+        references = evaluator.written(ready)
         counts[name] = count(references, evaluator.frame, evaluator.cues)
     return counts
 

@@ -28,7 +28,7 @@ class Reference:
     `text` stands at characters `start` up to `end`; `sentence` is the number of its sentence, from
     0. `entity` is the gazetteer's id, empty for an `implied` cue; for a believer with a nationality it is the
     nationality's. `echo` says that the entity stands in the question's own words. `score` is 1 for what is written and
-    the classifier's probability for what is implied. `facets` say what the entity is apart from its home; `beside` are
+    a judge's probability for what is implied. `facets` say what the entity is apart from its home; `beside` are
     the regions that its sentence names, the nearest first.
     """
 
