@@ -16,6 +16,8 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Kept, Measures
+from multiplex.evaluation.languages.reading import language_note
+from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.llm.chat import Chat
 from multiplex.llm.model import Model, as_chat
 from multiplex.settings import Check
@@ -179,8 +181,13 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
     except UsageError as error:
         note = f"{answer.strategy}: not measured: {error}"
         return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
-    kept = kept_of(answer, evaluator.local.gazetteer, nli, each.nulls)
-    return each.model_copy(update={"measures": measures, "kept": kept})
+    noted = language_note(measures.language, measures.unread, measures.unread_sentences)
+    if noted:
+        answer = answer.model_copy(update={"notes": (*answer.notes, f"{answer.strategy}: {noted}")})
+    # The embeddings that compare the voices with the synthesis read English.
+    english = measures.language == ENGLISH
+    kept = kept_of(answer, evaluator.local.gazetteer, nli, each.nulls) if english else None
+    return each.model_copy(update={"answer": answer, "measures": measures, "kept": kept})
 
 
 def kept_of(

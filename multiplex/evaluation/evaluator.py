@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
 from multiplex.evaluation.extraction.local import Local, in_order, unreferred
 from multiplex.evaluation.extraction.references import Reference, Span, masked
+from multiplex.evaluation.languages.reading import Reading, UnreadError
 from multiplex.evaluation.measures import Measures, measures
 from multiplex.evaluation.retention.masking import PLACEHOLDER
 from multiplex.evaluation.sentiment import spoken
@@ -85,27 +86,38 @@ class Evaluator:
         passage = Passage("", text, 1, question=question, prompt=prompt, scaffold=tuple(scaffold), quoted=tuple(quoted))
         return self.measured(self.extracted([self.prepared(passage)]))[0]
 
-    def prepared(self, passage: Passage) -> Prepared:
-        """The passage cut into sentences, its scaffold taken away.
+    def prepared(self, passage: Passage, *, read_here: bool = True) -> Prepared:
+        """The passage cut into sentences, its scaffold taken away, and what can be measured in its languages.
+
+        Without `read_here` its references are a judge's, who reads any language.
 
         Raises:
             UsageError: no word is left, or a scaffold span is not in the text.
+            UnreadError: it is in a language whose names are not read.
+            ContentError: a language's file is wrong.
         """
         sentences = split(masked(passage.text, passage.scaffold))
         if not sentences:
             raise UsageError("nothing to measure: the text holds no word outside its scaffold")
-        return Prepared(passage, tuple(sentences))
+        reading = self._asked_of(self.local.reader.read(sentences))
+        if read_here and "names" in dict(reading.why_not):
+            raise UnreadError(reading)
+        return Prepared(passage, tuple(sentences), reading if reading.sentences else None)
 
     def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
         """The local extractor's references, and the embeddings that finding the implied ones took."""
         local, _ = self._load()
-        written = [local.written(each.sentences, each.passage.question) for each in batch]
+        written = [local.written(each.sentences, each.passage.question, each.reading) for each in batch]
         if not self.reads_implied:
             return [Extracted(each, found) for each, found in zip(batch, written, strict=True)]
         said = [nameless(each.sentences, found) for each, found in zip(batch, written, strict=True)]
-        silent = [unreferred(each.sentences, found) for each, found in zip(batch, written, strict=True)]
+        english = [each.english() for each in batch]  # the heads were trained on it, and read nothing else
+        silent = [
+            [number for number in unreferred(each.sentences, found) if number in of]
+            for each, found, of in zip(batch, written, map(frozenset, english), strict=True)
+        ]
         every = self.reads_tone and self._sentiment_model is None  # the built-in tone reads every embedding too
-        places = [range(len(texts)) if every else some for texts, some in zip(said, silent, strict=True)]
+        places = [of if every else some for of, some in zip(english, silent, strict=True)]
         with self._turn:
             rows = local.embedder.encode(
                 [texts[number] for texts, numbers in zip(said, places, strict=True) for number in numbers]
@@ -113,38 +125,53 @@ class Evaluator:
         result = []
         for each, found, some, numbers in zip(batch, written, silent, places, strict=True):
             own, rows = rows[: len(numbers)], rows[len(numbers) :]
-            implied = local.implied(each.sentences, some, own[some] if every else own)
+            row_of = {number: row for row, number in enumerate(numbers)}
+            implied = local.implied(each.sentences, some, own[[row_of[number] for number in some]] if some else own)
             result.append(Extracted(each, in_order(*found, *implied), own if every else None))
         return result
 
     def measured(self, batch: Sequence[Extracted], tones: Sequence[np.ndarray] | None = None) -> list[Measures]:
         """The figures of a batch. `tones`, where another has read them, are arrays of shape (sentences, 3)."""
         local, sentiment = self._load()
+        judged = tones is not None
         if tones is None and sentiment is not None:
             with self._turn:
-                tones = _tones(sentiment, batch)
+                tones = _tones(sentiment, batch, english=self._sentiment_model is None)
         return [
             measures(
                 each.text.sentences,
                 each.references,
                 self.frame,
                 self.cues,
-                named_in_prompt=local.gazetteer.ids_in(each.text.passage.prompt),
+                named_in_prompt=local.reader.ids_in(each.text.passage.prompt),
                 quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
-                implied_asked=self.reads_implied,
+                implied_asked=self.reads_implied and bool(each.text.english()),
+                reading=self._reading(each.text, judged),
             )
             for number, each in enumerate(batch)
         ]
 
     def preload(self) -> None:
         """Load what `measure` needs now, in whichever thread has time for it."""
-        self.measure("Ready.")
+        self.measure("This is a text of one sentence.")
 
     @property
     def local(self) -> Local:
         """The local extractor, loaded."""
         return self._load()[0]
+
+    def _asked_of(self, reading: Reading) -> Reading:
+        """The reading without reasons for what nobody asked."""
+        asked = {"tone": self.reads_tone, "implied": self.reads_implied}
+        return replace(reading, why_not=tuple(each for each in reading.why_not if asked.get(each[0], True)))
+
+    def _reading(self, text: Prepared, judged: bool) -> Reading | None:
+        """What its languages allow, where the tone was read by a model that knows others than English."""
+        reading = text.reading
+        if reading is None or not (judged or self._sentiment_model is not None):
+            return reading
+        return replace(reading, why_not=tuple(each for each in reading.why_not if each[0] != "tone"))
 
     def _load(self) -> tuple[Local, Sentiment | None]:
         with self._lock:
@@ -165,11 +192,17 @@ class Prepared:
 
     passage: Passage
     sentences: tuple[Sentence, ...]
+    reading: Reading | None = None
+    """What can be measured in its languages; None for English."""
+
+    def english(self) -> list[int]:
+        """The numbers of the sentences in English."""
+        return list(range(len(self.sentences))) if self.reading is None else self.reading.english()
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A text with its references; `embeddings`, shape (sentences, 384), where every sentence's were made (nameless)."""
+    """A text with its references; `embeddings` of its English sentences, shape (n, 384), where all were made (nameless)."""
 
     text: Prepared
     references: tuple[Reference, ...]
@@ -192,11 +225,18 @@ def nameless(sentences: Sequence[Sentence], references: Sequence[Reference]) -> 
     return [spoken(text) for text in texts]
 
 
-def _tones(sentiment: Sentiment, batch: Sequence[Extracted]) -> list[np.ndarray]:
+def _tones(sentiment: Sentiment, batch: Sequence[Extracted], *, english: bool) -> list[np.ndarray]:
+    """Shape (sentences, 3) for each text; NaN for sentences in other languages where the classifier reads `english`."""
     import numpy as np
 
-    texts = [text for each in batch for text in nameless(each.text.sentences, each.references)]
+    rows = [each.text.english() if english else list(range(len(each.text.sentences))) for each in batch]
+    said = [nameless(each.text.sentences, each.references) for each in batch]
+    texts = [spoken[number] for spoken, numbers in zip(said, rows, strict=True) for number in numbers]
     known = [each.embeddings for each in batch if each.embeddings is not None]
     scores = sentiment.score(texts, np.vstack(known) if len(known) == len(batch) and known else None)
-    ends = np.cumsum([len(each.text.sentences) for each in batch])
-    return np.split(scores, ends[:-1]) if batch else []
+    tones = []
+    for each, numbers in zip(batch, rows, strict=True):
+        of = np.full((len(each.text.sentences), 3), np.nan)
+        of[numbers], scores = scores[: len(numbers)], scores[len(numbers) :]
+        tones.append(of)
+    return tones

@@ -15,6 +15,8 @@ from multiplex.text.tokens import count_words
 if TYPE_CHECKING:
     import numpy as np
 
+    from multiplex.evaluation.languages.reading import Reading
+
 
 class Tone(BaseModel):
     """Mean sentence-level probabilities, which sum to 1. More positive is not better."""
@@ -72,6 +74,12 @@ class Measures(BaseModel):
     """References outside what stands so in the sourcebook; None where nothing of the text does."""
     entropy_own: float | None = None
     """Percent, over those; None where there are none."""
+    language: str = "en"
+    """ISO 639 code of the language of most of the text."""
+    unread: dict[str, str] = {}
+    """Of names, concepts, labels, tone and implied those that are not measured in this language, with the reason."""
+    unread_sentences: dict[str, int] = {}
+    """Sentences in languages whose names and concepts are not read, by language; the rest of the text is measured."""
 
     def summary(self) -> dict[str, Any]:
         """The `measures` object of the JSON that `multiplex answer` prints."""
@@ -85,6 +93,8 @@ class Measures(BaseModel):
             "out_of_frame": self.out_of_frame,
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
+            **({"language": self.language, "unread": dict(self.unread)} if self.unread else {}),
+            **({"unread_sentences": dict(self.unread_sentences)} if self.unread_sentences else {}),
             **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
         }
 
@@ -99,8 +109,11 @@ def measures(
     quoted: Sequence[Span] = (),
     tones: np.ndarray | None = None,
     implied_asked: bool = True,
+    reading: Reading | None = None,
 ) -> Measures:
     """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
+
+    A row of `tones` is NaN where a sentence's tone is not read. `reading` says what its languages allow; None: English.
 
     Entities in `named_in_prompt` are left out of `entropy_unprompted`, references inside the [start, end) spans of
     `quoted` out of `n_own` and `entropy_own`.
@@ -117,7 +130,9 @@ def measures(
     if tones is not None:
         for name in frame:
             if counts[name]:
-                stance[name] = _tone(tones, [sentence for sentence, of in sorted(headline) if of == name])
+                tone = _tone(tones, [sentence for sentence, of in sorted(headline) if of == name])
+                if tone is not None:
+                    stance[name] = tone
     return Measures(
         frame=frame,
         cues=cues,
@@ -141,6 +156,9 @@ def measures(
         words=words,
         n_own=None if own is None else sum(own.values()),
         entropy_own=None if own is None else diversity.entropy_percent(own),
+        language=reading.language if reading else "en",
+        unread=dict(reading.why_not) if reading else {},
+        unread_sentences=dict(reading.unread) if reading else {},
     )
 
 
@@ -148,6 +166,11 @@ def _within(found: Reference, spans: Sequence[Span]) -> bool:
     return any(start <= found.start and found.end <= end for start, end in spans)
 
 
-def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone:
-    positive, neutral, negative = tones[list(sentences)].mean(axis=0).tolist()
+def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone | None:
+    """The mean over those of the sentences whose tone was read; None where none was."""
+    rows = tones[list(sentences)]
+    rows = rows[rows[:, 0] == rows[:, 0]]
+    if not len(rows):
+        return None
+    positive, neutral, negative = rows.mean(axis=0).tolist()
     return Tone(positive=positive, neutral=neutral, negative=negative)

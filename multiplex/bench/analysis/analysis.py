@@ -14,6 +14,7 @@ from multiplex.bench.analysis.observations import Sheet
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.store.records import Record
 from multiplex.errors import UsageError
+from multiplex.evaluation.languages.reading import languages_of, not_read
 
 if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
@@ -99,7 +100,9 @@ def analysed(
         permutations=permutations,
         seed=seed,
         units=sum(each.units for each in arms),
-        answered=sum(each.measured + each.wordless + each.unscored for each in arms),
+        answered=sum(
+            each.measured + each.wordless + sum(each.unread.get("names", {}).values()) + each.unscored for each in arms
+        ),
         failed=sum(each.failed for each in arms),
         pending=sum(each.pending for each in arms),
         questions=len(run.questions),
@@ -183,9 +186,11 @@ def _notes(arm: Arm) -> list[str]:
         f"{arm.failed} failed ({', '.join(f'{kind} {n}' for kind, n in arm.failures.items())})" if arm.failed else "",
         f"{arm.pending} pending" if arm.pending else "",
         f"{arm.wordless} without a word" if arm.wordless else "",
+        f"not read for their language{languages_of(arm.unread)}" if "names" in arm.unread else "",
         f"{arm.unscored} not measured yet" if arm.unscored else "",
     ]
-    name, notes = f"{arm.model}, {arm.strategy}", []
+    name = f"{arm.model}, {arm.strategy}"
+    notes = [f"{name}: {note}" for note in not_read(arm.unread, arm.units)]
     if any(missing):
         notes.append(
             f"{name}: of {arm.units} units {', '.join(filter(None, missing))}; its figures stand on {arm.measured} "

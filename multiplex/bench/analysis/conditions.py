@@ -58,6 +58,7 @@ def arm(sheet: Sheet, draws: Draws, confusions: Confusions, cues: Sequence[str])
         units=sheet.units,
         measured=len(sheet.ids),
         wordless=sheet.wordless,
+        unread={what: dict(counts.most_common()) for what, counts in sorted(sheet.unread.items())},
         unscored=sheet.unscored,
         failed=sheet.failures.total(),
         pending=sheet.pending,

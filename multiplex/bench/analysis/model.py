@@ -89,9 +89,11 @@ class Arm(_Frozen):
     """One model under one strategy.
 
     Attributes:
-        units: of the run; `measured` + `wordless` + `unscored` + `failed` + `pending` of them.
+        units: of the run; `measured` + `wordless` + `unread` (names) + `unscored` + `failed` + `pending` of them.
         measured: answers that the figures stand on.
         wordless: answers that hold no word to measure.
+        unread: of names, concepts, labels, tone and implied, in how many answers it was not measured, by language
+            code; those whose names are not read are in no figure.
         unscored: answers that were not measured yet.
         failures: failed units by kind.
         short: answers with at least one lost voice; `lost`: lost voices by perspective.
@@ -122,6 +124,7 @@ class Arm(_Frozen):
     units: int
     measured: int
     wordless: int
+    unread: dict[str, dict[str, int]]
     unscored: int
     failed: int
     pending: int

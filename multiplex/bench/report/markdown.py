@@ -107,6 +107,7 @@ def losses(analysis: Analysis) -> str:
     lost = sum(arm.short for arm in analysis.arms)
     unscored = sum(arm.unscored for arm in analysis.arms)
     wordless = sum(arm.wordless for arm in analysis.arms)
+    unread = sum(sum(arm.unread.get("names", {}).values()) for arm in analysis.arms)
     missing = [
         f"{count:,} {what}"
         for count, what in (
@@ -114,6 +115,7 @@ def losses(analysis: Analysis) -> str:
             (analysis.pending, "pending"),
             (unscored, "not measured yet"),
             (wordless, "without a word to measure"),
+            (unread, "in a language that is not read"),
         )
         if count
     ]

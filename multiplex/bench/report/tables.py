@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Arm
+from multiplex.evaluation.languages.recognition import language_name
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present.summary import INTERVALS, shown
 
@@ -72,12 +73,19 @@ def run(analysis: Analysis) -> Table:
         ("pending", lambda arm: f"{arm.pending:,}"),
         ("not scored", lambda arm: f"{arm.unscored:,}"),
         ("without a word", lambda arm: f"{arm.wordless:,}"),
+        ("not read", lambda arm: _counted(sum(_not_read(arm).values()), _not_read(arm))),
         ("short of voices", lambda arm: _counted(arm.short, arm.lost)),
         ("questions", lambda arm: f"{arm.questions:,}"),
         ("references", lambda arm: f"{arm.references:,}"),
     ]
-    note = "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost."
+    note = "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost. Not read: answers in a language "
+        "whose names and concepts are not read; they are in no figure."
     return of_arms(analysis, "What was run", columns, note)
+
+
+def _not_read(arm: Arm) -> dict[str, int]:
+    """Answers in languages whose names are not read, by language."""
+    return {language_name(code): number for code, number in arm.unread.get("names", {}).items()}
 
 
 def _counted(total: int, kinds: dict[str, int]) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
-from multiplex.evaluation.extraction.references import Reference, find_in
+from multiplex.evaluation.extraction.references import Reference, cued_in, find_in
+from multiplex.evaluation.languages.reading import Cued, Reader, Reading
+from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.text.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Local:
             ContentError: a gazetteer is missing or wrong.
         """
         self.gazetteer = Gazetteer.load(gazetteers)
+        self.reader = Reader(self.gazetteer)
         self._implied: Implied | None = None
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
@@ -57,9 +60,27 @@ class Local:
         embeddings = self.embedder.encode([sentences[number].text for number in silent])
         return in_order(*written, *self.implied(sentences, silent, embeddings))
 
-    def written(self, sentences: Sequence[Sentence], question: str = "") -> tuple[Reference, ...]:
-        """The named, concept and place references, without any model."""
-        return find_in(sentences, self.gazetteer, question)
+    def written(
+        self, sentences: Sequence[Sentence], question: str = "", reading: Reading | None = None
+    ) -> tuple[Reference, ...]:
+        """The named, concept and place references, without any model; by default every sentence is in English."""
+        if reading is None:
+            return find_in(sentences, self.gazetteer, question)
+        foreign = {
+            number: [
+                *self._english(sentences[number], languages),
+                *self.reader.match(sentences[number].text, languages),
+            ]
+            for number, languages in enumerate(reading.sentences)
+            if languages and languages != (ENGLISH,)
+        }
+        if not foreign:
+            return find_in(sentences, self.gazetteer, question)
+        return find_in(sentences, self.gazetteer, question, foreign=foreign, asked=self.reader.ids_in(question))
+
+    def _english(self, sentence: Sentence, languages: Sequence[str]) -> list[Cued]:
+        """What English finds in a sentence that is partly in it."""
+        return cued_in(sentence.text, self.gazetteer) if ENGLISH in languages else []
 
     def implied(
         self, sentences: Sequence[Sentence], silent: Sequence[int], embeddings: NDArray[np.floating]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from multiplex.errors import UsageError
@@ -77,18 +77,29 @@ def find(
 
 
 def find_in(
-    sentences: Sequence[Sentence], gazetteer: Gazetteer, question: str = "", *, cue_words: CueWords | None = None
+    sentences: Sequence[Sentence],
+    gazetteer: Gazetteer,
+    question: str = "",
+    *,
+    cue_words: CueWords | None = None,
+    foreign: Mapping[int, Sequence[tuple[Match[Slot, Entity], Cue]]] | None = None,
+    asked: frozenset[str] | None = None,
 ) -> tuple[Reference, ...]:
-    """As `find`, over sentences already split; `Reference.sentence` is a place in this sequence."""
+    """As `find`, over sentences already split; `Reference.sentence` is a place in this sequence.
+
+    `foreign` has, by the number of a sentence in another language, what was found in it by that language's lists;
+    `asked` the ids that the question names, where more than its English ones are known.
+    """
     cue_words = cue_words if cue_words is not None else shipped_cue_words()
-    asked = gazetteer.ids_in(question)
+    asked = gazetteer.ids_in(question) if asked is None else asked
     found = []
     for number, sentence in enumerate(sentences):
-        words = tokens(sentence.text)
-        matches = gazetteer.match(sentence.text, words)
-        if not matches:
-            continue
-        cues = _cues(Context.of(sentence.text, words, matches, cue_words), matches)
+        if foreign is not None and number in foreign:
+            cues = _giving_way(foreign[number])
+        else:
+            cues = cued_in(sentence.text, gazetteer, cue_words)
+            if not cues:
+                continue
         regions = frozenset(
             name for match, _ in cues if match.form.entity.region for name in match.form.entity.perspectives
         )
@@ -110,6 +121,18 @@ def find_in(
     return tuple(found)
 
 
+def cued_in(
+    text: str, gazetteer: Gazetteer, cue_words: CueWords | None = None
+) -> list[tuple[Match[Slot, Entity], Cue]]:
+    """The English names and concepts of one sentence that refer to a perspective, with their cues."""
+    words = tokens(text)
+    matches = gazetteer.match(text, words)
+    if not matches:
+        return []
+    cue_words = cue_words if cue_words is not None else shipped_cue_words()
+    return _cues(Context.of(text, words, matches, cue_words), matches)
+
+
 def _cues(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[tuple[Match[Slot, Entity], Cue]]:
     """The matches of one sentence that refer to a perspective, with their cues.
 
@@ -118,7 +141,11 @@ def _cues(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[tupl
     believer to one that is more than a place.
     """
     judged = [(match, context.cue(match)) for match in matches if match.form.entity.perspectives]
-    found = [(match, cue) for match, cue in judged if cue is not None]
+    return _giving_way([(match, cue) for match, cue in judged if cue is not None])
+
+
+def _giving_way(found: Sequence[tuple[Match[Slot, Entity], Cue]]) -> list[tuple[Match[Slot, Entity], Cue]]:
+    """The matches of one sentence without the Christian and secular ones that a region is credited with."""
     regional = {cue for match, cue in found if match.form.entity.region and not _is_regionless(match)}
     return [
         (match, cue)

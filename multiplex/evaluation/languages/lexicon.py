@@ -17,6 +17,7 @@ from multiplex.text.matching import Form, Match
 from multiplex.text.tokens import Token
 
 _TRAP = Entity("none", ())
+_ALL_NAMED = "a mere label is not told from the holder of a view: both count as named"
 _DEPTH = 3  # prefixes, and suffixes, that a word may carry
 _LEAST = 2  # letters that are left of a word without them
 _MOST = 64  # inflected spellings of one form
@@ -37,9 +38,8 @@ class Lexicon:
     """The forms of one language, by their first word; it never changes once made."""
 
     def __init__(self, content: LanguageFile, gazetteer: Gazetteer) -> None:
-        self.language, self.name = content.language, content.name
-        self.why_not = content.read.why_not()
-        self.tells_labels = bool(content.labels)
+        self.language = content.language
+        self.why_not = content.read.why_not() | ({} if content.labels else {"labels": _ALL_NAMED})
         self._by_character = content.written == "characters"
         self._prefixes = _affixes(content.prefixes)
         self._suffixes = _affixes(content.suffixes)
@@ -98,7 +98,9 @@ class Lexicon:
         words = list(cut(text, self._by_character))
         if not words:
             return
-        form = Form(text, tuple(word.word for word in words), tuple(word.key for word in words), (), False, slot, entity)
+        form = Form(
+            text, tuple(word.word for word in words), tuple(word.key for word in words), (), False, slot, entity
+        )
         spelled = product(*(self._inflected(word.word) for word in words))
         for number, written in enumerate(spelled):
             if number == _MOST:

@@ -102,6 +102,15 @@ def language_of(text: str) -> str:
     return recognise([Sentence(0, len(text), text)]).text
 
 
+def language_name(code: str) -> str:
+    """The English name of a language; "not recognised" for UNKNOWN."""
+    if code in (ENGLISH, UNKNOWN):
+        return "English" if code else "not recognised"
+    from babel import Locale
+
+    return str(Locale.parse("en").languages.get(code, code))
+
+
 def _scripts(text: str) -> dict[str, int]:
     """How many letters of each script a sentence holds, the most first; a script of few letters is left out."""
     if text.isascii():
