@@ -202,7 +202,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A text with its references; `embeddings` of its English sentences, shape (n, 384), where all were made (nameless)."""
+    """A text with its references; `embeddings`, shape (n, 384), of all its English sentences, nameless, where made."""
 
     text: Prepared
     references: tuple[Reference, ...]

@@ -78,8 +78,10 @@ def run(analysis: Analysis) -> Table:
         ("questions", lambda arm: f"{arm.questions:,}"),
         ("references", lambda arm: f"{arm.references:,}"),
     ]
-    note = "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost. Not read: answers in a language "
-        "whose names and concepts are not read; they are in no figure."
+    note = (
+        "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost. "
+        "Not read: answers in a language whose names and concepts are not read; they are in no figure."
+    )
     return of_arms(analysis, "What was run", columns, note)
 
 

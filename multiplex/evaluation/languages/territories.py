@@ -33,7 +33,7 @@ def _entities(gazetteer: Gazetteer) -> dict[str, Entity]:
     """By ISO 3166 or UN M49 code the entity of the gazetteer that has the territory's whole English name."""
     from babel import Locale
 
-    found = {}
+    found: dict[str, Entity] = {}
     for code, name in Locale.parse("en").territories.items():
         called = _CALLED.get(code, name.replace(" & ", " and "))
         spelled = [called, called.replace("St. ", "Saint "), f"the {called}"]
