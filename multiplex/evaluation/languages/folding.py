@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from multiplex.text.tokens import Token, plain
 
-# Marks that are not written as a rule: Arabic vowel signs, tatweel, Hebrew points, stress marks, joiners, direction marks.
+# Marks that are seldom written: Arabic vowel signs, tatweel, Hebrew points, stress marks, joiners, direction marks.
 _UNWRITTEN = re.compile("[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640\u0591-\u05c7\u0301\u0300\u200c-\u200f"
                         "\u202a-\u202e\u2066-\u2069\u00ad\u061c\u093c]")  # fmt: skip
 _SAME = str.maketrans({
@@ -19,7 +19,10 @@ _GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 _MARKS = re.compile("[\u0300-\u036f]")
 _INSIDE = "\u200c-\u200f\u202a-\u202e\u2066-\u2069\u00ad\u061c"  # signs that stand inside a word and are not of it
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"
-_MARK = "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0981-\u0dff\u0e31-\u0e4e\u3099\u309a\uff9e\uff9f"
+_MARK = (
+    "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0981-\u0dff\u0e31-\u0e4e"
+    "\u3099\u309a\uff9e\uff9f"
+)
 _LETTER = f"(?:[^\\W_{_UNSPACED}]|[{_MARK}])"
 _WORD = re.compile(
     f"[{_UNSPACED}][\u3099\u309a\uff9e\uff9f]?|{_LETTER}(?:[{_INSIDE}]*(?:['’‘ʼʻʿʾ´′])?[{_INSIDE}]*{_LETTER})*"
