@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 from multiplex.evaluation.extraction.frame import Cue
@@ -152,7 +152,7 @@ class Lexicon:
                 return False
             if not _spelled(written, word.word):
                 return False
-        joined = [text[left.end : right.start] for left, right in zip(words, words[1:], strict=False)]
+        joined = [text[left.end : right.start] for left, right in pairwise(words)]
         if any(gap.strip(" \t\r\n-‐‑–_*\u200c·・.'’") for gap in joined):
             return False
         return not self._by_character or _whole_katakana(text, words)

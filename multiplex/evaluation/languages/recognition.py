@@ -51,6 +51,8 @@ _CLEAR = 0.18  # share of function words from which they alone tell the language
 _LEAST = 0.08  # share of function words that a text of a language has at least
 _BACKED = 6  # words from which a sentence of another language inside a text is told
 _SAMPLE = 400  # words of a text that are looked at
+_SCHWA = "ə"  # no other language in Latin script writes it as often as Azerbaijani
+_UNDETECTED = frozenset(("ha", "su", "jv", "hil", "ceb", "rn", "wo", "fj", "sm", "to", "pap", "fo", "aa", "ne", "ps"))
 _ALIKE = str.maketrans("يكى", "یکی")
 
 
@@ -146,8 +148,11 @@ def _of_script(script: str, text: str) -> str:
         return ENGLISH  # without the detector: English is as fast as before
     if len(words) <= _FEW and script == _LATIN:
         return _of_few(text, best, shares)
+    if script == _LATIN and sum(_SCHWA in word for word in words) > _CLEAR * len(words):
+        return "az"
     told = _detect(text)
-    if told in shares and shares[told] >= max(_LEAST, 0.7 * shares[best]):
+    enough = shares.get(best, 0.0) * (1.0 if best in _UNDETECTED else 0.7)
+    if told in shares and shares[told] >= max(_LEAST, enough):
         return told
     if best and (shares[best] >= _CLEAR or (best == ENGLISH and text.isascii())):
         return best

@@ -9,12 +9,12 @@ from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer
 
 # What the gazetteers call a territory where CLDR's English name is another.
 _CALLED = {
-    "019": "", "030": "East Asia", "034": "South Asia", "CD": "Democratic Republic of the Congo", "GE": "Republic of Georgia",
+    "019": "", "030": "East Asia", "034": "South Asia",
+    "CD": "Democratic Republic of the Congo", "GE": "Republic of Georgia",
     "HK": "Hong Kong", "MM": "Myanmar", "MO": "Macau", "PS": "Palestine", "ST": "São Tomé and Príncipe",
     "CG": "Republic of the Congo", "CI": "Ivory Coast", "US": "United States",
 }  # fmt: skip
 _LOCALES = {"zh": ("zh_Hans", "zh_Hant"), "pt": ("pt", "pt_PT"), "es": ("es", "es_MX"), "az": ("az",)}
-_VARIANTS = ("-alt-short", "-alt-variant")
 
 
 def territory_names(language: str, gazetteer: Gazetteer) -> Iterator[tuple[str, Entity]]:
