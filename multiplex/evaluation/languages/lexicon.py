@@ -21,6 +21,7 @@ _ALL_NAMED = "a mere label is not told from the holder of a view: both count as 
 _DEPTH = 3  # prefixes, and suffixes, that a word may carry
 _LEAST = 2  # letters that are left of a word without them
 _MOST = 64  # inflected spellings of one form
+_LOOSE = " \t\r\n-‐‑–_*\u200c·・.'’"
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc]+")
 _SHOUTED = 5  # letters from which a word in capitals is no abbreviation
 
@@ -99,7 +100,13 @@ class Lexicon:
         if not words:
             return
         form = Form(
-            text, tuple(word.word for word in words), tuple(word.key for word in words), (), False, slot, entity
+            text,
+            tuple(word.word for word in words),
+            tuple(word.key for word in words),
+            _gaps(text, words),
+            False,
+            slot,
+            entity,
         )
         spelled = product(*(self._inflected(word.word) for word in words))
         for number, written in enumerate(spelled):
@@ -152,10 +159,14 @@ class Lexicon:
                 return False
             if not _spelled(written, word.word):
                 return False
-        joined = [text[left.end : right.start] for left, right in pairwise(words)]
-        if any(gap.strip(" \t\r\n-‐‑–_*\u200c·・.'’") for gap in joined):
+        if _gaps(text, words) != entry.form.gaps:
             return False
         return not self._by_character or _whole_katakana(text, words)
+
+
+def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:
+    """What stands between the words of a form besides spaces, hyphens, dots and joiners."""
+    return tuple(text[left.end : right.start].strip(_LOOSE) for left, right in pairwise(words))
 
 
 def _spelled(want: str, word: str) -> bool:
@@ -171,7 +182,8 @@ def _spelled(want: str, word: str) -> bool:
 
 def _same(one: _Entry, other: _Entry) -> bool:
     """Whether two entries of equal keys match the same words; the first then stands."""
-    return all(a[:1].isupper() <= b[:1].isupper() for a, b in zip(one.written, other.written, strict=True))
+    pairs = zip(one.written, other.written, strict=True)
+    return all(a[:1].isupper() <= b[:1].isupper() and marked(a) >= marked(b) for a, b in pairs)
 
 
 def _whole_katakana(text: str, words: list[Token]) -> bool:

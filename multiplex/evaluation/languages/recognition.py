@@ -50,6 +50,7 @@ _FEW = 3  # words up to which nothing but the words themselves tells a Latin lan
 _CLEAR = 0.18  # share of function words from which they alone tell the language
 _LEAST = 0.08  # share of function words that a text of a language has at least
 _BACKED = 6  # words from which a sentence of another language inside a text is told
+_LONG = 16  # words from which a text holds some of its language's function words
 _SAMPLE = 400  # words of a text that are looked at
 _SCHWA = "ə"  # no other language in Latin script writes it as often as Azerbaijani
 _UNDETECTED = frozenset(("ha", "su", "jv", "hil", "ceb", "rn", "wo", "fj", "sm", "to", "pap", "fo", "aa", "ne", "ps"))
@@ -157,7 +158,7 @@ def _of_script(script: str, text: str) -> str:
     if best and (shares[best] >= _CLEAR or (best == ENGLISH and text.isascii())):
         return best
     if told in shares or told not in _function_words():  # a longer text would hold more of its function words
-        return told if len(words) <= 2 * _BACKED else UNKNOWN
+        return told if len(words) <= _LONG else UNKNOWN
     return told if script != _LATIN or told == ENGLISH else UNKNOWN
 
 
@@ -174,10 +175,9 @@ def _of_sentence(language: str, text: str) -> str:
     if len(words) < _BACKED:
         return language
     shares = _shares(words)
-    if shares.get(language, 0.0) > 0 or not shares:
-        return language
-    best = max(shares, key=shares.__getitem__)
-    return best if shares[best] > _CLEAR and _detect(text) == best else language
+    best = max(shares, key=shares.__getitem__, default=language)
+    other = shares.get(best, 0.0) > max(_CLEAR, 2 * shares.get(language, 0.0))
+    return best if other and _detect(text) == best else language
 
 
 def _words(text: str, script: str) -> list[str]:
