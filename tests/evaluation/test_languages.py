@@ -21,7 +21,8 @@ from multiplex.text.sentences import split
 
 # "In Japan elders are greeted first. The Koran commands kindness to parents. In Nigeria the family decides together."
 SAME = {
-    "en": "In Japan elders are greeted first. The Quran commands kindness to parents. In Nigeria families decide together.",
+    "en": "In Japan elders are greeted first. The Quran commands kindness to parents. "
+    "In Nigeria families decide together.",
     "es": "En Japón se saluda primero a los ancianos. El Corán ordena la bondad con los padres. "
     "En Nigeria la familia decide unida.",
     "pt": "No Japão os mais velhos são cumprimentados primeiro. O Alcorão ordena a bondade com os pais. "
