@@ -48,6 +48,7 @@ _ASSAMESE = re.compile("[\u09f0\u09f1]")
 _PART = 0.2  # of a sentence's letters, from which a second script in it is read too
 _FEW = 3  # words up to which nothing but the words themselves tells a Latin language
 _CLEAR = 0.18  # share of function words from which they alone tell the language
+_APART = 3  # times as many words speak for a language alone as for the next, where the detector is not asked
 _LEAST = 0.08  # share of function words that a text of a language has at least
 _BACKED = 6  # words from which a sentence of another language inside a text is told
 _LONG = 16  # words from which a text holds some of its language's function words
@@ -151,6 +152,8 @@ def _of_script(script: str, text: str) -> str:
         return _of_few(text, best, shares)
     if script == _LATIN and sum(_SCHWA in word for word in words) > _CLEAR * len(words):
         return "az"
+    if best and shares[best] >= _CLEAR and all(_apart(words, best, other) for other in ranked[1:3]):
+        return best
     told = _detect(text)
     enough = shares.get(best, 0.0) * (1.0 if best in _UNDETECTED else 0.7)
     if told in shares and shares[told] >= max(_LEAST, enough):
@@ -198,6 +201,14 @@ def _shares(words: Sequence[str]) -> dict[str, float]:
         for language in by_word.get(word, ()):
             counts[language] += 1
     return {language: count / len(words) for language, count in counts.items()}
+
+
+def _apart(words: Sequence[str], best: str, other: str) -> bool:
+    """Whether clearly more of the words are in the best language's list alone than in the other's alone."""
+    lists = _function_words()
+    ours = sum(word in lists[best] and word not in lists[other] for word in words)
+    theirs = sum(word in lists[other] and word not in lists[best] for word in words)
+    return ours >= max(2, _APART * theirs)
 
 
 @cache
