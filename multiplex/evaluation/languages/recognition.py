@@ -237,5 +237,5 @@ def _detect(text: str) -> str:
             from lingua import LanguageDetectorBuilder
 
             _detector.append(LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build())
-    language = _detector[0].detect_language_of(text[:2000])
+    language = _detector[0].detect_language_of(text[:400])
     return UNKNOWN if language is None else language.iso_code_639_1.name.lower()
