@@ -46,7 +46,7 @@ class Lexicon:
         self._suffixes = _affixes(content.suffixes)
         self._endings = content.endings
         self._labels = frozenset(fold(word) for word in content.labels)
-        self._index: dict[str, list[_Entry]] = {}
+        self._index: dict[tuple[str, str], list[_Entry]] = {}  # by first and second word; "" for forms of one
         self._stems: dict[str, tuple[str, ...]] = {}
         self._known: set[str] = set()
         for phrase in content.traps:
@@ -113,7 +113,7 @@ class Lexicon:
             if number == _MOST:
                 break
             entry = _Entry(form, tuple(map(fold, written)), written)
-            others = self._index.setdefault(entry.keys[0], [])
+            others = self._index.setdefault((entry.keys[0], "".join(entry.keys[1:2])), [])
             if not any(other.keys == entry.keys and _same(other, entry) for other in others):
                 others.append(entry)
             self._known.update(entry.keys)
@@ -146,8 +146,9 @@ class Lexicon:
                 yield from _without(front, self._suffixes, before=False)
 
     def _standing(self, text: str, words: list[Token], at: int) -> Iterator[Match[Slot, Entity]]:
-        for key in self._bare(words[at].key):
-            for entry in self._index.get(key, ()):
+        following = ("", *(self._bare(words[at + 1].key) if at + 1 < len(words) else ()))
+        for pair in product(self._bare(words[at].key), following):
+            for entry in self._index.get(pair, ()):
                 last = at + len(entry.keys) - 1
                 if last >= len(words) or not self._agrees(entry, words[at : last + 1], text):
                     continue
