@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from languages import validate_languages
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from training import SEED, cross_val_predict, examples
@@ -84,6 +85,7 @@ def validate(data: Path) -> Iterator[Validation]:
             yield Validation(absent=[name])
     if (data / "culture").is_dir():
         yield held_out(data / "culture")
+    yield from validate_languages(data, local)
     yield second_reader(local)
     yield tone_gate()
 

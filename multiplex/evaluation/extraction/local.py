@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
-from multiplex.evaluation.extraction.references import Reference, find_in
+from multiplex.evaluation.extraction.references import Reference, cued_in, find_in
+from multiplex.evaluation.languages.reading import Cued, LanguageReader, Reading
+from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.text.sentences import Sentence
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Local:
             ContentError: a gazetteer is missing or wrong.
         """
         self.gazetteer = shipped_gazetteer() if gazetteers is None else Gazetteer.load(gazetteers)
+        self.reader = LanguageReader(self.gazetteer)
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
 
@@ -49,9 +52,27 @@ class Local:
         """The named, concept and place references, in order."""
         return self.written(sentences, question)
 
-    def written(self, sentences: Sequence[Sentence], question: str = "") -> tuple[Reference, ...]:
-        """The named, concept and place references, without any model."""
-        return find_in(sentences, self.gazetteer, question)
+    def written(
+        self, sentences: Sequence[Sentence], question: str = "", reading: Reading | None = None
+    ) -> tuple[Reference, ...]:
+        """The named, concept and place references, without any model; by default every sentence is in English."""
+        if reading is None:
+            return find_in(sentences, self.gazetteer, question)
+        foreign = {
+            number: [
+                *self._english(sentences[number], languages),
+                *self.reader.match(sentences[number].text, languages),
+            ]
+            for number, languages in enumerate(reading.sentences)
+            if languages and languages != (ENGLISH,)
+        }
+        if not foreign:
+            return find_in(sentences, self.gazetteer, question)
+        return find_in(sentences, self.gazetteer, question, foreign=foreign, asked=self.reader.ids_in(question))
+
+    def _english(self, sentence: Sentence, languages: Sequence[str]) -> list[Cued]:
+        """What English finds in a sentence that is partly in it."""
+        return cued_in(sentence.text, self.gazetteer) if ENGLISH in languages else []
 
     @property
     def embedder(self) -> Embedder:
