@@ -1,4 +1,4 @@
-"""Trains the classifier of implied references on labelled texts, and predicts texts by folds that did not see them.
+"""Trains the classifier of blind attribution on labelled texts, and predicts texts by folds that did not see them.
 
 What counts as no culture, so that plain English is not Western:
 - encyclopaedic sentences without a culture, and stories for which no culture was asked, whole and by sentence;
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from multiplex.evaluation.extraction.implied import NONE
+from multiplex.evaluation.retention.perspective_classifier import NONE
 from multiplex.evaluation.statistics.accuracy import LABELS
 from multiplex.text.sentences import split
 
@@ -78,7 +78,7 @@ def examples(folder: Path) -> Iterator[Example]:
             yield Example(blank, NONE, group, "questions, country struck out")
     for row in rows(folder / "cultureatlas.jsonl"):
         where = "CultureAtlas, " + ("named" if row["names_country"] else "not named")
-        yield Example(row["text"], row["group"], f"page {row['page']}", where)
+        yield Example(row["text"], row["group"], f"country {row['country']}", where)
     for row in rows(folder / "gpt_stories.jsonl"):
         yield from story(row)
     for row in rows(folder / "no_culture.jsonl"):
@@ -191,7 +191,7 @@ def temperature(probabilities: NDArray[np.float64], examples: Sequence[Example])
 
 
 def predict(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-    """The label that `Implied.classify` would give, as a place in LABELS."""
+    """The likeliest perspective as a place in LABELS; `none` unless it is likelier and reaches the threshold."""
     last = LABELS.index(NONE)
     best = probabilities[..., :last].max(axis=-1)
     wins = (best >= threshold) & (best > probabilities[..., last])

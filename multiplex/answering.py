@@ -15,6 +15,8 @@ from multiplex.council.order import STRATEGIES, Order, Strategy
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Frame, Gazetteer, Measures, Retention
 from multiplex.evaluation.extraction.frames import DEFAULT
+from multiplex.evaluation.languages.reading import language_note
+from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
 
@@ -181,8 +183,13 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
     except UsageError as error:
         note = f"{answer.strategy}: not measured: {error}"
         return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
-    retention = compare_with_voices(answer, evaluator.local.gazetteer, nli, each.leave_one_out)
-    return each.model_copy(update={"measures": measures, "retention": retention})
+    noted = language_note(measures.language, measures.unread, measures.unread_sentences)
+    if noted:
+        answer = answer.model_copy(update={"notes": (*answer.notes, f"{answer.strategy}: {noted}")})
+    # The embeddings that compare the voices with the synthesis read English.
+    english = measures.language == ENGLISH
+    retention = compare_with_voices(answer, evaluator.local.gazetteer, nli, each.leave_one_out) if english else None
+    return each.model_copy(update={"answer": answer, "measures": measures, "retention": retention})
 
 
 def compare_with_voices(

@@ -15,7 +15,7 @@ SLOW = {
     "bench": """bad_luck batches commands damage estimate measuring parts questions ratings ray report runner shards
         store""",
     "council": """essay graph harms injection positions threads""",
-    "evaluation": """coverage evaluator implied resampling sentiment""",
+    "evaluation": """coverage evaluator resampling sentiment""",
     "llm": """chat embeddings limiter replies weights""",
     "serve": """api bad_input bad_luck checked connections examples fields fuzz mcp memory responses stopping
         studio threads tracing who_may_ask""",

@@ -73,7 +73,7 @@ def test_groups_and_the_summary_are_written(rows: Path, tmp_path: Path) -> None:
     assert set(written["groups"]) == {"x", "y"}
     assert (written["all"]["texts"], written["groups"]["x"]["texts"]) == (3, 2)
     assert set(written["all"]["weightings"]) == {"reference", "presence", "words"}
-    assert written["rows"] == {"measured": 3, "skipped": 0}
+    assert written["rows"] == {"measured": 3, "skipped": 0, "not_read": 0}
 
 
 def test_the_page_escapes_the_text_and_colours_references(rows: Path, tmp_path: Path) -> None:

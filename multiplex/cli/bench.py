@@ -166,7 +166,7 @@ def score(
     frame: FrameFlag = None,
     cues: Annotated[
         str | None,
-        typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+        typer.Option("--cues", help="Of place, named, concept, with commas. [default: named,concept]"),
     ] = None,
     sentiment_model: Annotated[
         str | None, typer.Option("--sentiment-model", help="A transformers text-classification model for the tone.")

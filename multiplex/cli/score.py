@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,7 +20,8 @@ from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Frame
 from multiplex.evaluation.corpus import Columns, Skipped, read
 from multiplex.evaluation.extraction.local import ExtractorName
-from multiplex.evaluation.scorer import Scorer
+from multiplex.evaluation.languages.reading import languages_of
+from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
 from multiplex.present.frames import SpreadTally
@@ -33,6 +34,8 @@ from multiplex.present.summary import (
     print_agreement,
     print_frames,
     print_summary,
+    unread_line,
+    unread_object,
 )
 from multiplex.text.console import SafeConsole
 from multiplex.text.terminal import escape_json, one_line
@@ -80,44 +83,67 @@ def score(order: ScoreOrder) -> int:
         task = bar.add_task("measuring", total=file.stat().st_size if file.is_file() else None)
         tallies: dict[str, Tally] = {}
         spreads = SpreadTally()
-        skipped = lost = 0
+        skipped = lost = unread = 0
+
+        def tallies_of(each: Scored | Unread) -> list[Tally]:
+            groups = {EVERY_TEXT, each.passage.group}
+            for group in groups - tallies.keys():
+                tallies[group] = stack.enter_context(_tally(len(tallies), order))
+            return [tallies[group] for group in groups]
+
         skips = _Skips(order.path, aside)
-        rows = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
-        for each in scorer.score(rows):
+        passages = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
+        for each in scorer.score(passages):
             if isinstance(each, Skipped):
                 skipped, lost = skipped + 1, lost + each.lost
                 skips.tell(each)
                 continue
-            for group in {EVERY_TEXT, each.passage.group}:
-                if group not in tallies:
-                    tallies[group] = stack.enter_context(_tally(len(tallies), order))
-                tallies[group].add(each.measures)
+            if isinstance(each, Unread):
+                unread += 1
+                for tally in tallies_of(each):
+                    tally.leave_out(each.reading.language, dict(each.reading.why_not))
+                if page is not None:
+                    page.add_unread(each)
+                print(
+                    _line(unread_object(each, grouped=bool(order.columns.group)))
+                    if order.as_json
+                    else unread_line(each)
+                )
+                continue
+            for tally in tallies_of(each):
+                tally.add(each.measures)
             spreads.add(each.passage.group or EVERY_TEXT, each.measures)
             if page is not None:
                 page.add(each, scorer.entities)
-            print(
-                escape_json(json.dumps(as_object(each, grouped=bool(order.columns.group)), ensure_ascii=False))
-                if order.as_json
-                else as_line(each)
-            )
+            print(_line(as_object(each, grouped=bool(order.columns.group))) if order.as_json else as_line(each))
         skips.count()
         bar.update(task, description="summing up")
         summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
         made = {name: summary for name, summary in summaries.items() if summary is not None}
         bar.stop()
         sys.stdout.flush()
+        unread_groups = {name: tallies[name].unread for name in sorted(tallies) if name and name not in made}
         measured = made[EVERY_TEXT].texts if made else 0
         _print(out, made, scorer, spreads)
+        for name, of in unread_groups.items():
+            out.print(
+                Text(f"{one_line(name)}: none of its texts is in a language that is read{languages_of(of)}", "yellow")
+            )
         if page is not None:
             page.finish(storable(order.path), made)
         if order.summary is not None:
-            _write(
-                order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}, spreads)
-            )
-    aside.print(Text(f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")))
+            rows = {"measured": measured, "skipped": skipped, "not_read": unread}
+            _write(order.summary, as_summary(made, scorer.agreement(), rows, unread_groups, spreads))
+    told = f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")
+    aside.print(Text(told + (f", {unread:,} not read for their language" if unread else "")))
     if not made:
-        raise UsageError(f"{order.path}: no text could be measured")
-    return 1 if lost or (skipped and order.strict) else 0
+        why = languages_of(tallies[EVERY_TEXT].unread) if unread else ""
+        raise UsageError(f"{order.path}: no text could be measured{why}")
+    return 1 if lost or ((skipped or unread) and order.strict) else 0
+
+
+def _line(made: dict[str, Any]) -> str:
+    return escape_json(json.dumps(made, ensure_ascii=False))
 
 
 class _Skips:
@@ -151,7 +177,7 @@ def _scorer(order: ScoreOrder) -> Scorer:
         order.cues,
         order.sentiment_model,
         sentiment=tone,
-        implied=True if order.extractor == "judge" else None,
+        implied=order.extractor == "judge",
     )
     if order.judge is None:
         return Scorer(evaluator)

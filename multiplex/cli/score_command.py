@@ -28,7 +28,9 @@ ScoredArgument = Annotated[
 ]
 CuesFlag = Annotated[
     str | None,
-    typer.Option("--cues", help="Of place, named, concept, implied, with commas. [default: named,concept]"),
+    typer.Option(
+        "--cues", help="Of place, named, concept (of a judge implied too), with commas. [default: named,concept]"
+    ),
 ]
 ExtractorFlag = Annotated[
     str, typer.Option("--extractor", help="local; judge (a chat model, which must quote its evidence); or both.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class PartsOrder:
 
 
 def score_parts(order: PartsOrder) -> int:
-    """Measure every part that is not done; the exit code: 1 where a row was skipped and `strict`.
+    """Measure every part that is not done; the exit code: 1 where a row was skipped or not read, and `strict`.
 
     Raises:
         UsageError: a file or an option is wrong.
@@ -44,21 +44,26 @@ def score_parts(order: PartsOrder) -> int:
     done = len(parts) - len(todo)
     if done:
         aside.print(Text(f"{done:,} of {len(parts):,} parts are done already", "dim"))
-    measured = skipped = 0
+    measured = skipped = unread = 0
     for number, made in enumerate(_measured(order, todo), start=done + 1):
-        measured, skipped = measured + made.measured, skipped + made.skipped
+        measured, skipped, unread = measured + made.measured, skipped + made.skipped, unread + made.not_read
         reasons = f": {', '.join(f'{name} {count:,}' for name, count in made.reasons.items())}" if made.skipped else ""
         aside.print(
             Text(
-                f"{number:,} of {len(parts):,}: {made.source}: {made.measured:,} measured, {made.skipped:,} skipped"
+                f"{number:,} of {len(parts):,}: {made.source}: "
+                + _told({"measured": made.measured, "skipped": made.skipped, "not_read": made.not_read})
                 + reasons
             ),
             soft_wrap=True,
         )
-    aside.print(
-        Text(f"{measured:,} measured, {skipped:,} skipped; next: multiplex score merge {order.folder} --summary FILE")
-    )
-    return 1 if skipped and order.strict else 0
+    told = _told({"measured": measured, "skipped": skipped, "not_read": unread})
+    aside.print(Text(f"{told}; next: multiplex score merge {order.folder} --summary FILE"))
+    return 1 if (skipped or unread) and order.strict else 0
+
+
+def _told(rows: Mapping[str, int]) -> str:
+    told = f"{rows['measured']:,} measured, {rows['skipped']:,} skipped"
+    return told + (f", {rows['not_read']:,} not read for their language" if rows["not_read"] else "")
 
 
 def _measured(order: PartsOrder, parts: Sequence[CorpusPart]) -> Iterator[PartManifest]:
@@ -86,9 +91,8 @@ def merge(folder: Path, summary: Path | None) -> None:
         print_summary(out, each, name or "all")
         out.print()
     out.print(Text(notes(made.summaries[""]), "dim"))
-    counts = {"measured": made.measured, "skipped": made.skipped}
     if summary is not None:
         with open_draft(summary) as file:
-            content = as_summary(made.summaries, None, counts)
+            content = as_summary(made.summaries, None, made.rows, made.unread_groups)
             file.write(escape_json(json.dumps(content, ensure_ascii=False, indent=2)) + "\n")
-    SafeConsole(stderr=True).print(Text(f"{made.parts:,} parts: {made.measured:,} measured, {made.skipped:,} skipped"))
+    SafeConsole(stderr=True).print(Text(f"{made.parts:,} parts: {_told(made.rows)}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.evaluation.depth.figures import Depth, measure_depth
 from multiplex.evaluation.extraction.frames import DEFAULT, Frame
@@ -17,6 +17,8 @@ from multiplex.text.tokens import count_words
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from multiplex.evaluation.languages.reading import Reading
 
 
 class Tone(BaseModel):
@@ -80,7 +82,7 @@ class Measures(Renamed):
     per_100_words: float
     """References per 100 words."""
     implied: dict[str, int] | None
-    """Sentences without any written cue that the classifier places in a perspective; None where it was not asked."""
+    """Sentences that a judge places in a perspective by their meaning alone; None where no judge was asked."""
     places: dict[str, int]
     """Sentences that merely name a place or nationality of a perspective."""
     sentiment: Tone | None
@@ -89,7 +91,7 @@ class Measures(Renamed):
     """The tone of the sentences that refer to a perspective."""
     words: int
     depth: Depth | None = None
-    """How deep it goes beyond naming; None in a record that was measured before depth was."""
+    """How deep it goes beyond naming; None in languages other than English, and in records from before it was."""
     n_own: int | None = None
     """References outside what stands so in the sourcebook; None where nothing of the text does."""
     entropy_own: float | None = None
@@ -97,6 +99,12 @@ class Measures(Renamed):
     frame_name: str = DEFAULT
     beside: tuple[Spread, ...] = ()
     """The spread over further frames."""
+    language: str = "en"
+    """ISO 639 code of the language of most of the text."""
+    unread: dict[str, str] = Field(default_factory=dict)
+    """Of names, concepts, labels, depth and tone those that are not measured in this language, with the reason."""
+    unread_sentences: dict[str, int] = Field(default_factory=dict)
+    """Sentences in languages whose names and concepts are not read, by language; the rest of the text is measured."""
 
     def summary(self) -> dict[str, Any]:
         """The `measures` object of the JSON that `multiplex answer` prints."""
@@ -114,6 +122,8 @@ class Measures(Renamed):
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
             **({"frames": [each.model_dump(mode="json") for each in self.beside]} if self.beside else {}),
+            **({"language": self.language, "unread": dict(self.unread)} if self.unread else {}),
+            **({"unread_sentences": dict(self.unread_sentences)} if self.unread_sentences else {}),
             **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
         }
 
@@ -128,12 +138,16 @@ def measures(
     named_in_prompt: frozenset[str] = frozenset(),
     quoted: Sequence[Span] = (),
     tones: np.ndarray | None = None,
-    implied_asked: bool = True,
+    implied_asked: bool = False,
+    reading: Reading | None = None,
 ) -> Measures:
     """The figures of one text, from its sentences (at least one), its references and, shape (n, 3), its tones.
 
-    `text` is what the sentences were split from, its scaffold taken away. Entities in `named_in_prompt` are left out of
-    `entropy_unprompted`, references inside the [start, end) spans of `quoted` out of `n_own` and `entropy_own`.
+    `text` is what the sentences were split from, its scaffold taken away. A row of `tones` is NaN where a sentence's
+    tone is not read. `reading` says what its languages allow; None: English.
+
+    Entities in `named_in_prompt` are left out of `entropy_unprompted`, references inside the [start, end) spans of
+    `quoted` out of `n_own` and `entropy_own`.
     """
     references = tuple(references)
     counts = count(references, frame, cues)
@@ -147,7 +161,9 @@ def measures(
     if tones is not None:
         for name in frame:
             if counts[name]:
-                stance[name] = _tone(tones, [sentence for sentence, of in sorted(headline) if of == name])
+                tone = _tone(tones, [sentence for sentence, of in sorted(headline) if of == name])
+                if tone is not None:
+                    stance[name] = tone
     return Measures(
         frame=frame,
         cues=cues,
@@ -169,9 +185,14 @@ def measures(
         sentiment=_tone(tones, range(len(sentences))) if tones is not None else None,
         stance=stance,
         words=words,
-        depth=measure_depth(text, sentences, references, frame, cues),
+        depth=None
+        if reading and "depth" in dict(reading.why_not)
+        else measure_depth(text, sentences, references, frame, cues),
         n_own=None if own is None else sum(own.values()),
         entropy_own=None if own is None else diversity.entropy_percent(own),
+        language=reading.language if reading else "en",
+        unread=dict(reading.why_not) if reading else {},
+        unread_sentences=dict(reading.unread) if reading else {},
     )
 
 
@@ -195,6 +216,11 @@ def _within(found: Reference, spans: Sequence[Span]) -> bool:
     return any(start <= found.start and found.end <= end for start, end in spans)
 
 
-def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone:
-    positive, neutral, negative = tones[list(sentences)].mean(axis=0).tolist()
+def _tone(tones: np.ndarray, sentences: Iterable[int]) -> Tone | None:
+    """The mean over those of the sentences whose tone was read; None where none was."""
+    rows = tones[list(sentences)]
+    rows = rows[rows[:, 0] == rows[:, 0]]
+    if not len(rows):
+        return None
+    positive, neutral, negative = rows.mean(axis=0).tolist()
     return Tone(positive=positive, neutral=neutral, negative=negative)

@@ -16,6 +16,7 @@ from multiplex.evaluation.extraction.agreement import Agreement, Comparison, Dif
 from multiplex.evaluation.extraction.gazetteer import Entity
 from multiplex.evaluation.extraction.local import ExtractorName
 from multiplex.evaluation.extraction.references import Reference
+from multiplex.evaluation.languages.reading import Reading, UnreadError
 from multiplex.evaluation.measures import Measures
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ class Scored:
     judged: tuple[Reference, ...] | None = None
     discarded: dict[str, int] | None = None
     differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A text in a language that is not read: nothing of it is measured, and `reading` says why."""
+
+    passage: Passage
+    reading: Reading
 
 
 class Scorer:
@@ -80,8 +89,8 @@ class Scorer:
             self._runner.run(self._judge.aclose())
         self._runner.close()
 
-    def score(self, rows: Iterable[Passage | Skipped]) -> Iterator[Scored | Skipped]:
-        """The rows in order, measured; one that cannot be measured comes back as Skipped.
+    def score(self, rows: Iterable[Passage | Skipped]) -> Iterator[Scored | Skipped | Unread]:
+        """The rows in order, measured; one that cannot be measured comes back as Skipped, or Unread for its language.
 
         Where the judge failed on a batch of many after it judged others, it is not asked again: the rest is lost.
 
@@ -90,7 +99,7 @@ class Scorer:
         """
         source = iter(rows)
         while batch := list(islice(source, BATCH)):
-            outcomes: list[Prepared | Skipped] = [
+            outcomes: list[Prepared | Skipped | Unread] = [
                 each if isinstance(each, Skipped) else self._prepared(each) for each in batch
             ]
             ready = [each for each in outcomes if isinstance(each, Prepared)]
@@ -107,9 +116,11 @@ class Scorer:
         """How far the two extractors agree over all texts so far; None where there was one."""
         return self._comparison.result() if self._comparison else None
 
-    def _prepared(self, passage: Passage) -> Prepared | Skipped:
+    def _prepared(self, passage: Passage) -> Prepared | Skipped | Unread:
         try:
-            return self._evaluator.prepared(passage)
+            return self._evaluator.prepared(passage, read_here=self._extractor != "judge")
+        except UnreadError as error:
+            return Unread(passage, error.reading)
         except UsageError as error:
             return Skipped(passage.line, str(error))
 

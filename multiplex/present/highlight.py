@@ -114,7 +114,7 @@ def legend(names: Sequence[str] = KNOWN) -> str:
     )
     return (
         f'<p class="legend">{marks}<br>Filled: named or concept, which the headline counts. Framed: a mere place. '
-        "Dotted: implied. Point at one to see why it counts.</p>"
+        "Point at one to see why it counts.</p>"
     )
 
 

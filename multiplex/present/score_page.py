@@ -15,10 +15,10 @@ from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import KNOWN, Entity
 from multiplex.evaluation.extraction.frames import DEFAULT
-from multiplex.evaluation.scorer import Scored
+from multiplex.evaluation.scorer import Scored, Unread
 from multiplex.evaluation.statistics.summary import Summary
 from multiplex.present.highlight import STYLE, legend, marked
-from multiplex.present.summary import as_line, notes, print_summary
+from multiplex.present.summary import as_line, notes, print_summary, unread_line
 from multiplex.text.console import SafeConsole
 
 _HEAD = """<!doctype html>
@@ -65,6 +65,13 @@ class ScorePage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._texts.close()
+
+    def add_unread(self, unread: Unread) -> None:
+        """One text that was not read, with the reason."""
+        self._texts.write(
+            f'<section dir="auto">\n<p class="figures">{escape(unread_line(unread))}</p>\n'
+            f'<div class="text">{escape(unread.passage.text)}</div>\n</section>\n'
+        )
 
     def add(self, scored: Scored, entities: Mapping[str, Entity]) -> None:
         """One text with its figures and its references."""

@@ -12,8 +12,10 @@ from rich.text import Text
 from multiplex.evaluation.extraction.agreement import Agreement
 from multiplex.evaluation.extraction.facets import AXES
 from multiplex.evaluation.extraction.references import Reference
+from multiplex.evaluation.languages.reading import not_read
+from multiplex.evaluation.languages.recognition import language_name
 from multiplex.evaluation.measures import Measures
-from multiplex.evaluation.scorer import Scored
+from multiplex.evaluation.scorer import Scored, Unread
 from multiplex.evaluation.statistics.resampling import LEAST_BIASED, LEAST_FREEDOM
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.present import depth
@@ -52,6 +54,42 @@ def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
     return made
 
 
+def unread_object(unread: Unread, *, grouped: bool = False) -> dict[str, Any]:
+    """A text that was not read as the object that `--json` prints: its figures are null, `unread` says why."""
+    own = ("frame", "frame_name", "cues", "references")
+    figures = {name: None for name in Measures.model_fields if name not in own}
+    made: dict[str, Any] = {"id": unread.passage.id}
+    if grouped:
+        made["group"] = unread.passage.group
+    made |= {"reference_count": None, "references": None} | figures
+    return made | {
+        "language": unread.reading.language or None,
+        "unread": dict(unread.reading.why_not),
+        "unread_sentences": dict(unread.reading.unread),
+    }
+
+
+def unread_line(unread: Unread) -> str:
+    """A text that was not read as a line."""
+    reading = unread.reading
+    return f"{one_line(unread.passage.id)}  not read  {_language(reading.language, dict(reading.why_not))}"
+
+
+def _language(code: str, why_not: Mapping[str, str]) -> str:
+    """What is not measured of a text in another language, in brackets; nothing for one that is wholly read."""
+    if "names" in why_not:
+        return f"[{language_name(code)}: {why_not['names']}]"
+    return f"[{language_name(code)}; {', '.join(why_not)} not read]" if why_not else ""
+
+
+def language_notes(summary: Summary) -> list[str]:
+    """In how many texts what was not measured for their language; nothing where all were read wholly."""
+    notes = not_read(summary.unread, summary.texts + summary.left_out)
+    if summary.left_out:
+        notes.append(f"{summary.left_out:,} texts that are not read are in no figure.")
+    return notes
+
+
 def _reference(reference: Reference) -> dict[str, Any]:
     facets = {axis: list(values) for axis in AXES if (values := getattr(reference.facets, axis))}
     return {name: getattr(reference, name) for name in _SHOWN} | {"score": round(reference.score, 4), "facets": facets}
@@ -70,7 +108,8 @@ def as_line(scored: Scored) -> str:
         f"  {one_line(each.frame_name)} n={each.n}" + ("" if each.entropy is None else f" {each.entropy:.1f}%")
         for each in of.beside
     )
-    return f"{one_line(scored.passage.id)}  {found}{others}{_tone(of)}"
+    language = _language(of.language, of.unread)
+    return f"{one_line(scored.passage.id)}  {found}{others}{_tone(of)}" + (f"  {language}" if language else "")
 
 
 def _tone(of: Measures) -> str:
@@ -93,11 +132,13 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         ("references per 100 words", summary.per_100_words, 1, ""),
     ):
         head.add_row(label, shown(estimate, scale, unit))
-    for name, of in depth.LABELS.items():
-        head.add_row(of.name, shown(summary.depth[name], of.scale, of.unit, form=".2f" if of.scale == 1 else ""))
+    for name, figure in depth.LABELS.items():
+        head.add_row(figure.name, shown(summary.depth[name], figure.scale, figure.unit))
     for tone, estimate in (summary.sentiment or {}).items():
         head.add_row(f"tone: {tone}", shown(estimate, 1))
     console.print(head, "")
+    for note in language_notes(summary):
+        console.print(Text(note, "yellow"))
     console.print(_weightings(summary))
     if summary.stance:
         stance = Table(box=None, padding=(0, 1))
@@ -180,19 +221,24 @@ def as_summary(
     summaries: Mapping[str, Summary],
     agreement: Agreement | None,
     texts: Mapping[str, int],
-    spreads: SpreadTally | None = None,
+    unread_groups: Mapping[str, Mapping[str, Mapping[str, int]]],
+    spreads: SpreadTally,
 ) -> dict[str, Any]:
     """The summaries as plain data: the one over all texts under `all`, those of groups under `groups`.
 
-    `frames` are the mean entropy and the references by frame and group, where there are several frames.
+    A group of which no text is read is null under `groups`, and `unread_groups` counts its languages. `frames` are the
+    mean entropy and the references by frame and group, where there are several frames.
     """
-    groups = {name: summary.model_dump(mode="json") for name, summary in summaries.items() if name}
+    groups: dict[str, Any] = {name: summary.model_dump(mode="json") for name, summary in summaries.items() if name}
     made: dict[str, Any] = {"all": summaries[""].model_dump(mode="json") if "" in summaries else None}
+    if unread_groups:
+        groups |= dict.fromkeys(unread_groups)
+        made["unread_groups"] = {name: dict(of) for name, of in unread_groups.items()}
     if groups:
         made["groups"] = groups
     if agreement is not None:
         made["agreement"] = agreement.summary()
-    if spreads is not None and spreads.figures:
+    if spreads.figures:
         made["frames"] = {
             name: {group or "all": figure._asdict() for group, figure in of.items()}
             for name, of in spreads.figures.items()

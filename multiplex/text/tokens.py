@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʻʿʾ´′", "'"))
 # Letters with a stroke have no decomposition in Unicode, so stripping marks would leave them.
 _STROKES = str.maketrans("łŁøØđĐħĦıŧŦ", "lLoOdDhHitT")
+_FULL_WIDTH = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
 _MARK = re.compile("[\u0300-\u036f]")
 # Chinese and Japanese write no spaces, so there every character is a word of its own.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -58,8 +59,9 @@ def has_word(text: str) -> bool:
 
 
 def normal(word: str) -> str:
-    """A word in Unicode NFC with one kind of apostrophe."""
-    return unicodedata.normalize("NFC", word).translate(_APOSTROPHES)
+    """A word in Unicode NFC with one kind of apostrophe; full-width letters become plain ones."""
+    form: Literal["NFC", "NFKC"] = "NFKC" if _FULL_WIDTH.search(word) else "NFC"
+    return unicodedata.normalize(form, word).translate(_APOSTROPHES)
 
 
 def plain(word: str) -> str:

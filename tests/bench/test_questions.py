@@ -53,7 +53,7 @@ def test_cued_questions_name_their_cue_and_the_others_give_no_hint(ours: tuple[Q
 
 
 def test_no_question_refers_to_a_perspective(ours: tuple[Question, ...]) -> None:
-    evaluator = Evaluator(cues=("named", "concept", "place"), sentiment=False, implied=False)
+    evaluator = Evaluator(cues=("named", "concept", "place"), sentiment=False)
     texts = [*(question.question for question in ours), "What do Koreans owe to strangers?"]
     found = evaluator.extracted([evaluator.prepared(Passage("", text, 1)) for text in texts])
     assert [each.text.passage.text for each in found if each.references] == ["What do Koreans owe to strangers?"]

@@ -14,7 +14,6 @@ import pytest
 
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
-from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.references import count, find
 from multiplex.evaluation.retention.attribution import (
     blind_attribution,
@@ -32,6 +31,7 @@ from multiplex.evaluation.retention.coverage import (
 )
 from multiplex.evaluation.retention.entailment import CONTRADICTION, ENTAILMENT, NEUTRAL, Entailment
 from multiplex.evaluation.retention.masking import Claim, claims, visible, without_cues
+from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 from multiplex.evaluation.retention.similarity import Vectors, entailed
 from multiplex.evaluation.statistics.diversity import entropy_percent
 from multiplex.llm.embeddings import Embedder
@@ -507,10 +507,10 @@ def test_blind_attribution_tells_what_is_unmistakable(embedder: Embedder) -> Non
 
 
 def test_a_classifier_that_favours_one_perspective_still_tells_texts_apart(embedder: Embedder) -> None:
-    head = Implied.load().head
+    head = PerspectiveClassifier.load().head
     favour = np.array([20.0 * (label == "african") for label in head.labels])
-    biased = Implied(replace(head, bias=head.bias + favour))
-    found = blind_attribution(UNMISTAKABLE, embedder=embedder, implied=biased)
+    biased = PerspectiveClassifier(replace(head, bias=head.bias + favour))
+    found = blind_attribution(UNMISTAKABLE, embedder=embedder, classifier=biased)
     assert set(found.predicted.values()) == {"african"}
     assert (found.right, found.relative_right) == (1, 4)
 

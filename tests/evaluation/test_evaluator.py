@@ -63,11 +63,10 @@ def test_scaffold_keeps_sentences_apart(evaluator: Evaluator) -> None:
     assert {(each.entity, each.sentence) for each in found if each.cue == "concept"} == {("kant", 0), ("ubuntu", 1)}
 
 
-def test_without_tone_no_sentence_is_asked_what_it_implies() -> None:
-    measures = Evaluator(sentiment=False).measure("The house was quiet.")
-    assert measures.sentiment is None
-    assert measures.implied is None
-    assert Evaluator(sentiment=False, cues=("implied",)).measure("The house was quiet.").implied is not None
+def test_only_a_judge_finds_what_is_implied() -> None:
+    assert Evaluator(sentiment=False).measure("The house was quiet.").implied is None
+    with pytest.raises(UsageError, match="only a judge finds 'implied'"):
+        Evaluator(cues=("named", "implied"))
 
 
 def test_validation_of_ones_own_labels(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_loading_prints_nothing_and_importing_loads_no_model_library() -> None:
     script = (
         "import logging, sys; logging.basicConfig(level=logging.INFO)\n"
         "import multiplex.llm.embeddings as e\n"
-        "import multiplex.evaluation.sentiment, multiplex.evaluation.extraction.implied\n"
+        "import multiplex.evaluation.sentiment, multiplex.evaluation.retention.perspective_classifier\n"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'numpy'} & set(sys.modules)\n"
         "e.Embedder().encode(['quiet'])\n"
         "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)\n"

@@ -14,6 +14,7 @@ from multiplex.bench.analysis.observations import Observations
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.store.records import Record
 from multiplex.errors import UsageError
+from multiplex.evaluation.languages.reading import languages_of, not_read
 
 if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
@@ -100,7 +101,10 @@ def analysed(
         permutations=permutations,
         seed=seed,
         units=sum(each.units for each in conditions),
-        answered=sum(each.measured + each.wordless + each.unscored for each in conditions),
+        answered=sum(
+            each.measured + each.wordless + sum(each.unread.get("names", {}).values()) + each.unscored
+            for each in conditions
+        ),
         failed=sum(each.failed for each in conditions),
         pending=sum(each.pending for each in conditions),
         questions=len(run.questions),
@@ -190,9 +194,11 @@ def _notes(of: Condition) -> list[str]:
         f"{of.failed} failed ({', '.join(f'{kind} {n}' for kind, n in of.failures.items())})" if of.failed else "",
         f"{of.pending} pending" if of.pending else "",
         f"{of.wordless} without a word" if of.wordless else "",
+        f"not read for their language{languages_of(of.unread)}" if "names" in of.unread else "",
         f"{of.unscored} not measured yet" if of.unscored else "",
     ]
-    name, notes = f"{of.model}, {of.strategy}", []
+    name = f"{of.model}, {of.strategy}"
+    notes = [f"{name}: {note}" for note in not_read(of.unread, of.units)]
     if any(missing):
         notes.append(
             f"{name}: of {of.units} units {', '.join(filter(None, missing))}; its figures stand on {of.measured} "

@@ -91,9 +91,11 @@ class Condition(_Frozen):
     """One model under one strategy.
 
     Attributes:
-        units: of the run; `measured` + `wordless` + `unscored` + `failed` + `pending` of them.
+        units: of the run; `measured` + `wordless` + `unread` (names) + `unscored` + `failed` + `pending` of them.
         measured: answers that the figures stand on.
         wordless: answers that hold no word to measure.
+        unread: of names, concepts, labels, tone and implied, in how many answers it was not measured, by language
+            code; those whose names are not read are in no figure.
         unscored: answers that were not measured yet.
         failures: failed units by kind.
         short: answers with at least one lost voice; `lost`: lost voices by perspective.
@@ -125,6 +127,7 @@ class Condition(_Frozen):
     units: int
     measured: int
     wordless: int
+    unread: dict[str, dict[str, int]]
     unscored: int
     failed: int
     pending: int

@@ -34,10 +34,10 @@ COST = ("words", "seconds", "calls", "input_tokens", "output_tokens")
 @cache
 def figure_names(frame: tuple[str, ...]) -> tuple[str, ...]:
     """The figures of an answer besides its counts, in the order of `Observations.figures`."""
-    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread", *FIGURES)
+    measured = ("unprompted", "outside", "headline", "excluded", "berger_parker", "per_100_words", "spread")
     tones = (*(f"tone {tone}" for tone in TONES), *(f"label {tone}" for tone in TONES))
     stances = (f"stance {name} {tone}" for name in frame for tone in TONES)
-    return (*measured, *tones, *stances, *COST, *COUNCIL)
+    return (*measured, *FIGURES, *tones, *stances, *COST, *COUNCIL)
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Observations:
     frame: tuple[str, ...] = ()
     units: int = 0
     wordless: int = 0
+    unread: dict[str, Counter[str]] = field(default_factory=dict)
     unscored: int = 0
     pending: int = 0
     short: int = 0
@@ -85,9 +86,12 @@ class Observations:
             self.lost.update(record.answer.lost)
             if record.score is None:
                 self.unscored += 1
+            elif record.score.unread is not None:
+                self._note(record.score.unread, ("names",))
             elif record.score.measures is None:
                 self.wordless += 1
             else:
+                self._note(record.score.measures.language, record.score.measures.unread)
                 self._measured(record.unit, record.answer, record.score, record.score.measures)
         elif record.failure is not None:
             self.failures[record.failure.kind] += 1
@@ -134,6 +138,11 @@ class Observations:
         """References by perspective, all measured answers together."""
         sums = _rows(self.counts["reference"], len(self.frame)).sum(axis=0)
         return {name: int(value) for name, value in zip(self.frame, sums, strict=True)}
+
+    def _note(self, language: str, why_not: Iterable[str]) -> None:
+        """Count what the language of an answer is not read for."""
+        for what in why_not:
+            self.unread.setdefault(what, Counter())[language] += 1
 
     def _measured(self, unit: Unit, answer: Answer, score: Score, measures: Measures) -> None:
         self.frame = measures.frame

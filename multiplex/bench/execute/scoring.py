@@ -20,12 +20,14 @@ from multiplex.evaluation import Evaluator, Measures, Passage, count
 from multiplex.evaluation.evaluator import Prepared
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
 from multiplex.evaluation.extraction.frames import Frame, default_frame, load_frame, load_frames, shipped_frames
+from multiplex.evaluation.languages.reading import UnreadError, language_note
+from multiplex.evaluation.languages.recognition import ENGLISH
 
 if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
-_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "implied_head.json",
-         "sentiment_head.json")  # fmt: skip
+_READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "senses.yaml", "function_words.yaml",
+         "attribution_head.json", "sentiment_head.json")  # fmt: skip
 
 Heard = Callable[[int], None]
 """Told how many answers were measured so far."""
@@ -114,19 +116,26 @@ def scores_of(batch: Sequence[tuple[Unit, Answer]], evaluator: Evaluator) -> lis
     Raises:
         ContentError: a gazetteer, calibration or trained head is missing or wrong.
     """
-    outcomes = [_prepared(unit, answer, evaluator) for unit, answer in batch]
+    outcomes: list[Prepared | UsageError] = [_prepared(unit, answer, evaluator) for unit, answer in batch]
     ready = [each for each in outcomes if isinstance(each, Prepared)]
     measured = iter(evaluator.measured(evaluator.extracted(ready)) if ready else ())
     return [
-        Score(measures=None, note=outcome, voices=_voices(unit, answer, evaluator))
-        if isinstance(outcome, str)
+        _unmeasured(unit, answer, outcome, evaluator)
+        if isinstance(outcome, UsageError)
         else _score(unit, answer, next(measured), evaluator)
         for (unit, answer), outcome in zip(batch, outcomes, strict=True)
     ]
 
 
-def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | str:
-    """The answer cut into sentences, or in words why it cannot be."""
+def _unmeasured(unit: Unit, answer: Answer, error: UsageError, evaluator: Evaluator) -> Score:
+    """The score of an answer without a word, or in a language that is not read."""
+    unread = error.reading.language if isinstance(error, UnreadError) else None
+    voices = _voices(unit, answer, evaluator)
+    return Score(measures=None, note=f"not measured: {error}", voices=voices, unread=unread)
+
+
+def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | UsageError:
+    """The answer cut into sentences, or why it cannot be."""
     passage = Passage(
         unit.id,
         answer.text,
@@ -139,31 +148,35 @@ def _prepared(unit: Unit, answer: Answer, evaluator: Evaluator) -> Prepared | st
     try:
         return evaluator.prepared(passage)
     except UsageError as error:
-        return f"not measured: {error}"
+        return error
 
 
 def _score(unit: Unit, answer: Answer, measures: Measures, evaluator: Evaluator) -> Score:
+    note = language_note(measures.language, measures.unread, measures.unread_sentences) or None
+    if measures.language != ENGLISH:  # the embeddings that compare voices read English
+        return Score(measures=measures, voices=_voices(unit, answer, evaluator), note=note)
     try:
         between = compare_with_voices(answer, evaluator.local.gazetteer)
     except UsageError as error:
         return Score(measures=measures, voices=_voices(unit, answer, evaluator), note=f"voices not compared: {error}")
-    return Score(measures=measures, retention=between, voices=_voices(unit, answer, evaluator))
+    return Score(measures=measures, retention=between, voices=_voices(unit, answer, evaluator), note=note)
 
 
 def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[str, int]]:
-    """By perspective of the voice, its own references by perspective of the frame; all 0 for a voice without a word."""
+    """By perspective of the voice, its own references by perspective of the frame.
+
+    All 0 for a voice without a word; a voice in a language that is not read is absent.
+    """
     counts = {}
     for name, text in said(answer.voices).items():
         try:
             ready = evaluator.prepared(Passage(name, text, 1, question=unit.question))
+        except UnreadError:
+            continue
         except UsageError:
             counts[name] = dict.fromkeys(evaluator.frame, 0)
             continue
-        # The classifier of implied references needs embeddings, which take most of the time: asked where it counts.
-        if "implied" in evaluator.cues:
-            references = evaluator.extracted([ready])[0].references
-        else:
-            references = evaluator.written(ready)
+        references = evaluator.written(ready)
         counts[name] = count(references, evaluator.frame, evaluator.cues)
     return counts
 
@@ -188,4 +201,5 @@ def outdated(description: str) -> str | None:
 def _content() -> str:
     folder = content_root() / "eval"
     files = [*sorted((folder / "gazetteers").glob("*.yaml")), *(folder / name for name in _READ)]
+    files += sorted((folder / "languages").glob("*.yaml"))
     return sha256("\n".join(f"{file.name} {sha256(read_text(file))}" for file in files))

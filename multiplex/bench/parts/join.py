@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.bench.parts.plan import PartManifest, read_manifest
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics.summary import Summary
+from multiplex.evaluation.statistics.summary import Summary, Tally
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +27,15 @@ MOST_GROUPS = 1000
 
 @dataclass(frozen=True)
 class JoinedParts:
-    """The summaries by group, the one over all texts under "", and how many rows were measured and skipped."""
+    """The summaries by group, the one over all texts under ""; how many rows were measured, skipped and not read.
+
+    `unread_groups` are those of which no text was read, with the languages.
+    """
 
     summaries: Mapping[str, Summary]
     parts: int
-    measured: int
-    skipped: int
+    rows: Mapping[str, int]
+    unread_groups: Mapping[str, Mapping[str, Mapping[str, int]]]
 
 
 def join(folder: Path) -> JoinedParts:
@@ -50,22 +53,31 @@ def join(folder: Path) -> JoinedParts:
             raise UsageError(f"{path}: was measured differently from {next(iter(found))}; measure one of them anew")
     with ExitStack() as stack:
         tallies = {EVERY_TEXT: stack.enter_context(measuring.tally())}
+
+        def tally_of(group: str) -> Tally:
+            if group not in tallies:
+                if len(tallies) > MOST_GROUPS:
+                    raise UsageError(f"{folder}: more than {MOST_GROUPS:,} groups; group by another column")
+                tallies[group] = stack.enter_context(measuring.tally())
+            return tallies[group]
+
         for _, together in groupby(sorted(found, key=lambda path: found[path].source), lambda path: found[path].source):
             paths = list(together)
             _check_shards(paths, found)
+            for path in paths:
+                for group, left in found[path].unread.items():
+                    for name in {EVERY_TEXT, group}:
+                        tally_of(name).add_unread(left.left_out, left.unread)
             for group, rows in _ordered(paths, found, tallies[EVERY_TEXT].width):
                 for name in {EVERY_TEXT, group}:
-                    if name not in tallies:
-                        if len(tallies) > MOST_GROUPS:
-                            raise UsageError(f"{folder}: more than {MOST_GROUPS:,} groups; group by another column")
-                        tallies[name] = stack.enter_context(measuring.tally())
-                    tallies[name].extend(rows)
+                    tally_of(name).extend(rows)
         summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
     made_of = {name: summary for name, summary in summaries.items() if summary is not None}
     if not made_of:
         raise UsageError(f"{folder}: no text could be measured in any part")
-    measured, skipped = (sum(getattr(each, name) for each in found.values()) for name in ("measured", "skipped"))
-    return JoinedParts(made_of, len(found), measured, skipped)
+    unread = {name: tallies[name].unread for name in sorted(tallies) if name and name not in made_of}
+    counts = {name: sum(getattr(each, name) for each in found.values()) for name in ("measured", "skipped", "not_read")}
+    return JoinedParts(made_of, len(found), counts, unread)
 
 
 def _manifests(folder: Path) -> dict[Path, PartManifest]:

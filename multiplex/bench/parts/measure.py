@@ -13,14 +13,14 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, stamp
+from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, UnreadTexts, stamp
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.corpus import Passage, Skipped, read
 from multiplex.evaluation.evaluator import BATCH
-from multiplex.evaluation.scorer import Scored, Scorer
+from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Tally
-from multiplex.present.summary import as_object
+from multiplex.present.summary import as_object, unread_object
 from multiplex.settings import Shard
 from multiplex.text.terminal import escape_json
 
@@ -28,7 +28,7 @@ MOST_REASONS = 20  # kinds of skipped rows that a manifest counts; the others ar
 
 
 CHUNK = 8192  # rows of figures written at once
-Write = Callable[[Scored], None]
+Write = Callable[[Scored | Unread], None]
 
 
 def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
@@ -47,17 +47,33 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     groups: dict[str, int] = {}
     with ExitStack() as stack:
         tally = stack.enter_context(measuring.tally())
+        unread = dict[str, Tally]()
+
+        def unread_of(group: str) -> Tally:
+            if group not in unread:
+                unread[group] = stack.enter_context(measuring.tally())
+            return unread[group]
+
         lines, numbers = array("d"), array("d")
         write = stack.enter_context(_writing(part, grouped=measuring.group is not None))
         for each in scorer.score(_own_rows(part, measuring)):
             if isinstance(each, Skipped):
                 reasons[re.sub(r"\d+", "N", each.reason)] += 1
                 continue
+            if isinstance(each, Unread):
+                unread_of(each.passage.group).leave_out(each.reading.language, dict(each.reading.why_not))
+                write(each)
+                continue
             tally.add(each.measures)
+            if each.measures.unread:
+                unread_of(each.passage.group).note(each.measures.language, each.measures.unread)
             lines.append(each.passage.line)
             numbers.append(groups.setdefault(each.passage.group, len(groups)))
             write(each)
         _write_rows(part.rows, lines, numbers, tally)
+        left = {
+            group: UnreadTexts(left_out=each.left_out, unread=each.unread) for group, each in sorted(unread.items())
+        }
     if stamp(part.source) != before:
         raise UsageError(f"{part.source}: was written while it was read; start again when it is whole")
     common = dict(reasons.most_common(MOST_REASONS))
@@ -66,7 +82,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     made = PartManifest(
         source=part.name, size=before[0], modified=before[1], shard=str(part.shard) if part.shard else None,
         measuring=measuring, scores=part.scores.name, digest=_digest(part.scores), measured=len(tally),
-        skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts,
+        skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts, unread=left,
     )  # fmt: skip
     with _drafted(part.manifest) as draft:
         draft.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
@@ -132,9 +148,9 @@ def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
             out.write_table(pyarrow.Table.from_pylist(waiting, schema))
             waiting.clear()
 
-        def write(scored: Scored) -> None:
-            passage, of = scored.passage, scored.measures
-            values = (passage.id, passage.line, passage.group if grouped else None, of.n, of.entropy,
+        def write(scored: Scored | Unread) -> None:
+            passage, of = scored.passage, scored.measures if isinstance(scored, Scored) else None
+            values = (passage.id, passage.line, passage.group if grouped else None, of and of.n, of and of.entropy,
                       _line(scored, grouped=grouped))  # fmt: skip
             waiting.append(dict(zip(schema.names, values, strict=True)))
             if len(waiting) == CHUNK:
@@ -144,8 +160,9 @@ def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
         flush()
 
 
-def _line(scored: Scored, *, grouped: bool) -> str:
-    return escape_json(json.dumps(as_object(scored, grouped=grouped), ensure_ascii=False))
+def _line(scored: Scored | Unread, *, grouped: bool) -> str:
+    made = as_object(scored, grouped=grouped) if isinstance(scored, Scored) else unread_object(scored, grouped=grouped)
+    return escape_json(json.dumps(made, ensure_ascii=False))
 
 
 @contextmanager

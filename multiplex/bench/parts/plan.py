@@ -64,6 +64,14 @@ class Measuring(BaseModel):
         return Evaluator(self.frame, self.cues, self.sentiment_model, sentiment=self.tone)
 
 
+class UnreadTexts(BaseModel):
+    """How many texts are in no figure, and of what is measured, in how many texts it was not, by language."""
+
+    model_config = ConfigDict(frozen=True)
+    left_out: int
+    unread: Mapping[str, Mapping[str, int]]
+
+
 class PartManifest(BaseModel):
     """What was made of one part; it is written last, so that a part is done where it stands.
 
@@ -75,6 +83,7 @@ class PartManifest(BaseModel):
         reasons: why rows were skipped, by how often; numbers in them are N.
         groups: the values of the grouping column, as the rows of figures number them.
         counts: references by perspective.
+        unread: by group, of the texts in languages that are not read, or not for everything.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -90,6 +99,12 @@ class PartManifest(BaseModel):
     reasons: Mapping[str, int]
     groups: tuple[str, ...]
     counts: Mapping[str, int]
+    unread: Mapping[str, UnreadTexts] = {}
+
+    @property
+    def not_read(self) -> int:
+        """How many texts are in no figure, for their language."""
+        return sum(each.left_out for each in self.unread.values())
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,7 @@ def losses(analysis: Analysis) -> str:
     lost = sum(condition.short for condition in analysis.conditions)
     unscored = sum(condition.unscored for condition in analysis.conditions)
     wordless = sum(condition.wordless for condition in analysis.conditions)
+    unread = sum(sum(condition.unread.get("names", {}).values()) for condition in analysis.conditions)
     missing = [
         f"{count:,} {what}"
         for count, what in (
@@ -116,6 +117,7 @@ def losses(analysis: Analysis) -> str:
             (analysis.pending, "pending"),
             (unscored, "not measured yet"),
             (wordless, "without a word to measure"),
+            (unread, "in a language that is not read"),
         )
         if count
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multiplex.bench.analysis.model import Analysis, Condition
+from multiplex.evaluation.languages.recognition import language_name
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present.depth import LABELS
 from multiplex.present.summary import INTERVALS, shown
@@ -77,12 +78,21 @@ def run(analysis: Analysis) -> Table:
         ("pending", lambda condition: f"{condition.pending:,}"),
         ("not scored", lambda condition: f"{condition.unscored:,}"),
         ("without a word", lambda condition: f"{condition.wordless:,}"),
+        ("not read", lambda condition: _counted(sum(_not_read(condition).values()), _not_read(condition))),
         ("short of voices", lambda condition: _counted(condition.short, condition.lost)),
         ("questions", lambda condition: f"{condition.questions:,}"),
         ("references", lambda condition: f"{condition.references:,}"),
     ]
-    note = "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost."
+    note = (
+        "Failed: by kind of error. Short of voices: answers that lack one, and whose voices were lost. "
+        "Not read: answers in a language whose names and concepts are not read; they are in no figure."
+    )
     return condition_table(analysis, "What was run", columns, note)
+
+
+def _not_read(condition: Condition) -> dict[str, int]:
+    """Answers in languages whose names are not read, by language."""
+    return {language_name(code): number for code, number in condition.unread.get("names", {}).items()}
 
 
 def _counted(total: int, kinds: dict[str, int]) -> str:

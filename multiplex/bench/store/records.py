@@ -31,10 +31,12 @@ class Score(Renamed):
     """What was measured in an answer.
 
     Attributes:
-        measures: of the whole answer; None where it holds no word, and `note` says so.
+        measures: of the whole answer; None where it holds no word or is in a language that is not read,
+            and `note` says so.
         retention: what a council's synthesis kept of its voices; None where fewer than two spoke.
         voices: by perspective of the voice, the counts of references in what it said itself.
         note: why something could not be measured; else None.
+        unread: the code of the answer's language where that is not read (empty: not recognised); else None.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,7 @@ class Score(Renamed):
     retention: Retention | None = None
     voices: dict[str, dict[str, int]] = Field(default_factory=dict)
     note: str | None = None
+    unread: str | None = None
 
 
 class Record(BaseModel):

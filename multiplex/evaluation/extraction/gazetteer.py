@@ -144,6 +144,8 @@ class Gazetteer:
 
     def __init__(self, listed: list[_Listed], atlas: Iterable[Place] = ()) -> None:
         self.entities: dict[str, Entity] = {}
+        self.names: set[str] = set()
+        self.concepts: set[str] = set()
         origins: dict[str, _Listed] = {}
         ambiguous: set[tuple[str, tuple[str, ...]]] = set()
         forms: dict[str, Form[Slot, Entity]] = {}
@@ -165,6 +167,7 @@ class Gazetteer:
                 ambiguous.add((item.entity.id, form.keys))
             if item.entity is not _NOTHING:
                 self.entities[item.entity.id] = item.entity
+                (self.concepts if item.slot == "concept" else self.names).add(item.entity.id)
         for form in list(forms.values()):
             if form.slot in ("people", "adjectives") and _INFORMAL.fullmatch(form.spelling):
                 slot: Slot = form.slot
@@ -177,6 +180,7 @@ class Gazetteer:
             if form.keys not in taken:  # what a scholar wrote in a gazetteer goes before the atlas
                 forms.setdefault(form.spelling, form)
                 self.entities.setdefault(place.id, form.entity)
+                self.names.add(place.id)
         self._matcher = Matcher(forms.values())
         self.ambiguous = frozenset(ambiguous)
         """(entity, keys of its form's words) for the forms that need the support of their sentence (see `senses`)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from multiplex.errors import UsageError
@@ -28,7 +28,7 @@ class Reference:
     `text` stands at characters `start` up to `end`; `sentence` is the number of its sentence, from
     0. `entity` is the gazetteer's id, empty for an `implied` cue; for a believer with a nationality it is the
     nationality's. `echo` says that the entity stands in the question's own words. `score` is 1 for what is written and
-    the classifier's probability for what is implied. `facets` say what the entity is apart from its home; `beside` are
+    a judge's probability for what is implied. `facets` say what the entity is apart from its home; `beside` are
     the regions that its sentence names, the nearest first.
     """
 
@@ -99,34 +99,41 @@ def find_in(
     *,
     cue_words: CueWords | None = None,
     frame: Frame | None = None,
+    foreign: Mapping[int, Sequence[Found]] | None = None,
+    asked: frozenset[str] | None = None,
 ) -> tuple[Reference, ...]:
-    """As `find`, over sentences already split; `Reference.sentence` is a place in this sequence."""
+    """As `find`, over sentences already split; `Reference.sentence` is a place in this sequence.
+
+    `foreign` has, by the number of a sentence in another language, what was found in it by that language's lists; there
+    a nationality and a believer are two references. `asked` are the ids that the question names, where more than its
+    English ones are known.
+    """
     cue_words = cue_words if cue_words is not None else shipped_cue_words()
     frame = frame if frame is not None else default_frame()
-    asked = gazetteer.ids_in(question)
-    contexts = []
+    asked = gazetteer.ids_in(question) if asked is None else asked
+    foreign = foreign if foreign is not None else {}
+    contexts: dict[int, Context] = {}
     found = []
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences):
+        if number in foreign:
+            found.append(list(foreign[number]))
+            continue
         words = tokens(sentence.text)
         matches = gazetteer.match(sentence.text, words)
-        context = Context.of(sentence.text, words, matches, cue_words) if matches else None
-        judged = [(match, context.cue(match)) for match in matches if match.form.slot != "trap"] if context else []
-        contexts.append(context)
-        found.append([(match, cue) for match, cue in judged if cue is not None])
+        if matches:
+            contexts[number] = Context.of(sentence.text, words, matches, cue_words)
+        found.append(_cued(contexts[number], matches) if matches else [])
     references = []
-    for number, here in enumerate(keep_supported(found, sentences, gazetteer.ambiguous)):
-        context = contexts[number]
-        if context is None or not here:
-            continue
-        joined = _joined(context, here)
-        start = sentences[number].start
+    for number, here in enumerate(keep_supported(found, sentences, gazetteer.ambiguous, foreign)):
+        sentence = sentences[number]
+        joined = _joined(contexts[number], here) if number in contexts else [_alone(match, cue) for match, cue in here]
         for one in joined:
             beside = _beside(one, joined)
             references.append(
                 Reference(
-                    start=start + one.match.start,
-                    end=start + one.end,
-                    text=context.text[one.match.start : one.end],
+                    start=sentence.start + one.match.start,
+                    end=sentence.start + one.end,
+                    text=sentence.text[one.match.start : one.end],
                     entity=one.match.form.entity.id,
                     perspective=frame.home(one.match.form.entity.id, one.facets, beside),
                     cue=one.cue,
@@ -144,8 +151,27 @@ def in_frame(references: Iterable[Reference], frame: Frame) -> tuple[Reference, 
     return tuple(replace(one, perspective=frame.home(one.entity, one.facets, one.beside)) for one in references)
 
 
+def cued_in(text: str, gazetteer: Gazetteer, cue_words: CueWords | None = None) -> list[Found]:
+    """The English names and concepts of one sentence that refer to something, with their cues."""
+    words = tokens(text)
+    matches = gazetteer.match(text, words)
+    if not matches:
+        return []
+    cue_words = cue_words if cue_words is not None else shipped_cue_words()
+    return _cued(Context.of(text, words, matches, cue_words), matches)
+
+
+def _cued(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[Found]:
+    judged = [(match, context.cue(match)) for match in matches if match.form.slot != "trap"]
+    return [(match, cue) for match, cue in judged if cue is not None]
+
+
+def _alone(match: Match[Slot, Entity], cue: Cue) -> _Found:
+    return _Found(match, cue, match.form.entity.facets, match.end, (match.form.entity.id,))
+
+
 def _joined(context: Context, found: Sequence[Found]) -> list[_Found]:
-    """The matches of one sentence; a nationality and the believer or the rite that it qualifies are one.
+    """The matches of one English sentence; a nationality and the believer or the rite that it qualifies are one.
 
     "Korean Christians" are East Asian by region and Christian by religion. In "Korean and Japanese Christians" each
     nationality is a reference.
@@ -153,10 +179,9 @@ def _joined(context: Context, found: Sequence[Found]) -> list[_Found]:
     joined: list[_Found] = []
     for match, cue in found:
         entity = match.form.entity
-        one = _Found(match, cue, entity.facets, match.end, (entity.id,))
         before = _nationalities(context, joined, match) if entity.facets.religion else []
         if not before or (cue == "concept" and entity.facets.region):
-            joined.append(one)
+            joined.append(_alone(match, cue))
             continue
         del joined[-len(before) :]
         for own in before:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,18 +70,20 @@ def keep_supported(
     found: Sequence[Sequence[Found]],
     sentences: Sequence[Sentence],
     ambiguous: Collection[tuple[str, tuple[str, ...]]],
+    foreign: Container[int] = (),
     words: SenseWords | None = None,
 ) -> list[list[Found]]:
     """By sentence, the matches without those of an ambiguous form that nothing supports.
 
     Support is another entity that shares a facet, in the sentence or, kept, in the one before; a word of faith,
     thought, kinship or law in either; or that the form is mentioned, explained, or stands alone. It does not depend on
-    a frame. `ambiguous` are (entity, keys of the form's words), as `Gazetteer.ambiguous`.
+    a frame. `ambiguous` are (entity, keys of the form's words), as `Gazetteer.ambiguous`; the sentences numbered in
+    `foreign` are in other languages, whose lists hold no ambiguous form.
     """
     kept: list[list[Found]] = []
     for number, here in enumerate(found):
         doubtful = [match for match, _ in here if (match.form.entity.id, match.form.keys) in ambiguous]
-        if not doubtful:
+        if not doubtful or number in foreign:
             kept.append(list(here))
             continue
         words = words if words is not None else shipped_sense_words()

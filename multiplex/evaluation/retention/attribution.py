@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.retention.coverage import LEAST_WORDS, load_calibration
 from multiplex.evaluation.retention.masking import claims, shipped_gazetteer
+from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 from multiplex.evaluation.retention.similarity import Vectors
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def blind_attribution(
     among: Sequence[str] | None = None,
     embedder: Embedder | None = None,
     gazetteer: Gazetteer | None = None,
-    implied: Implied | None = None,
+    classifier: PerspectiveClassifier | None = None,
 ) -> Attribution | None:
     """Whether each perspective's text can be told as its own, cues masked; None where no text holds a word.
 
-    The implied classifier, restricted to the K perspectives of `among` (by default those that have a text), takes a
+    The classifier, restricted to the K perspectives of `among` (by default those that have a text), takes a
     text for the perspective with the highest mean log-probability over its sentences. It was trained on other texts
     than voices, so right answers show that voices differ as their perspectives do; wrong ones show little.
 
@@ -67,9 +67,9 @@ def blind_attribution(
     import numpy as np
     from scipy.stats import binomtest
 
-    implied = implied if implied is not None else Implied.load()
+    classifier = classifier if classifier is not None else PerspectiveClassifier.load()
     names = tuple(texts) if among is None else tuple(among)
-    labels = implied.head.labels
+    labels = classifier.head.labels
     if len(names) < 2:
         raise UsageError(f"blind attribution: {len(names)} perspectives; there must be two to tell apart")
     for name in (*names, *texts):
@@ -81,7 +81,7 @@ def blind_attribution(
         return None
     vectors = Vectors.of((text for sentences in said.values() for text in sentences), embedder)
     columns = [labels.index(name) for name in names]
-    scores = np.stack([_score(implied, vectors.of_all(sentences), columns) for sentences in said.values()])
+    scores = np.stack([_score(classifier, vectors.of_all(sentences), columns) for sentences in said.values()])
     chance = 1 / len(names)
 
     def told(table: NDArray[np.float64]) -> tuple[int, float, dict[str, str]]:
@@ -181,10 +181,10 @@ def _bare(texts: Mapping[str, str], gazetteer: Gazetteer | None) -> dict[str, li
     return {name: sentences for name, sentences in found.items() if sentences}
 
 
-def _score(implied: Implied, rows: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float64]:
+def _score(classifier: PerspectiveClassifier, rows: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float64]:
     """Mean log-probability of each column's class over the rows."""
     import numpy as np
 
-    chances = implied.head.probabilities(rows)[:, list(columns)]
+    chances = classifier.head.probabilities(rows)[:, list(columns)]
     scores: NDArray[np.float64] = np.log(np.maximum(chances, np.finfo(np.float64).tiny)).mean(axis=0)
     return scores

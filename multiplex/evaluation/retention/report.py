@@ -8,7 +8,6 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
-from multiplex.evaluation.extraction.implied import Implied
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.attribution import (
@@ -21,6 +20,7 @@ from multiplex.evaluation.retention.attribution import (
 from multiplex.evaluation.retention.coverage import Coverage, measure_coverage
 from multiplex.evaluation.retention.entailment import Entailment
 from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 
 
 class Retention(Renamed):
@@ -67,7 +67,7 @@ def measure_retention(
     from multiplex.llm.embeddings import Remembering
 
     embedder = Remembering()  # the measures read the same sentences
-    known = set(Implied.load().head.labels)
+    known = set(PerspectiveClassifier.load().head.labels)
     gazetteer = gazetteer if gazetteer is not None else shipped_gazetteer()
     attributable = len(voices) > 1 and set(voices) <= known
     parts = (

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, KNOWN
-from multiplex.evaluation.extraction.implied import NONE
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.extraction.references import count
+from multiplex.evaluation.retention.perspective_classifier import NONE
 from multiplex.text.sentences import split
 
 LABELS = (*KNOWN[:9], NONE)  # the perspectives that labelled texts hold

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.evaluation.extraction.frames import DEFAULT
@@ -86,6 +87,8 @@ class Summary(Renamed):
         sentiment: mean probabilities over texts; None where no tone was read.
         stance: by perspective, the mean over the texts that refer to it.
         labels: the share of texts whose likeliest tone is this one; only to stand beside the papers' figures.
+        left_out: texts that are in no figure, because their language is not read.
+        unread: of names, concepts, labels, tone and implied, in how many texts it was not measured, by language code.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -108,6 +111,8 @@ class Summary(Renamed):
     sentiment: dict[str, Estimate] | None
     stance: dict[str, dict[str, Estimate]]
     labels: dict[str, Estimate] | None
+    left_out: int = 0
+    unread: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
 class Tally:
@@ -123,6 +128,8 @@ class Tally:
         self._waiting: list[list[float]] = []
         self._texts = 0
         self.counts = dict.fromkeys(frame, 0)
+        self._left_out = 0
+        self._unread: dict[str, Counter[str]] = {}
 
     def __len__(self) -> int:
         return self._texts
@@ -144,6 +151,7 @@ class Tally:
         self._texts += 1
         for name, value in measures.counts.items():
             self.counts[name] += value
+        self.note(measures.language, measures.unread)
         if len(self._waiting) == WAITING:
             self._flush()
 
@@ -160,6 +168,32 @@ class Tally:
         self._texts += len(rows)
         for name in self.counts:
             self.counts[name] += round(float(rows[:, self._names.index(f"reference {name}")].sum()))
+
+    def leave_out(self, language: str, why_not: Iterable[str]) -> None:
+        """Take in a text that is in no figure: of what its language is not read for."""
+        self._left_out += 1
+        self.note(language, why_not)
+
+    def add_unread(self, left_out: int, unread: Mapping[str, Mapping[str, int]]) -> None:
+        """Take in what another tally of the same measuring has as `left_out` and `unread`."""
+        self._left_out += left_out
+        for what, counts in unread.items():
+            self._unread.setdefault(what, Counter()).update(counts)
+
+    def note(self, language: str, why_not: Iterable[str]) -> None:
+        """Count a text for which something was not read, beside its figures."""
+        for what in why_not:
+            self._unread.setdefault(what, Counter())[language] += 1
+
+    @property
+    def left_out(self) -> int:
+        """How many texts are in no figure."""
+        return self._left_out
+
+    @property
+    def unread(self) -> dict[str, dict[str, int]]:
+        """Of what is measured, in how many texts it was not, by language, the commonest first."""
+        return {what: dict(counts.most_common()) for what, counts in sorted(self._unread.items())}
 
     def __enter__(self) -> Tally:
         return self
@@ -318,6 +352,8 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
             if found[f"stance {name} positive"].value is not None
         },
         labels={tone: found[f"label {tone}"] for tone in TONES} if toned else None,
+        left_out=tally.left_out,
+        unread=tally.unread,
     )
 
 

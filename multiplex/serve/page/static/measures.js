@@ -180,6 +180,6 @@ export function legend(setup) {
     { class: "legend", open: window.innerWidth > 800 },
     h("summary", {}, "What the colours mean"),
     h("ul", { class: "plain" }, swatches),
-    h("p", { class: "soft" }, "Filled: named or concept, which the headline counts. Framed: a mere place. Dotted: implied. Faded: an echo of the question. Grey words are our own code's. Point at a reference, or press it, to see why it counts."),
+    h("p", { class: "soft" }, "Filled: named or concept, which the headline counts. Framed: a mere place. Faded: an echo of the question. Grey words are our own code's. Point at a reference, or press it, to see why it counts."),
   );
 }

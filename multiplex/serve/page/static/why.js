@@ -6,7 +6,7 @@ const CUES = {
   named: "named: a people, tradition, religion or region as the holder of a view",
   concept: "concept: an idea of this tradition",
   place: "place: a place or nationality as a mere label; recorded, not counted",
-  implied: "implied: only the meaning says so, as a classifier reads it; recorded, not counted",
+  implied: "implied: only the meaning says so, as an earlier version read it; not counted",
 };
 const known = new WeakMap();
 let hide = () => {};

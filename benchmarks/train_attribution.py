@@ -1,11 +1,11 @@
-"""Trains `eval/implied_head.json`, which says what perspective a sentence implies, and prints how well it does.
+"""Trains `eval/attribution_head.json`, by which blind attribution tells voices apart, and prints how well it does.
 
-    python benchmarks/train_implied.py PATH_TO_THE_DATA [--output FILE]
+    python benchmarks/train_attribution.py PATH_TO_THE_DATA [--output FILE]
 
 The data folder holds culture/culturalbench.jsonl (CC BY), cultureatlas.jsonl (CC BY-SA), gpt_stories.jsonl (CC0) and
 no_culture.jsonl (its Wikipedia and SQuAD rows, CC BY-SA, train; its NormBank rows are only measured).
 
-Everything is measured on folds that keep a country's questions, an encyclopaedia page, and a story prompt together
+Everything is measured on folds that keep a country's questions and encyclopaedic sentences, and a story prompt together
 ("unseen"), and again on folds by text alone ("seen": other texts of the same countries and prompts were trained on).
 """
 
@@ -29,23 +29,23 @@ from training import (
 from training import examples as examples_of
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
-from multiplex.evaluation.extraction.implied import NONE
 from multiplex.evaluation.extraction.logistic import save_head
 from multiplex.evaluation.extraction.references import find
+from multiplex.evaluation.retention.perspective_classifier import NONE
 from multiplex.evaluation.statistics.accuracy import LABELS
 from multiplex.llm.embeddings import Embedder
 
 REPEATS = 3
 ABOUT = (
-    "Multinomial logistic regression on all-MiniLM-L6-v2 embeddings, made by benchmarks/train_implied.py; "
+    "Multinomial logistic regression on all-MiniLM-L6-v2 embeddings, made by benchmarks/train_attribution.py; "
     "licence and origin of the training texts: ATTRIBUTION.md"
 )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train and measure the head for implied references.")
+    parser = argparse.ArgumentParser(description="Train and measure the head of blind attribution.")
     parser.add_argument("data", type=Path, help="the folder that holds culture/")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "eval" / "implied_head.json")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "eval" / "attribution_head.json")
     arguments = parser.parse_args()
 
     examples = [example for example in examples_of(arguments.data / "culture") if example.label in LABELS]
