@@ -84,8 +84,8 @@ _HEAD = (
     "unit", "question_id", "domain", "cued", "question", "language", "model", "strategy", "epoch", "state", "error",
     "lost", "notes", "text", "words", "references", "entropy", "entropy_unprompted", "hill_number", "excluded",
     "berger_parker", "depth", "label_share", "specific", "plurality", "plural", "disagreement", "balance",
-    "generalised", "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative", "coverage",
-    "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
+    "generalised", "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative",
+    "coverage", "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
 )  # fmt: skip
 
 
