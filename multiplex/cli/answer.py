@@ -16,7 +16,7 @@ from multiplex.answering import Result, ask, entailment, measured
 from multiplex.cli.live import Screen, print_notes, print_result
 from multiplex.council.order import Order
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
-from multiplex.evaluation import Evaluator
+from multiplex.evaluation import Evaluator, Frame
 from multiplex.llm.chat import Chat
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
@@ -36,7 +36,7 @@ class AnswerOrder:
     """
 
     asked: Order
-    frame: tuple[str, ...]
+    frames: tuple[Frame, ...]
     sentiment_model: str | None
     nli_model: str | None
     show_voices: bool
@@ -55,7 +55,7 @@ def carry_out(order: AnswerOrder) -> int:
     out = SafeConsole(soft_wrap=False)
     progress = out if out.is_terminal and not order.as_json else SafeConsole(stderr=True)
     silent = order.quiet or (order.as_json and not progress.is_terminal)
-    evaluator = Evaluator(order.frame, sentiment_model=order.sentiment_model)
+    evaluator = Evaluator(order.frames, sentiment_model=order.sentiment_model)
     for line in order.why:
         progress.print(Text(line, "dim"), soft_wrap=True)
     asked = _prepare(order.asked, progress, silent=silent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -184,45 +185,72 @@ def score(
     from multiplex.bench.execute.scoring import Scoring
     from multiplex.bench.execute.scoring import score as measure
     from multiplex.bench.store.store import Store
+    from multiplex.evaluation.extraction.frames import load_frames
 
     folder = find_run(run, runs)
     chosen: dict[str, Any] = {"sentiment_model": sentiment_model}
-    if frame is not None:
-        chosen["frame"] = tuple(_names(frame))
     if cues is not None:
         chosen["cues"] = tuple(_names(cues))
-    scoring = Scoring(**chosen)
+    scorings = [Scoring(frame=each, **chosen) for each in load_frames(frame)]
     with Store.open(folder) as store:
         check_is_benchmark(store)
         warn_of_damage(folder, store.check())
-        measured = measure(store, scoring)
-    typer.echo(f"{folder}: {measured:,} answers measured (scoring {scoring.key}); it is the newest, which reports use")
+        for scoring in scorings:
+            measured = measure(store, scoring)
+            typer.echo(f"{folder}: {measured:,} answers measured under {scoring.frame.name} (scoring {scoring.key})")
+    typer.echo(f"scoring {scorings[-1].key} is the newest, which reports use")
 
 
 @bench.command()
 def report(
     run: RunArgument,
     runs: DirFlag = RUNS,
+    frame: FrameFlag = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="The folder to write into. [default: the run's]")
     ] = None,
 ) -> None:
-    """Write report.html, report.md, results.csv and results.jsonl into the run's folder, or another."""
-    from multiplex.bench.analysis.analysis import analyse
+    """Write report.html, report.md, results.csv and results.jsonl into the run's folder, or another.
+
+    Without --frame it reports the newest scoring. With it, answers that were not measured so are, without a model call.
+    """
+    from multiplex.bench.analysis.analysis import analyse, chosen_scoring
     from multiplex.bench.analysis.ratings import read_ratings
+    from multiplex.bench.execute.scoring import outdated
     from multiplex.bench.report.page import write_report
     from multiplex.bench.store.store import Store
 
     folder = find_run(run, runs)
     ratings = read_ratings(folder)
     place = output if output is not None else folder
+    keys = _scored_under(folder, frame) if frame else []
     with Store.read(folder) as store:
         check_is_benchmark(store)
         found = store.check()
         warn_of_damage(folder, found)
-        analysis = analyse(store, damaged=found.summary())
-        for path in write_report(place, store, analysis, title=folder.resolve().name, ratings=ratings):
+        key = keys[0] if keys else chosen_scoring(store, None)
+        if (since := outdated(store.scorings()[key])) is not None:
+            again = f"`multiplex bench score {run}` measures them again, without a model call"
+            typer.echo(f"{folder}: its answers were measured {since}; {again}", err=True)
+        analysis = analyse(store, key, damaged=found.summary())
+        beside = [analyse(store, other) for other in keys[1:]]
+        title = folder.resolve().name
+        for path in write_report(place, store, analysis, title=title, ratings=ratings, beside=beside):
             typer.echo(str(path))
+
+
+def _scored_under(folder: Path, frames: Sequence[str]) -> list[str]:
+    """The keys of a run's scorings under these frames, made where they are missing; the first becomes the newest."""
+    from multiplex.bench.execute.scoring import Scoring
+    from multiplex.bench.execute.scoring import score as measure
+    from multiplex.bench.store.store import Store
+    from multiplex.evaluation.extraction.frames import load_frames
+
+    scorings = [Scoring(frame=each) for each in load_frames(frames)]
+    with Store.open(folder) as store:
+        for scoring in reversed(scorings):
+            measure(store, scoring)
+    return [scoring.key for scoring in scorings]
 
 
 @bench.command()

@@ -227,7 +227,9 @@ def print_notes(console: Console, result: Result) -> None:
     for line in warnings(result):
         console.print(Text(line, "yellow"), soft_wrap=True)
     if result.answers:
-        console.print(Text(f"{READING} Frame: {', '.join(result.frame)}; cues: named, concept.", "dim"))
+        console.print(
+            Text(f"{READING} Frame {result.frame_name}: {', '.join(result.frame)}; cues: named, concept.", "dim")
+        )
     console.print(Text(f"{CONSTRUCTIONS} Seed {result.seed}.", "dim"))
 
 

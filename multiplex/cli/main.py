@@ -150,7 +150,7 @@ def answer(
     from multiplex.council.order import DEFAULT_STRATEGIES, Order
     from multiplex.council.registry import chosen
     from multiplex.council.stance import read_options
-    from multiplex.evaluation.extraction.frame import FRAME, checked_frame
+    from multiplex.evaluation.extraction.frames import load_frames
 
     asked = Order.of(
         text,
@@ -167,7 +167,7 @@ def answer(
     )
     order = AnswerOrder(
         asked=asked,
-        frame=checked_frame(_names(frame)) if frame else FRAME,
+        frames=load_frames(frame),
         sentiment_model=sentiment_model,
         nli_model=nli_model,
         show_voices=show_voices,

@@ -73,7 +73,12 @@ StanceFlag = Annotated[
     ),
 ]
 FrameFlag = Annotated[
-    str | None, typer.Option("--frame", help="The perspectives to count over, with commas. [default: the seven]")
+    list[str] | None,
+    typer.Option(
+        "--frame",
+        help="What to count over: civilisations, regions, religions, all, a frame file of your own, or perspectives "
+        "with commas; again for more, side by side. [default: civilisations]",
+    ),
 ]
 
 

@@ -17,14 +17,23 @@ from rich.text import Text
 
 from multiplex.content import open_draft, storable
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import Evaluator
+from multiplex.evaluation import Evaluator, Frame
 from multiplex.evaluation.corpus import Columns, Skipped, read
 from multiplex.evaluation.extraction.local import ExtractorName
 from multiplex.evaluation.scorer import Scorer
 from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
+from multiplex.present.frames import SpreadTally
 from multiplex.present.score_page import ScorePage
-from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
+from multiplex.present.summary import (
+    as_line,
+    as_object,
+    as_summary,
+    notes,
+    print_agreement,
+    print_frames,
+    print_summary,
+)
 from multiplex.text.console import SafeConsole
 from multiplex.text.terminal import escape_json, one_line
 
@@ -40,7 +49,7 @@ class ScoreOrder:
 
     path: str
     columns: Columns
-    frame: tuple[str, ...]
+    frames: tuple[Frame, ...]
     cues: tuple[str, ...]
     extractor: ExtractorName = "local"
     tone: ToneReader = "classifier"
@@ -70,6 +79,7 @@ def score(order: ScoreOrder) -> int:
         file = Path(order.path)
         task = bar.add_task("measuring", total=file.stat().st_size if file.is_file() else None)
         tallies: dict[str, Tally] = {}
+        spreads = SpreadTally()
         skipped = lost = 0
         skips = _Skips(order.path, aside)
         rows = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
@@ -82,6 +92,7 @@ def score(order: ScoreOrder) -> int:
                 if group not in tallies:
                     tallies[group] = stack.enter_context(_tally(len(tallies), order))
                 tallies[group].add(each.measures)
+            spreads.add(each.passage.group or EVERY_TEXT, each.measures)
             if page is not None:
                 page.add(each, scorer.entities)
             print(
@@ -96,11 +107,13 @@ def score(order: ScoreOrder) -> int:
         bar.stop()
         sys.stdout.flush()
         measured = made[EVERY_TEXT].texts if made else 0
-        _print(out, made, scorer)
+        _print(out, made, scorer, spreads)
         if page is not None:
             page.finish(storable(order.path), made)
         if order.summary is not None:
-            _write(order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}))
+            _write(
+                order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}, spreads)
+            )
     aside.print(Text(f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")))
     if not made:
         raise UsageError(f"{order.path}: no text could be measured")
@@ -134,7 +147,7 @@ class _Skips:
 def _scorer(order: ScoreOrder) -> Scorer:
     tone = order.tone == "classifier"
     evaluator = Evaluator(
-        order.frame,
+        order.frames,
         order.cues,
         order.sentiment_model,
         sentiment=tone,
@@ -153,7 +166,7 @@ def _tally(groups: int, order: ScoreOrder) -> Tally:
         raise UsageError(
             f"--group-by {order.columns.group}: more than {MOST_GROUPS:,} values; choose a column with fewer"
         )
-    return Tally(order.frame, order.cues)
+    return Tally(order.frames[0].names, order.cues, order.frames[0].name)
 
 
 def _bar(console: Console) -> Progress:
@@ -165,13 +178,14 @@ def _bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def _print(out: Console, made: dict[str, Summary], scorer: Scorer) -> None:
+def _print(out: Console, made: dict[str, Summary], scorer: Scorer, spreads: SpreadTally) -> None:
     for name, summary in made.items():
         out.print()
         print_summary(out, summary, name if name or len(made) == 1 else "all")
     if (agreement := scorer.agreement()) is not None and made:
         out.print()
         print_agreement(out, agreement)
+    print_frames(out, spreads)
     if made:
         out.print(Text(notes(made[EVERY_TEXT]), "dim"))
 

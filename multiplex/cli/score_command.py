@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from multiplex.cli.options import BaseUrlFlag, DebugFlag, KeyFlag, ModelFlag, RayFlag, SentimentModelFlag, ShardFlag
+from multiplex.cli.options import (
+    BaseUrlFlag,
+    DebugFlag,
+    FrameFlag,
+    KeyFlag,
+    ModelFlag,
+    RayFlag,
+    SentimentModelFlag,
+    ShardFlag,
+)
 
 ScoredArgument = Annotated[
     str,
@@ -16,10 +25,6 @@ ScoredArgument = Annotated[
         help=".jsonl, .json, .csv, .tsv, .parquet, or plain text; - for standard input. With --out also a folder or a "
         "pattern. merge: join the parts of a folder.",
     ),
-]
-ScoreFrameFlag = Annotated[
-    str | None,
-    typer.Option("--frame", help="The perspectives to count over, or all. [default: the seven]"),
 ]
 CuesFlag = Annotated[
     str | None,
@@ -42,7 +47,7 @@ def score(
     question_column: Annotated[
         str | None, typer.Option("--question-column", help='The column that holds what was asked; default "question".')
     ] = None,
-    frame: ScoreFrameFlag = None,
+    frame: FrameFlag = None,
     cues: CuesFlag = None,
     extractor: ExtractorFlag = "local",
     sentiment: SentimentFlag = "classifier",
@@ -68,7 +73,8 @@ def score(
     """Measure texts from a file, whoever wrote them: references to perspectives, shares, entropy, tone."""
     from multiplex.errors import UsageError
     from multiplex.evaluation.corpus import Columns
-    from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN, checked_cues, checked_frame
+    from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
+    from multiplex.evaluation.extraction.frames import load_frames
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
 
@@ -86,20 +92,20 @@ def score(
         raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
     judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
-    chosen = _names(frame)
-
-    by = FRAME if not chosen else KNOWN if chosen == ["all"] else checked_frame(chosen)
+    frames = load_frames(frame)
     if out is not None:
         if judged or as_json or html is not None or summary is not None:
             raise UsageError(
                 "--out writes parts, measured by the local extractor; leave out --json, --html, --summary and the judge"
             )
+        if len(frames) > 1:
+            raise UsageError("--out sums up over one frame; give one --frame, and a folder for each other")
         from multiplex.bench.parts.plan import describe
         from multiplex.cli.score_parts import PartsOrder, score_parts
         from multiplex.settings import parse_shard
 
         measuring = describe(
-            frame=by, cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES, tone=not no_sentiment,
+            frame=frames[0], cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES, tone=not no_sentiment,
             sentiment_model=sentiment_model, text=text_column, group=group_by, scaffold=scaffold_column,
             question=question_column,
         )  # fmt: skip
@@ -114,7 +120,7 @@ def score(
     order = ScoreOrder(
         path=file,
         columns=Columns(text_column, group_by, scaffold_column, question_column),
-        frame=by,
+        frames=frames,
         cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
         extractor=extractor,  # type: ignore[arg-type]  # checked above
         tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above

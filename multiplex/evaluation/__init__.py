@@ -2,7 +2,9 @@
 
 from multiplex.evaluation.corpus import Columns, Passage, Skipped, read
 from multiplex.evaluation.evaluator import Evaluator
+from multiplex.evaluation.extraction.facets import Facets
 from multiplex.evaluation.extraction.frame import FRAME, KNOWN
+from multiplex.evaluation.extraction.frames import Frame, load_frame
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer
 from multiplex.evaluation.extraction.local import Extractor, Local
 from multiplex.evaluation.extraction.references import Reference, count, find
@@ -20,6 +22,8 @@ __all__ = [
     "Estimate",
     "Evaluator",
     "Extractor",
+    "Facets",
+    "Frame",
     "Gazetteer",
     "Local",
     "Measures",
@@ -35,6 +39,7 @@ __all__ = [
     "Tone",
     "count",
     "find",
+    "load_frame",
     "measure_retention",
     "read",
     "split",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.corpus import Passage
-from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
+from multiplex.evaluation.extraction.frames import Frame, load_frames
 from multiplex.evaluation.extraction.local import Local, in_order, unreferred
-from multiplex.evaluation.extraction.references import Reference, Span, masked
-from multiplex.evaluation.measures import Measures, measures
+from multiplex.evaluation.extraction.references import Reference, Span, in_frame, masked
+from multiplex.evaluation.measures import Measures, measures, spread
 from multiplex.evaluation.retention.masking import PLACEHOLDER
 from multiplex.evaluation.sentiment import spoken
 from multiplex.text.sentences import Sentence, split
@@ -34,7 +35,7 @@ class Evaluator:
 
     def __init__(
         self,
-        frame: Sequence[str] = FRAME,
+        frame: str | Frame | Sequence[str | Frame] | None = None,
         cues: Sequence[str] = HEADLINE_CUES,
         sentiment_model: str | None = None,
         *,
@@ -42,8 +43,10 @@ class Evaluator:
         implied: bool | None = None,
         gazetteers: Path | None = None,
     ) -> None:
-        """Takes the perspectives to count over, the cues that make a headline, and where to read.
+        """Takes the frame to count over, the cues that make a headline, and where to read.
 
+        `frame` is a frame's name, the path of a frame file, or at least two perspectives of the default; of several
+        frames the first makes the figures and the others stand beside it.
         `sentiment_model` is a `transformers` text-classification model; by default the built-in head. Without
         `sentiment` no tone is read. `implied` says whether the sentences without a written cue are asked what they
         imply; by default where the tone is read, whose embeddings serve for both, or the cues hold it. `gazetteers`
@@ -51,8 +54,10 @@ class Evaluator:
 
         Raises:
             UsageError: the frame or the cues name something unknown, or too little.
+            ContentError: a frame file is not of the form.
         """
-        self.frame = checked_frame(frame)
+        self.frames = load_frames(frame)
+        self.frame = self.frames[0].names
         self.cues = checked_cues(cues)
         self.reads_tone = sentiment
         self.reads_implied = implied if implied is not None else sentiment or "implied" in self.cues
@@ -100,7 +105,7 @@ class Evaluator:
     def extracted(self, batch: Sequence[Prepared]) -> list[Extracted]:
         """The local extractor's references, and the embeddings that finding the implied ones took."""
         local, _ = self._load()
-        written = [local.written(each.sentences, each.passage.question) for each in batch]
+        written = [self.written(each) for each in batch]
         if not self.reads_implied:
             return [Extracted(each, found) for each, found in zip(batch, written, strict=True)]
         said = [nameless(each.sentences, found) for each, found in zip(batch, written, strict=True)]
@@ -115,8 +120,16 @@ class Evaluator:
         for each, found, some, numbers in zip(batch, written, silent, places, strict=True):
             own, rows = rows[: len(numbers)], rows[len(numbers) :]
             implied = local.implied(each.sentences, some, own[some] if every else own)
-            result.append(Extracted(each, in_order(*found, *implied), own if every else None))
+            result.append(Extracted(each, in_order(*found, *self.at_home(implied)), own if every else None))
         return result
+
+    def written(self, text: Prepared) -> tuple[Reference, ...]:
+        """The local extractor's references but for the implied ones, without any model."""
+        return self.at_home(self._load()[0].written(text.sentences, text.passage.question))
+
+    def at_home(self, references: Sequence[Reference]) -> tuple[Reference, ...]:
+        """References that were found in the default frame, in this evaluator's."""
+        return in_frame(references, self.frames[0])
 
     def measured(self, batch: Sequence[Extracted], tones: Sequence[np.ndarray] | None = None) -> list[Measures]:
         """The figures of a batch. `tones`, where another has read them, are arrays of shape (sentences, 3)."""
@@ -135,6 +148,11 @@ class Evaluator:
                 quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
                 implied_asked=self.reads_implied,
+            ).model_copy(
+                update={
+                    "frame_name": self.frames[0].name,
+                    "beside": tuple(spread(each.references, other, self.cues) for other in self.frames[1:]),
+                }
             )
             for number, each in enumerate(batch)
         ]

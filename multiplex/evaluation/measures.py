@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.depth.figures import Depth, measure_depth
-from multiplex.evaluation.extraction.references import Reference, Span, count, pairs
+from multiplex.evaluation.extraction.frames import DEFAULT, Frame
+from multiplex.evaluation.extraction.references import Reference, Span, count, in_frame, pairs
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import diversity
 from multiplex.text.sentences import Sentence
@@ -25,6 +26,19 @@ class Tone(BaseModel):
     positive: float
     neutral: float
     negative: float
+
+
+class Spread(BaseModel):
+    """How widely the same references spread over another frame."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    frame_name: str
+    frame: tuple[str, ...]
+    counts: dict[str, int]
+    n: int
+    shares: dict[str, float]
+    entropy: float | None
+    out_of_frame: float | None
 
 
 class Measures(Renamed):
@@ -80,6 +94,9 @@ class Measures(Renamed):
     """References outside what stands so in the sourcebook; None where nothing of the text does."""
     entropy_own: float | None = None
     """Percent, over those; None where there are none."""
+    frame_name: str = DEFAULT
+    beside: tuple[Spread, ...] = ()
+    """The spread over further frames."""
 
     def summary(self) -> dict[str, Any]:
         """The `measures` object of the JSON that `multiplex answer` prints."""
@@ -96,6 +113,7 @@ class Measures(Renamed):
             "out_of_frame": self.out_of_frame,
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
+            **({"frames": [each.model_dump(mode="json") for each in self.beside]} if self.beside else {}),
             **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
         }
 
@@ -154,6 +172,22 @@ def measures(
         depth=measure_depth(text, sentences, references, frame, cues),
         n_own=None if own is None else sum(own.values()),
         entropy_own=None if own is None else diversity.entropy_percent(own),
+    )
+
+
+def spread(references: Sequence[Reference], frame: Frame, cues: tuple[str, ...]) -> Spread:
+    """How widely references spread over a frame, whichever frame they were found in."""
+    own = in_frame(references, frame)
+    counts, every = count(own, frame.names, cues), len(pairs(own, cues))
+    n = sum(counts.values())
+    return Spread(
+        frame_name=frame.name,
+        frame=frame.names,
+        counts=counts,
+        n=n,
+        shares=diversity.shares(counts),
+        entropy=diversity.entropy_percent(counts),
+        out_of_frame=(every - n) / every if every else None,
     )
 
 

@@ -147,7 +147,10 @@ class Scorer:
     ) -> list[Extracted]:
         if self._extractor != "judge":
             return self._evaluator.extracted(batch)
-        return [Extracted(each, report.references) for each, report in zip(batch, reports, strict=True)]  # type: ignore[union-attr]
+        return [
+            Extracted(each, self._evaluator.at_home(report.references))  # type: ignore[union-attr]
+            for each, report in zip(batch, reports, strict=True)
+        ]
 
     def _scored(self, extracted: Extracted, measures: Measures, report: JudgeReport | MultiplexError | None) -> Scored:
         passage = extracted.text.passage
@@ -156,10 +159,9 @@ class Scorer:
         scored = Scored(passage, measures, discarded={str(reason): n for reason, n in report.discarded.items()})
         if self._comparison is None:
             return scored
-        differences = self._comparison.add(
-            passage.id, extracted.text.sentences, extracted.references, report.references
-        )
-        return replace(scored, judged=report.references, differences=differences)
+        judged = self._evaluator.at_home(report.references)
+        differences = self._comparison.add(passage.id, extracted.text.sentences, extracted.references, judged)
+        return replace(scored, judged=judged, differences=differences)
 
     async def _judged(
         self, judge: Judge, batch: Sequence[Prepared]

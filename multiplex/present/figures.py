@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multiplex.present.drawing import Drawing, as_line
-from multiplex.present.highlight import COLOURS
+from multiplex.present.highlight import colour_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,7 @@ def draw_intervals(name: str, title: str, rows: Sequence[Row], along: Axis, abou
 
 def draw_shares(name: str, title: str, stacks: Sequence[Stack], frame: Sequence[str], about: str) -> Drawing:
     """Stacked bars of shares over the perspectives of a frame."""
-    return _bars(name, title, stacks, {each: COLOURS[each] for each in frame}, about)
+    return _bars(name, title, stacks, {each: colour_of(each) for each in frame}, about)
 
 
 def draw_tones(name: str, title: str, stacks: Sequence[Stack], about: str) -> Drawing:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from multiplex.evaluation import KNOWN, Entity, Reference
+from multiplex.evaluation.extraction.facets import AXES
 from multiplex.evaluation.extraction.references import Span
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -20,6 +21,20 @@ COLOURS: Mapping[str, tuple[str, str]] = {
     "jewish": ("#ddcc77", "Je"), "christian": ("#bbaaee", "Ch"), "secular": ("#dddddd", "Sc"),
 }  # fmt: skip
 
+# What other frames count over, in the colours of what is nearest; a user's own perspectives stay grey.
+_MORE: Mapping[str, tuple[str, str]] = {
+    "islam": ("#44bb99", "Is"), "christianity": ("#bbaaee", "Ch"), "judaism": ("#ddcc77", "Ju"),
+    "hinduism": ("#eedd88", "Hi"), "buddhism": ("#ffaabb", "Bu"), "confucian_daoist": ("#ee8866", "Co"),
+    "sikh_jain": ("#99ddff", "Si"), "indigenous_religions": ("#aaaa00", "In"), "western_european": ("#77aadd", "We"),
+    "north_american": ("#bbaaee", "Na"), "middle_eastern": ("#44bb99", "Me"), "oceanian": ("#aaaa00", "Oc"),
+}  # fmt: skip
+
+
+def colour_of(name: str) -> tuple[str, str]:
+    """The colour and the letters of a perspective of any frame."""
+    return COLOURS.get(name) or _MORE.get(name) or ("#dddddd", name[:2].title())
+
+
 STYLE = "\n".join(
     [
         "mark { color: #000; border-radius: .2em; padding: 0 .15em; background: #ddd }",
@@ -29,7 +44,10 @@ STYLE = "\n".join(
         "mark.echo { opacity: .6 }",
         "s.scaffold { text-decoration: none; opacity: .5 }",
         ".text { white-space: pre-wrap; overflow-wrap: anywhere }",
-        *(f"mark.{name} {{ background: {colour}; border-color: {colour} }}" for name, (colour, _) in COLOURS.items()),
+        *(
+            f"mark.{name} {{ background: {colour}; border-color: {colour} }}"
+            for name, (colour, _) in {**COLOURS, **_MORE}.items()
+        ),
         # after the colours, so that a mere label stays without one
         "mark.place, mark.implied { background: none }",
     ]
@@ -67,7 +85,7 @@ def marked(
 def _mark(piece: str, here: Sequence[Reference], entities: Mapping[str, Entity]) -> str:
     strongest = min(here, key=lambda each: ("named", "concept", "place", "implied").index(each.cue))
     classes = [strongest.perspective, strongest.cue, *(["echo"] if strongest.echo else [])]
-    codes = "·".join(dict.fromkeys(COLOURS[each.perspective][1] for each in here))
+    codes = "·".join(dict.fromkeys(colour_of(each.perspective)[1] for each in here))
     told = "; ".join(dict.fromkeys(_told(each, entities) for each in here))
     return f'<mark class="{" ".join(classes)}" data-code="{codes}" title="{escape(told)}">{piece}</mark>'
 
@@ -76,6 +94,7 @@ def _told(reference: Reference, entities: Mapping[str, Entity]) -> str:
     words = [reference.perspective.replace("_", " "), reference.cue]
     if reference.entity:
         words.append(reference.entity.replace("_", " "))
+    words += [f"{axis} {_plain(values)}" for axis in AXES if (values := getattr(reference.facets, axis))]
     if reference.cue == "implied":
         words.append(f"probability {reference.score:.2f}")
     if reference.echo:
@@ -84,10 +103,14 @@ def _told(reference: Reference, entities: Mapping[str, Entity]) -> str:
     return ", ".join(words) + (f" ({entity.source})" if entity and entity.source else "")
 
 
-def legend() -> str:
+def _plain(values: Sequence[str]) -> str:
+    return " and ".join(values).replace("_", " ")
+
+
+def legend(names: Sequence[str] = KNOWN) -> str:
     """What the colours and letters stand for."""
     marks = " ".join(
-        f'<mark class="{name}" data-code="{COLOURS[name][1]}">{name.replace("_", " ")}</mark>' for name in KNOWN
+        f'<mark class="{name}" data-code="{colour_of(name)[1]}">{name.replace("_", " ")}</mark>' for name in names
     )
     return (
         f'<p class="legend">{marks}<br>Filled: named or concept, which the headline counts. Framed: a mere place. '

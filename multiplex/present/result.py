@@ -8,6 +8,7 @@ from typing import Any
 from multiplex.answering import Measured, Result
 from multiplex.evaluation import Retention
 from multiplex.present import depth
+from multiplex.present.frames import By, FrameFigure, dependence, of_measures, rows
 from multiplex.present.stance import as_object
 from multiplex.text.terminal import escape_json
 
@@ -29,6 +30,7 @@ def contract(result: Result) -> dict[str, Any]:
         "question": result.question,
         "seed": result.seed,
         "frame": list(result.frame),
+        "frame_name": result.frame_name,
         "answers": {strategy: _contract_answer(each) for strategy, each in result.answers.items()},
     }
     if result.failed:
@@ -89,9 +91,23 @@ def as_record(result: Result) -> str:
 
 
 def comparison(result: Result) -> list[tuple[str, list[str]]]:
-    """The rows of the comparison: a label, then a value per strategy in the order of `result.answers`."""
+    """The rows of the comparison: a label, then a value per strategy in the order of `result.answers`.
+
+    Where the answers were measured over several frames, a row each says entropy and references there.
+    """
     answers = list(result.answers.values())
-    return [(label, [show(each) for each in answers]) for label, show in _ROWS]
+    table = [(label, [show(each) for each in answers]) for label, show in _ROWS]
+    others = dict(rows(frame_figures(result), list(result.answers))[1:])
+    return table + [(f"entropy (references), {name}", cells) for name, cells in others.items()]
+
+
+def frame_figures(result: Result) -> By:
+    """The measured answers by frame and strategy."""
+    made: dict[str, dict[str, FrameFigure]] = {}
+    for strategy, each in result.answers.items():
+        for name, figure in (of_measures(each.measures) if each.measures else {}).items():
+            made.setdefault(name, {})[strategy] = figure
+    return made
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
@@ -213,7 +229,7 @@ def warnings(result: Result) -> list[str]:
         lost = {voice.perspective: voice for voice in each.answer.voices if voice.error is not None}
         lines += [f"{strategy}: the {voice.title} voice was lost: {voice.error}" for voice in lost.values()]
         lines += [note for note in each.answer.notes if not any(note == f"{p}: {v.error}" for p, v in lost.items())]
-    return lines
+    return [*lines, *dependence(frame_figures(result))]
 
 
 def reading_order(result: Result) -> list[str]:

@@ -13,7 +13,8 @@ from typing import TextIO
 
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation import Entity
+from multiplex.evaluation import KNOWN, Entity
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.statistics.summary import Summary
 from multiplex.present.highlight import STYLE, legend, marked
@@ -54,6 +55,7 @@ class ScorePage:
         if path.is_dir() or not path.parent.is_dir():
             raise UsageError(f"--html {path}: cannot be written there; does the folder exist?")
         self._path = path
+        self._names: tuple[str, ...] = KNOWN
         self._texts: TextIO = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
 
     def __enter__(self) -> ScorePage:
@@ -67,6 +69,8 @@ class ScorePage:
     def add(self, scored: Scored, entities: Mapping[str, Entity]) -> None:
         """One text with its figures and its references."""
         passage = scored.passage
+        if scored.measures.frame_name != DEFAULT:
+            self._names = scored.measures.frame
         asked = f"<p><strong>{escape(passage.question)}</strong></p>\n" if passage.question else ""
         self._texts.write(
             f'<section dir="auto">\n<p class="figures">{escape(as_line(scored))}</p>\n{asked}'
@@ -82,7 +86,7 @@ class ScorePage:
         """
         try:
             with open_draft(self._path) as out:
-                out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend()))
+                out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend(self._names)))
                 for name, summary in summaries.items():
                     out.write(f"<pre>{escape(_plain(name, summary))}</pre>\n")
                 if summaries:

@@ -7,14 +7,17 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from multiplex.evaluation.extraction.agreement import Agreement
+from multiplex.evaluation.extraction.facets import AXES
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.scorer import Scored
 from multiplex.evaluation.statistics.resampling import LEAST_BIASED, LEAST_FREEDOM
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.present import depth
+from multiplex.present.frames import SpreadTally, rows
 from multiplex.present.result import READING
 from multiplex.text.terminal import one_line
 
@@ -50,7 +53,8 @@ def as_object(scored: Scored, *, grouped: bool = False) -> dict[str, Any]:
 
 
 def _reference(reference: Reference) -> dict[str, Any]:
-    return {name: getattr(reference, name) for name in _SHOWN} | {"score": round(reference.score, 4)}
+    facets = {axis: list(values) for axis in AXES if (values := getattr(reference.facets, axis))}
+    return {name: getattr(reference, name) for name in _SHOWN} | {"score": round(reference.score, 4), "facets": facets}
 
 
 def as_line(scored: Scored) -> str:
@@ -62,7 +66,11 @@ def as_line(scored: Scored) -> str:
         )
     else:
         found = "n=0  no reference"
-    return f"{one_line(scored.passage.id)}  {found}{_tone(of)}"
+    others = "".join(
+        f"  {one_line(each.frame_name)} n={each.n}" + ("" if each.entropy is None else f" {each.entropy:.1f}%")
+        for each in of.beside
+    )
+    return f"{one_line(scored.passage.id)}  {found}{others}{_tone(of)}"
 
 
 def _tone(of: Measures) -> str:
@@ -144,20 +152,50 @@ def print_agreement(console: Console, agreement: Agreement) -> None:
     console.print(table)
 
 
+def print_frames(console: Console, spreads: SpreadTally) -> None:
+    """The texts under each frame, side by side; nothing where there was one."""
+    figures = spreads.figures
+    if not figures:
+        return
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("mean entropy (references)")
+    groups = list(next(iter(figures.values())))
+    for group in groups:
+        table.add_column(group or "all texts", justify="right")
+    for name, cells in rows(figures, groups):
+        table.add_row(name, *cells)
+    console.print("")
+    console.print(table)
+    for line in spreads.lines():
+        console.print(Text(line, "dim"), soft_wrap=True)
+
+
 def notes(summary: Summary) -> str:
     """How to read the figures, and over what they are taken."""
-    line = f"{READING} Frame: {', '.join(summary.frame)}; cues: {', '.join(summary.cues)}."
+    line = f"{READING} Frame {summary.frame_name}: {', '.join(summary.frame)}; cues: {', '.join(summary.cues)}."
     return line + (f" Brackets: 95% bootstrap intervals over texts; {INTERVALS}" if summary.texts > 1 else "")
 
 
 def as_summary(
-    summaries: Mapping[str, Summary], agreement: Agreement | None, rows: Mapping[str, int]
+    summaries: Mapping[str, Summary],
+    agreement: Agreement | None,
+    texts: Mapping[str, int],
+    spreads: SpreadTally | None = None,
 ) -> dict[str, Any]:
-    """The summaries as plain data: the one over all texts under `all`, those of groups under `groups`."""
+    """The summaries as plain data: the one over all texts under `all`, those of groups under `groups`.
+
+    `frames` are the mean entropy and the references by frame and group, where there are several frames.
+    """
     groups = {name: summary.model_dump(mode="json") for name, summary in summaries.items() if name}
     made: dict[str, Any] = {"all": summaries[""].model_dump(mode="json") if "" in summaries else None}
     if groups:
         made["groups"] = groups
     if agreement is not None:
         made["agreement"] = agreement.summary()
-    return made | {"rows": dict(rows)}
+    if spreads is not None and spreads.figures:
+        made["frames"] = {
+            name: {group or "all": figure._asdict() for group, figure in of.items()}
+            for name, of in spreads.figures.items()
+        }
+        made["depends_on_frame"] = spreads.lines()
+    return made | {"rows": dict(texts)}

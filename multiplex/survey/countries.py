@@ -57,8 +57,8 @@ def _known() -> dict[str, Country]:
     homes = country_homes()
     found: dict[str, Country] = {}
     for short, (code, name, *others) in read_model(path, _Countries).root.items():
-        home = homes.get(short, ())
-        country = Country(code, name, home[0] if len(home) == 1 else None)
+        home = homes.get(short)
+        country = Country(code, name, home.region[0] if home is not None else None)
         for each in {_fold(each) for each in (short, code, name, *others)}:
             if each in found:
                 raise ContentError(path, f"{each!r} stands for two countries", field=short)

@@ -58,6 +58,20 @@ def test_an_unscored_run_says_how_to_score_it_and_is_scored_without_a_call(folde
     assert run("bench", "report", "second", cwd=folder).returncode == 0
 
 
+def test_a_run_is_reported_under_several_frames_side_by_side_without_a_call(folder: Path) -> None:
+    done = run("bench", "report", "first", "--frame", "civilisations", "--frame", "religions", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    report = (folder / done.stdout.splitlines()[1]).read_text("utf-8")
+    assert "### Entropy under each frame" in report
+    assert "| civilisations (7) |" in report
+    assert "| religions (9) |" in report
+    assert "Where the outcome depends on the frame:" in report
+    assert done.stderr == ""
+    assert run("bench", "report", "first", "--frame", "planets", cwd=folder).stderr.startswith(
+        "multiplex: frame: there"
+    )
+
+
 def test_two_runs_are_compared_on_what_both_have(folder: Path) -> None:
     assert run("bench", "score", "second", cwd=folder).returncode == 0
     done = run("bench", "compare", "first", "second", "--output", "compared.json", cwd=folder)

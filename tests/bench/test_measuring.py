@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
-from multiplex.bench.execute.scoring import Scoring, score, scores_of
+from multiplex.bench.execute.scoring import Scoring, outdated, score, scores_of
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure, Score
 from multiplex.bench.store.store import Store
@@ -139,3 +140,13 @@ def test_scoring_has_a_key_of_all_that_counts() -> None:
     assert Scoring.model_validate_json(one.model_dump_json()).key == one.key
     with pytest.raises(UsageError, match="unknown perspective"):
         Scoring(frame=("western", "nordic"))
+
+
+def test_a_scoring_of_an_older_frame_or_older_lists_is_known_by_its_description() -> None:
+    now = Scoring()
+    frame = now.frame.model_copy(update={"shared": ()})
+    assert outdated(now.model_dump_json()) is None
+    assert outdated(now.model_copy(update={"frame": frame}).model_dump_json()) == "under an older frame 'civilisations'"
+    assert outdated(now.model_copy(update={"content": "0"}).model_dump_json()) == "with older word lists or rules"
+    older = now.model_dump(mode="json") | {"frame": list(now.frame.names)}
+    assert outdated(json.dumps(older)) == "without facets, by an older version"

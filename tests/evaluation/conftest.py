@@ -48,7 +48,7 @@ FILES = {
           - id: buddhism
             people: [Buddhists]
             traditions: [Buddhism, Buddhist]
-            also: [south_asian, southeast_asian]
+            facets: {region: [east_asian, south_asian, southeast_asian], religion: buddhism}
         concept:
           - {id: filial_piety, forms: [filial piety, 孝], source: "Xiaojing", modern: false}
     """,

@@ -7,7 +7,6 @@ import itertools
 import krippendorff
 import pytest
 
-from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.agreement import Comparison, Counts, Difference, agreement, reliability
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.text.sentences import split
@@ -97,10 +96,8 @@ def test_an_echo_is_a_reference_unless_it_is_left_out() -> None:
     assert difference.who == "judge"
 
 
-def test_a_reference_outside_the_text_and_an_unknown_perspective_are_refused() -> None:
+def test_a_reference_outside_the_text_is_refused() -> None:
     with pytest.raises(ValueError, match="sentence 4 of a text of 4"):
         Comparison().add("t", split(TEXT), found((4, "african")), [])
-    with pytest.raises(UsageError, match="unknown perspective 'martian'"):
-        Comparison(("african", "martian"))
     with pytest.raises(ValueError, match="zip"):
         agreement([[]], [[], []], [split(TEXT)])

@@ -9,17 +9,19 @@ import pytest
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import Place, places
+from multiplex.evaluation.extraction.facets import Facets
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
 
-ATLAS = """perspectives:
+ATLAS = """countries:
   western: [US, IT]
-  islamic and african: [SD]
+  oceanian: [FJ]
+indigenous: [FJ]
 regions:
   IT: [Tuscany, Florence]
 homonyms: [Florence]
 left_out: [Reading]
 """
-CITIES = "US: [Boston, Reading, Waco]\nSD: [Khartoum]\n"
+CITIES = "US: [Boston, Reading, Waco]\nFJ: [Suva City]\n"
 
 
 @pytest.fixture
@@ -34,13 +36,17 @@ def shipped() -> list[Place]:
     return list(places())
 
 
-def test_a_place_has_its_country_and_perspectives(folder: Path) -> None:
+WESTERN = Facets(region=("western",))
+PACIFIC = Facets(region=("oceanian",), people=("indigenous",))
+
+
+def test_a_place_has_its_country_and_facets(folder: Path) -> None:
     assert list(places(folder)) == [
-        Place("Tuscany", "IT", ("western",), homonym=False),
-        Place("Florence", "IT", ("western",), homonym=True),
-        Place("Boston", "US", ("western",), homonym=False),
-        Place("Waco", "US", ("western",), homonym=True),
-        Place("Khartoum", "SD", ("islamic", "african"), homonym=False),
+        Place("Tuscany", "IT", WESTERN, homonym=False),
+        Place("Florence", "IT", WESTERN, homonym=True),
+        Place("Boston", "US", WESTERN, homonym=False),
+        Place("Waco", "US", WESTERN, homonym=True),
+        Place("Suva City", "FJ", PACIFIC, homonym=False),
     ]
 
 
@@ -48,18 +54,18 @@ def test_a_place_has_its_country_and_perspectives(folder: Path) -> None:
     ("name", "id"), [("Port-au-Prince", "city_ht_port_au_prince"), ("São Paulo", "city_ht_sao_paulo")]
 )
 def test_an_id_holds_the_country_and_the_plain_name(name: str, id: str) -> None:  # noqa: A002
-    assert Place(name, "HT", ("latin_american",), homonym=False).id == id
+    assert Place(name, "HT", WESTERN, homonym=False).id == id
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
-        ("atlas.yaml", "western:", "atlantean:", "'atlantean' is no perspective"),
-        ("atlas.yaml", "[SD]", "[SD, IT]", "'IT' stands twice"),
-        ("atlas.yaml", "[US, IT]", "[usa]", r"atlas\.yaml:2: perspectives\.western\.0: String should match"),
+        ("atlas.yaml", "western:", "atlantean:", r"atlas\.yaml:2: countries\.atlantean"),
+        ("atlas.yaml", "[FJ]\nindigenous", "[FJ, IT]\nindigenous", "'IT' stands twice"),
+        ("atlas.yaml", "[US, IT]", "[usa]", r"atlas\.yaml:2: countries\.western\.0: String should match"),
         ("atlas.yaml", "homonyms:", "homonym:", "homonym"),
-        ("cities.yaml", "US:", "FR:", "'FR' has no perspective"),
-        ("cities.yaml", "[Khartoum]", "[]", r"cities\.yaml:2: SD: .*at least 1 item"),
+        ("cities.yaml", "US:", "FR:", "'FR' is in no region"),
+        ("cities.yaml", "[Suva City]", "[]", r"cities\.yaml:2: FJ: .*at least 1 item"),
     ],
 )
 def test_a_wrong_file_is_named(folder: Path, file: str, old: str, new: str, says: str) -> None:
@@ -71,9 +77,8 @@ def test_a_wrong_file_is_named(folder: Path, file: str, old: str, new: str, says
 
 
 def test_every_perspective_of_a_region_has_many_cities(shipped: list[Place]) -> None:
-    count = {
-        name: sum(name in place.perspectives for place in shipped) for name in ("african", "islamic", "east_asian")
-    }
+    regions = ("african", "middle_eastern", "east_asian")
+    count = {name: sum(name in place.facets.region for place in shipped) for name in regions}
     assert all(number > 300 for number in count.values()), count
 
 
@@ -86,7 +91,7 @@ def test_a_name_that_two_perspectives_share_belongs_to_neither(shipped: list[Pla
     names = {place.name: place for place in shipped}
     assert "San Jose" not in names
     assert "Valencia" not in names
-    assert names["Hyderabad"].perspectives == ("south_asian",)
+    assert names["Hyderabad"].facets.region == ("south_asian",)
 
 
 @pytest.mark.parametrize("word", ["Reading", "Mobile", "Nice", "Split", "Man", "Male", "Orange", "Georgia", "Many"])
@@ -111,10 +116,10 @@ def test_a_folder_of_ones_own_has_no_atlas(gazetteer: Gazetteer) -> None:
 
 def test_an_atlas_country_says_what_the_gazetteer_says() -> None:
     """Every country whose English name a gazetteer holds has the perspective there that the atlas gives it."""
-    home = read_yaml(content_root() / "eval" / "atlas.yaml")["perspectives"]
+    home = read_yaml(content_root() / "eval" / "atlas.yaml")["countries"]
     shipped = Gazetteer.load()
     names = {"JP": "Japan", "NG": "Nigeria", "PK": "Pakistan", "ID": "Indonesia", "TR": "Turkey", "KZ": "Kazakhstan",
              "HT": "Haiti", "GR": "Greece", "RU": "Russia", "FJ": "Fiji", "MR": "Mauritania"}  # fmt: skip
     for code, name in names.items():
-        said = next(perspectives for perspectives, codes in home.items() if code in codes)
-        assert set(said.split(" and ")) == set(shipped.match(name)[0].form.entity.perspectives), name
+        said = next(region for region, codes in home.items() if code in codes)
+        assert shipped.match(name)[0].form.entity.facets.region[0] == said, name

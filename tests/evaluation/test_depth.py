@@ -10,7 +10,8 @@ import pytest
 from multiplex.errors import ContentError
 from multiplex.evaluation import FRAME, Evaluator
 from multiplex.evaluation.depth.figures import Depth, depth_index
-from multiplex.evaluation.depth.words import DepthWords
+from multiplex.evaluation.depth.words import DepthWords, shipped_depth_words
+from multiplex.evaluation.extraction.frames import read_frame, shipped_frames
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,8 @@ def test_a_wrong_file_of_words_is_named_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "depth.yaml").write_text("says: []\n", "utf-8")
     with pytest.raises(ContentError, match=r"depth\.yaml: labels: Field required"):
         DepthWords.load(tmp_path / "depth.yaml")
+
+
+def test_every_perspective_of_a_frame_that_ships_has_labels() -> None:
+    labels = shipped_depth_words().labels
+    assert not [name for path in shipped_frames().values() for name in read_frame(path).names if name not in labels]

@@ -8,7 +8,9 @@ import pytest
 
 from multiplex.content import content_root, read_tree
 from multiplex.errors import ContentError
+from multiplex.evaluation.extraction.facets import Facets
 from multiplex.evaluation.extraction.frame import KNOWN
+from multiplex.evaluation.extraction.frames import OUTSIDE, default_frame
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
 from multiplex.text.tokens import tokens
 
@@ -47,7 +49,9 @@ def found(gazetteer: Gazetteer, text: str) -> list[tuple[str, str]]:
         ("perspective: african", "perspective: islamic", 1, "perspective", "not the file's name"),
         ("concept:\n", "named:\n", 6, "named", "key stands twice"),
         ("    forms: [ubuntu]\n", "    forms: [ubuntu\n", 9, "", "not valid YAML"),
-        ("modern: false", "modern: false\n    also: [african]", 11, "concept.0.also", "named twice"),
+        ("modern: false", "modern: false\n    facets: {religion: jedi}", 11, "concept.0.facets.religion.0", "'islam'"),
+        ("modern: false", "modern: false\n    facets: {creed: islam}", 11, "concept.0.facets.creed", "Extra inputs"),
+        ("modern: false", "modern: false\n    facets: {region: [asian, asian]}", 11, "concept.0.facets", "twice"),
     ],
 )
 def test_a_wrong_file_is_named_with_line_and_field(
@@ -102,8 +106,11 @@ def test_the_longest_whole_word_match_wins(gazetteer: Gazetteer, text: str, expe
     assert found(gazetteer, text) == expected
 
 
-def test_an_entity_carries_every_perspective_it_belongs_to(gazetteer: Gazetteer) -> None:
-    assert gazetteer.entities["buddhism"].perspectives == ("east_asian", "south_asian", "southeast_asian")
+def test_an_entity_carries_its_facets_and_those_of_its_file(gazetteer: Gazetteer) -> None:
+    asian = ("east_asian", "south_asian", "southeast_asian")
+    assert gazetteer.entities["buddhism"].facets == Facets(region=asian, religion=("buddhism",))
+    assert gazetteer.entities["japan"].facets == Facets(region=("east_asian",))
+    assert gazetteer.entities["zakat"].facets == Facets(religion=("islam",))
     assert gazetteer.entities["me_too"].modern
     assert "none" not in gazetteer.entities
 
@@ -112,7 +119,8 @@ def test_the_shipped_gazetteer_loads_and_covers_every_known_perspective() -> Non
     folder = content_root() / "eval" / "gazetteers"
     shipped = Gazetteer.load()
     assert {path.stem for path in folder.glob("*.yaml")} == {*KNOWN, "none"}
-    assert {name for entity in shipped.entities.values() for name in entity.perspectives} == set(KNOWN)
+    homes = {default_frame().home(name, entity.facets) for name, entity in shipped.entities.items()}
+    assert homes - {OUTSIDE} == set(KNOWN)
 
 
 def test_an_entry_may_have_several_sources(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.extraction.cue_words import CueWords
-from multiplex.evaluation.extraction.frame import FRAME
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
 from multiplex.evaluation.extraction.references import count, find, pairs
 
@@ -91,6 +90,7 @@ def test_a_mere_label_is_a_place(gazetteer: Gazetteer, text: str) -> None:
             [("American Indians", "indigenous", "named"), ("Indians", "south_asian", "named")],
         ),
         ("Muslim Nigeria fasts.", [("Muslim", "islamic", "named"), ("Nigeria", "african", "place")]),
+        ("## Islamic", [("Islamic", "islamic", "place")]),
         ("In Muslim Nigeria, families fast.", [("Muslim", "islamic", "named"), ("Nigeria", "african", "named")]),
         ("They pay zakat.", [("zakat", "islamic", "concept")]),
     ],
@@ -99,21 +99,16 @@ def test_traps(gazetteer: Gazetteer, text: str, expected: list[tuple[str, str, s
     assert cues(gazetteer, text) == expected
 
 
-def test_a_cue_of_several_perspectives_refers_to_each(gazetteer: Gazetteer) -> None:
-    found = find("Buddhism teaches it.", gazetteer)
-    assert [one.perspective for one in found] == ["east_asian", "south_asian", "southeast_asian"]
-    assert count(found) == {**dict.fromkeys(FRAME, 0), "east_asian": 1, "south_asian": 1}
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Buddhism in Japan is old.", {"east_asian"}),
         ("Buddhism came from India to Japan.", {"south_asian", "east_asian"}),
-        ("Buddhism is known in Ghana.", {"east_asian", "south_asian", "southeast_asian", "african"}),
+        ("Buddhism teaches it.", {"east_asian"}),
+        ("Buddhism is known in Ghana.", {"east_asian", "african"}),
     ],
 )
-def test_what_the_asian_perspectives_share_is_the_ones_that_the_sentence_names(
+def test_what_several_regions_share_has_one_home_the_one_that_the_sentence_names(
     gazetteer: Gazetteer, text: str, expected: set[str]
 ) -> None:
     assert {one.perspective for one in find(text, gazetteer)} == expected
@@ -213,7 +208,7 @@ def shipped() -> Gazetteer:
         ("A Lutheran church stands there.", ["christian place"]),
         ("The Lutheran church teaches grace.", ["christian named"]),
         ("Christmas is a feast of light.", ["christian concept"]),
-        ("Christmas is long in Filipino culture.", ["southeast_asian named"]),
+        ("Christmas is long in Filipino culture.", ["southeast_asian concept", "southeast_asian named"]),
         ("Muslims and Christians pray.", ["islamic named", "christian named"]),
         ("Muslim Nigeria fasts.", ["islamic named", "african place"]),
         # without capitals

@@ -83,7 +83,7 @@ def test_without_any_reference_only_what_counts_every_answer_exists() -> None:
     }
     assert found["micro"].interval is found["macro"].interval is None
     nothing = resampling.bootstrap([row_sums.answer_rows(np.zeros((0, 7)))], FIGURES, resamples=50)
-    assert all(estimate == resampling.Estimate(None, None) for estimate in nothing.values())
+    assert all(estimate == resampling.BootstrapEstimate(None, None) for estimate in nothing.values())
 
 
 def test_epochs_are_averaged_inside_a_question_first() -> None:
@@ -347,7 +347,8 @@ def test_both_arms_are_resampled_by_the_same_questions() -> None:
     labels = ["x"] * 20 + ["y"] * 40
     found = resampling.paired_bootstrap(a, a, FIGURES, labels, resamples=100)
     assert all(
-        estimate == resampling.Estimate(0.0, resampling.Interval(0.0, 0.0)) for estimate in found.differences.values()
+        estimate == resampling.BootstrapEstimate(0.0, resampling.Interval(0.0, 0.0))
+        for estimate in found.differences.values()
     )
 
 

@@ -25,7 +25,7 @@ def perspectives(text: str) -> set[str]:
     ("text", "expected"),
     [
         ("Our team reached shopping nirvana.", set()),
-        ("Monks strive for nirvana.", {"east_asian", "south_asian", "southeast_asian"}),  # a word of faith
+        ("Monks strive for nirvana.", {"east_asian"}),  # a word of faith
         ("Ambedkar wrote of caste.", {"south_asian"}),  # another entity of the perspective
         ("Ambedkar was a lawyer. He knew caste well.", {"south_asian"}),  # in the sentence before
         ("He knew caste well. The bus was late. Ambedkar was a lawyer.", {"south_asian"}),  # the last sentence alone

@@ -96,6 +96,7 @@ def analysed(
     return Analysis(
         scoring=scoring,
         frame=frame,
+        frame_name=run.frame_name,
         cues=cues,
         alpha=alpha,
         resamples=resamples,
@@ -138,17 +139,18 @@ def _first_measured(by_language: dict[str, Gathered]) -> Gathered | None:
 
 
 class Gathered:
-    """What a pass over the records leaves: a observations of numbers a condition, and the voices of multiplex answers.
+    """What a pass over the records leaves: observations a condition, and the voices of multiplex answers.
 
     Attributes:
         language: of the questions, as in `Unit`.
-        measured_by: the frame and the cues; None until an answer is measured.
+        measured_by: the frame and the cues; None until an answer is measured. `frame_name` is its name.
         questions: by id, the domain.
     """
 
     def __init__(self, language: str) -> None:
         self.language = language
         self.measured_by: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self.frame_name = ""
         self.observations: dict[tuple[str, str], Observations] = {}
         self.voices: dict[str, Voices] = {}
         self.questions: dict[str, str] = {}
@@ -163,6 +165,7 @@ class Gathered:
         if score is not None and score.measures is not None:
             by = (score.measures.frame, score.measures.cues)
             self.measured_by = self.measured_by or by
+            self.frame_name = score.measures.frame_name
             if by != self.measured_by:
                 raise UsageError(f"unit {unit.id} was measured over another frame or other cues; score the run anew")
         self.questions.setdefault(unit.question_id, unit.domain)

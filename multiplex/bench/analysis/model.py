@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.bench.analysis.figure_change import FigureChange, FigureName
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.statistics.summary import Estimate, Weighting
 
 WeightingName = Literal["reference", "presence", "words", "unprompted"]
@@ -312,7 +313,7 @@ class Analysis(_Frozen):
 
     Attributes:
         scoring: the key of the scoring.
-        frame, cues: what references are counted over, and by.
+        frame_name, frame, cues: what references are counted over, and by.
         language: of the questions that all figures but `languages` stand on: the set's own, or else the first measured.
         languages: the other languages of the run, each compared with that one.
         alpha, resamples, permutations, seed: of intervals and tests.
@@ -350,6 +351,7 @@ class Analysis(_Frozen):
     label_permutations: tuple[LabelPermutation, ...]
     reliability: ExtractorReliability | None
     notes: tuple[str, ...]
+    frame_name: str = DEFAULT
     language: str = ""
     languages: tuple[LanguageComparison, ...] = ()
 

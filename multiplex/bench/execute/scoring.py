@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from multiplex.answering import compare_with_voices, said
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Score
 from multiplex.content import PROJECT, content_root, read_text, sha256
 from multiplex.council.answer import Answer
-from multiplex.errors import UsageError
-from multiplex.evaluation import FRAME, Evaluator, Measures, Passage, count
+from multiplex.errors import MultiplexError, UsageError
+from multiplex.evaluation import Evaluator, Measures, Passage, count
 from multiplex.evaluation.evaluator import Prepared
-from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
+from multiplex.evaluation.extraction.frames import Frame, default_frame, load_frame, load_frames, shipped_frames
 
 if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
@@ -33,7 +35,7 @@ class Scoring(BaseModel):
     """What answers are measured with; answers measured by the same key can be compared.
 
     Attributes:
-        frame, cues: what references are counted over, and by.
+        frame, cues: what references are counted over, and by; a frame is given as `evaluation.load_frame` takes it.
         extractor: always the local one.
         sentiment_model: a `transformers` text classifier; None for the built-in head.
         content: SHA-256 over the gazetteers, lists, heads and calibration that are read, by default those there now.
@@ -45,17 +47,17 @@ class Scoring(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
-    frame: tuple[str, ...] = FRAME
+    frame: Frame = Field(default_factory=default_frame)
     cues: tuple[str, ...] = HEADLINE_CUES
     extractor: Literal["local"] = "local"
     sentiment_model: str | None = None
     content: str = Field(default_factory=lambda: _content())
     version: str = Field(default_factory=lambda: version(PROJECT))
 
-    @field_validator("frame")
+    @field_validator("frame", mode="before")
     @classmethod
-    def _known_frame(cls, frame: tuple[str, ...]) -> tuple[str, ...]:
-        return checked_frame(frame)
+    def _known_frame(cls, frame: Any) -> Any:
+        return frame if isinstance(frame, dict) else load_frames(frame)[0]
 
     @field_validator("cues")
     @classmethod
@@ -161,9 +163,26 @@ def _voices(unit: Unit, answer: Answer, evaluator: Evaluator) -> dict[str, dict[
         if "implied" in evaluator.cues:
             references = evaluator.extracted([ready])[0].references
         else:
-            references = evaluator.local.written(ready.sentences, unit.question)
+            references = evaluator.written(ready)
         counts[name] = count(references, evaluator.frame, evaluator.cues)
     return counts
+
+
+def outdated(description: str) -> str | None:
+    """What of a stored scoring is no longer so: the frame, or the word lists and rules; None where nothing is.
+
+    `description` is the scoring as JSON; one that cannot be read is of an older form.
+    """
+    try:
+        then = Scoring.model_validate(described := json.loads(description))
+    except (ValidationError, ValueError, MultiplexError):
+        return "in a form that cannot be read"
+    if isinstance(described["frame"], list):  # of names alone, as versions before facets wrote it
+        return "without facets, by an older version"
+    if then.frame.name in shipped_frames() and then.frame != load_frame(then.frame.name):
+        return f"under an older frame {then.frame.name!r}"
+    now = Scoring()
+    return "with older word lists or rules" if (then.content, then.version) != (now.content, now.version) else None
 
 
 def _content() -> str:

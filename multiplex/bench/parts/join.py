@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from multiplex.bench.parts.plan import PartManifest, read_manifest
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics.summary import Summary, Tally
+from multiplex.evaluation.statistics.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def join(folder: Path) -> JoinedParts:
         if made.measuring.key != measuring.key:
             raise UsageError(f"{path}: was measured differently from {next(iter(found))}; measure one of them anew")
     with ExitStack() as stack:
-        tallies = {EVERY_TEXT: stack.enter_context(Tally(measuring.frame, measuring.cues))}
+        tallies = {EVERY_TEXT: stack.enter_context(measuring.tally())}
         for _, together in groupby(sorted(found, key=lambda path: found[path].source), lambda path: found[path].source):
             paths = list(together)
             _check_shards(paths, found)
@@ -58,7 +58,7 @@ def join(folder: Path) -> JoinedParts:
                     if name not in tallies:
                         if len(tallies) > MOST_GROUPS:
                             raise UsageError(f"{folder}: more than {MOST_GROUPS:,} groups; group by another column")
-                        tallies[name] = stack.enter_context(Tally(measuring.frame, measuring.cues))
+                        tallies[name] = stack.enter_context(measuring.tally())
                     tallies[name].extend(rows)
         summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
     made_of = {name: summary for name, summary in summaries.items() if summary is not None}

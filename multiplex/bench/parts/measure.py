@@ -46,7 +46,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     scorer, reasons = _scorer(measuring), Counter[str]()
     groups: dict[str, int] = {}
     with ExitStack() as stack:
-        tally = stack.enter_context(Tally(measuring.frame, measuring.cues))
+        tally = stack.enter_context(measuring.tally())
         lines, numbers = array("d"), array("d")
         write = stack.enter_context(_writing(part, grouped=measuring.group is not None))
         for each in scorer.score(_own_rows(part, measuring)):

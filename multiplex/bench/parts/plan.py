@@ -15,6 +15,8 @@ from multiplex.content import PROJECT, sha256
 from multiplex.errors import UsageError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Columns
+from multiplex.evaluation.extraction.frames import Frame
+from multiplex.evaluation.statistics.summary import Tally
 from multiplex.settings import Shard
 
 ENDINGS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq"})
@@ -32,7 +34,7 @@ class Measuring(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
-    frame: tuple[str, ...]
+    frame: Frame
     cues: tuple[str, ...]
     tone: bool = True
     sentiment_model: str | None = None
@@ -52,6 +54,10 @@ class Measuring(BaseModel):
     def columns(self) -> Columns:
         """The columns to read."""
         return Columns(self.text, self.group, self.scaffold, self.question)
+
+    def tally(self) -> Tally:
+        """An empty tally of texts that are measured so."""
+        return Tally(self.frame.names, self.cues, self.frame.name)
 
     def evaluator(self) -> Evaluator:
         """An evaluator that measures so; nothing is loaded yet."""

@@ -13,7 +13,7 @@ from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.plan.units import CONTROLS
 from multiplex.bench.report import contrast_tables as evidence
-from multiplex.bench.report import language_tables, tables
+from multiplex.bench.report import frame_tables, language_tables, tables
 from multiplex.bench.report import rating_tables as rating_tables
 from multiplex.bench.report.tables import Table
 from multiplex.present.result import CONSTRUCTIONS
@@ -79,8 +79,8 @@ def compared(claim: SuperiorityClaim, analysis: Analysis) -> str:
     return " ".join(parts)
 
 
-def limits(analysis: Analysis) -> list[str]:
-    """What the figures do not mean, in plain words, the gravest first."""
+def limits(analysis: Analysis, beside: Sequence[Analysis] = ()) -> list[str]:
+    """What the figures do not mean, in plain words, the gravest first; where the outcome depends on the frame."""
     questions = max((each.questions for each in analysis.contrasts if each.primary), default=analysis.questions)
     lines = [
         "The figure counts how evenly an answer names cultures, and a council is told to name them. A higher one does "
@@ -90,6 +90,7 @@ def limits(analysis: Analysis) -> list[str]:
         f"{_many(questions, 'one question', '{} questions')}. The intervals say how far figures would move "
         "over questions like these; they say nothing of other models, prompts or languages.",
         losses(analysis),
+        *frame_tables.depends(analysis, beside),
     ]
     if analysis.reliability is None:
         lines.append("How well the extractor sees each perspective of this frame was not measured.")
@@ -135,11 +136,16 @@ def _many(count: int, one: str, more: str) -> str:
 def frame_line(analysis: Analysis) -> str:
     """Over what, and by what, references are counted."""
     frame = ", ".join(tables.plain(name) for name in analysis.frame)
-    return f"Frame: {frame}. Cues: {', '.join(analysis.cues)}."
+    return f"Frame {analysis.frame_name}: {frame}. Cues: {', '.join(analysis.cues)}."
 
 
 def sections(
-    analysis: Analysis, papers: Sequence[Paper], manifest: Manifest | str, scoring: str, ratings: Ratings | None = None
+    analysis: Analysis,
+    papers: Sequence[Paper],
+    manifest: Manifest | str,
+    scoring: str,
+    ratings: Ratings | None = None,
+    beside: Sequence[Analysis] = (),
 ) -> list[Section]:
     """Every table of the report in the order of reading; readers' ratings, where there are any, stand first."""
     domains = evidence.parted(analysis, "By domain", lambda condition: condition.domains)
@@ -151,6 +157,9 @@ def sections(
         Section("contrasts", "Is it more than the others?", _there(
             evidence.contrasts(analysis, primary=True), evidence.left_out(analysis),
             evidence.contrasts(analysis, primary=False))),
+        *([Section("frames", "Under other frames", _there(frame_tables.by_frame(analysis, beside)),
+                   (("Where the outcome depends on the frame:", frame_tables.depends(analysis, beside)),))]
+          if beside else []),
         Section("entropy", "Entropy and depth", _there(
             tables.entropy(analysis), tables.depth(analysis), tables.spread(analysis), tables.weightings(analysis),
             domains, cued)),
@@ -191,7 +200,7 @@ def _unknown(paper: Paper) -> tuple[str, tuple[str, ...]]:
 
 def _made(analysis: Analysis, manifest: Manifest | str, scoring: str) -> Table:
     rows = [
-        ("frame", ", ".join(analysis.frame)),
+        ("frame", f"{analysis.frame_name} ({', '.join(analysis.frame)})"),
         ("cues", ", ".join(analysis.cues)),
         ("scoring", f"{analysis.scoring} {_flat(scoring)}".strip()),
         ("intervals", f"95%, {analysis.resamples:,} resamples of questions within each domain, seed {analysis.seed}"),
@@ -234,17 +243,19 @@ def _flat(scoring: str) -> str:
 
 
 def _item(value: object) -> str:
+    if isinstance(value, dict):  # a frame, of which the name is enough: its perspectives stand above
+        return str(value.get("name", "…"))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str) -> str:
+def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str, beside: Sequence[Analysis] = ()) -> str:
     """The report without its plots and units."""
     lines = [f"# {escaped(title)}", f"{QUESTION} {lede(analysis)}"]
     for claim in analysis.claims:
         lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(describe_claim(claim))}")
         lines.append(escaped(compared(claim, analysis)))
     lines.append(_table(tables.first(analysis)))
-    lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis))]
+    lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis, beside))]
     lines += ["## The strategies", "\n".join(f"- {name}: {words}." for name, words in strategies(analysis))]
     lines.append(frame_line(analysis))
     for part in parts:

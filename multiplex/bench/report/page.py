@@ -38,11 +38,18 @@ class ReportSource(Protocol):
 
 
 def write_report(
-    folder: Path, store: ReportSource, analysis: Analysis, *, title: str, ratings: Ratings | None = None
+    folder: Path,
+    store: ReportSource,
+    analysis: Analysis,
+    *,
+    title: str,
+    ratings: Ratings | None = None,
+    beside: Sequence[Analysis] = (),
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv`, `results.jsonl` and `figures/` into the folder; their paths.
 
-    The folder is made where it is missing. `figures/` holds each figure of the page as SVG and PDF.
+    The folder is made where it is missing. `figures/` holds each figure of the page as SVG and PDF. `beside` are the
+    same answers under other frames.
 
     The units are read once and written as they come, so that memory does not grow with them but for a line each.
 
@@ -53,7 +60,7 @@ def write_report(
     papers = published.load()
     described = store.scorings().get(analysis.scoring, "")
     manifest, unread = read_manifest(store)
-    parts = markdown.sections(analysis, papers, manifest or unread, described, ratings)
+    parts = markdown.sections(analysis, papers, manifest or unread, described, ratings, beside)
     paths = [folder / name for name in ("report.html", "report.md", "results.csv", "results.jsonl")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,9 +75,9 @@ def write_report(
             lines.write(export.as_line(record))
             units.add(record)
             cloud.add(record)
-        text.write(markdown.as_markdown(analysis, parts, title))
+        text.write(markdown.as_markdown(analysis, parts, title, beside))
         forests, plots = draw_forests(analysis), draw_plots(analysis, papers, cloud)
-        page.write(_above_the_units(analysis, title, parts, forests, plots))
+        page.write(_above_the_units(analysis, title, parts, beside, forests, plots))
         units.write(page)
         page.write("</body>\n</html>\n")
     drawn = [*forests, *(each for of_model in plots.values() for each in of_model)]
@@ -82,6 +89,7 @@ def _above_the_units(
     analysis: Analysis,
     title: str,
     parts: Sequence[Section],
+    beside: Sequence[Analysis],
     forests: Sequence[Drawing],
     plots: Mapping[str, Sequence[Drawing]],
 ) -> str:
@@ -96,7 +104,7 @@ def _above_the_units(
         lede=markdown.lede(analysis),
         claims=[_claim(claim, analysis) for claim in analysis.claims],
         spread_and_depth=tables.first(analysis),
-        limits=markdown.limits(analysis),
+        limits=markdown.limits(analysis, beside),
         strategies=markdown.strategies(analysis),
         forests=[Markup(each.as_html()) for each in forests],  # noqa: S704  # escaped where it was drawn
         frame=markdown.frame_line(analysis),

@@ -59,7 +59,7 @@ def _means(group: RatingGroup, title: str, entropy: Mapping[tuple[str, str], Est
 
     note = f"By {len(group.raters)} {'rater' if len(group.raters) == 1 else 'raters'}. {LIMITS}"
     if entropy:
-        note += " Entropy: `mean0`, percent, over all questions of the run."
+        note += " Entropy: `macro0`, percent, over all questions of the run."
     reasons = dict.fromkeys(of.no_interval for of in group.figures if of.no_interval)
     return Table(title, head, _grouped(group.figures, row), " ".join([note, *(f"No interval: {r}." for r in reasons)]))
 

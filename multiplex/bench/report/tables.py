@@ -123,7 +123,7 @@ def first(analysis: Analysis) -> Table:
         ("n references", lambda condition: f"{condition.references:,}"),
     ]
     note = (
-        "Entropy says how evenly cultures are named (mean0), depth how far an answer goes beyond naming: the "
+        "Entropy says how evenly cultures are named (macro0), depth how far an answer goes beyond naming: the "
         "references that are more than a label, times ln(1 + holders a perspective). Read neither alone."
     )
     return condition_table(analysis, "Spread and depth", columns, note)

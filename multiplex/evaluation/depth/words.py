@@ -79,9 +79,14 @@ class DepthWords:
         )
 
     def is_label(self, text: str, perspective: str) -> bool:
-        """Whether a reference's own words are only the label of its perspective."""
+        """Whether a reference's own words are only the label of its perspective.
+
+        A perspective without labels of its own, one of a user's frame, has those of every other.
+        """
         written = re.sub(r"[*_\s]+", " ", text).strip().lower().removeprefix("the ")
-        return written == perspective.replace("_", " ") or written in self.labels.get(perspective, ())
+        if perspective in self.labels:
+            return written in self.labels[perspective] or written == perspective.replace("_", " ")
+        return written == perspective.replace("_", " ") or any(written in forms for forms in self.labels.values())
 
 
 def _either(words: Iterable[str]) -> str:

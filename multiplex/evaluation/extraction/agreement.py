@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, checked_cues, checked_frame
+from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, checked_cues
 from multiplex.evaluation.extraction.references import Reference, pairs
 from multiplex.text.sentences import Sentence
 
@@ -80,7 +80,7 @@ class Comparison:
     the two tell an echo in their own ways, and whether a sentence refers to a perspective is another matter.
 
     Raises:
-        UsageError: the frame or the cues name something unknown, or too little.
+        UsageError: the cues name something unknown, or nothing.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Comparison:
         *,
         include_echo: bool = True,
     ) -> None:
-        self.frame = checked_frame(frame)
+        self.frame = tuple(frame)
         self.cues = checked_cues(cues)
         self.names = names
         self._include_echo = include_echo
@@ -151,7 +151,7 @@ def agreement(
     """Of two extractors' references, given text by text beside each text's sentences.
 
     Raises:
-        UsageError: the frame or the cues name something unknown, or too little.
+        UsageError: the cues name something unknown, or nothing.
         ValueError: there are not as many lists of references as texts, or a reference lies in none of the sentences.
     """
     comparison = Comparison(frame, cues, names)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from multiplex.content import content_root, read_model
 from multiplex.errors import ContentError
-from multiplex.evaluation.extraction.frame import KNOWN
+from multiplex.evaluation.extraction.facets import Facets, People, Region
 from multiplex.text.tokens import plain
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
@@ -21,7 +21,8 @@ _SHORT = 4  # letters up to which a city's name is as likely to be something els
 
 class _Atlas(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-    perspectives: dict[str, tuple[_Code, ...]]
+    countries: dict[Region, tuple[_Code, ...]]
+    indigenous: tuple[_Code, ...]
     regions: dict[_Code, tuple[_Name, ...]]
     homonyms: tuple[_Name, ...]
     left_out: tuple[_Name, ...]
@@ -33,14 +34,14 @@ class _Cities(RootModel[dict[_Code, Annotated[tuple[_Name, ...], Field(min_lengt
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A region or city: its name, its country's ISO 3166 code, the perspectives that its country belongs to.
+    """A region or city: its name, its country's ISO 3166 code, the facets of its country.
 
     A homonym is also the name of something else, and so a place only after a preposition of place.
     """
 
     name: str
     country: str
-    perspectives: tuple[str, ...]
+    facets: Facets
     homonym: bool
 
     @property
@@ -54,8 +55,7 @@ def places(folder: Path | None = None) -> Iterator[Place]:
     """The regions and cities of an atlas in the order of its files; by default the one that ships, eval/.
 
     Raises:
-        ContentError: a file is absent or not of the schema, a perspective is unknown, or a country
-            is used that has none or has two.
+        ContentError: a file is absent or not of the schema, or a country is used that is in no region or in two.
     """
     folder = folder if folder is not None else content_root() / "eval"
     atlas = read_model(folder / "atlas.yaml", _Atlas)
@@ -65,14 +65,14 @@ def places(folder: Path | None = None) -> Iterator[Place]:
     for name, by_country in (("atlas.yaml", atlas.regions), ("cities.yaml", cities)):
         for country, names in by_country.items():
             if country not in home:
-                raise ContentError(folder / name, f"{country!r} has no perspective in atlas.yaml", field=country)
+                raise ContentError(folder / name, f"{country!r} is in no region of atlas.yaml", field=country)
             for one in names:
                 if one not in left_out:
                     yield Place(one, country, home[country], one in homonyms or len(one) <= _SHORT)
 
 
-def country_homes(folder: Path | None = None) -> dict[str, tuple[str, ...]]:
-    """From an ISO 3166 code to the perspectives that the country belongs to; a country of none is absent.
+def country_homes(folder: Path | None = None) -> dict[str, Facets]:
+    """From an ISO 3166 code to the facets of the country; a country of none is absent.
 
     Raises:
         ContentError: as `places`.
@@ -81,16 +81,16 @@ def country_homes(folder: Path | None = None) -> dict[str, tuple[str, ...]]:
     return _homes(path, read_model(path, _Atlas))
 
 
-def _homes(path: Path, atlas: _Atlas) -> dict[str, tuple[str, ...]]:
-    """From a country's code to its perspectives; "islamic and african" names two."""
-    home: dict[str, tuple[str, ...]] = {}
-    for names, codes in atlas.perspectives.items():
-        perspectives = tuple(names.split(" and "))
-        for name in perspectives:
-            if name not in KNOWN:
-                raise ContentError(path, f"{name!r} is no perspective", field=f"perspectives.{names}")
+def _homes(path: Path, atlas: _Atlas) -> dict[str, Facets]:
+    """From a country's code to its facets; in some the people of the land are its Indigenous people."""
+    home: dict[str, Facets] = {}
+    for region, codes in atlas.countries.items():
         for code in codes:
             if code in home:
-                raise ContentError(path, f"{code!r} stands twice", field=f"perspectives.{names}")
-            home[code] = perspectives
+                raise ContentError(path, f"{code!r} stands twice", field=f"countries.{region}")
+            people: tuple[People, ...] = ("indigenous",) if code in atlas.indigenous else ()
+            home[code] = Facets(region=(region,), people=people)
+    for code in atlas.indigenous:
+        if code not in home:
+            raise ContentError(path, f"{code!r} is in no region", field="indigenous")
     return home

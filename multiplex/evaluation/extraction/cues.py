@@ -69,7 +69,7 @@ class Context:
             return "place" if self._is_of_something_else(match) else "concept"
         if self._is_something_else(match):
             return None
-        if self._is_of_an_organisation(match) or self._is_counted_out(match):
+        if self._is_alone(match) or self._is_of_an_organisation(match) or self._is_counted_out(match):
             return "place"
         if slot == "traditions":
             held = not self._labels(match) and not self._is_counted(match)
@@ -86,6 +86,10 @@ class Context:
         else:
             held = self._qualifies(match) or self._acts(match) or self._is_lived_in(match)
         return "named" if held else "place"
+
+    def _is_alone(self, match: Match[Slot, Entity]) -> bool:
+        """ "## Islamic", "2. Africa": a heading that is only a name says of nobody what they hold."""
+        return all(match.first <= at <= match.last or self._key(at).isdigit() for at in range(len(self.words)))
 
     def _key(self, at: int) -> str:
         return self.words[at].key if 0 <= at < len(self.words) else ""

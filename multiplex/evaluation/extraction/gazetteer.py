@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import Place, places
+from multiplex.evaluation.extraction.facets import AXES, NO_FACETS, OF_PERSPECTIVE, Facets, People, Region, Religion
 from multiplex.evaluation.extraction.frame import Perspective
 from multiplex.text.matching import Form, Match, Matcher
 from multiplex.text.tokens import Token
@@ -26,25 +28,46 @@ _NAMED_SLOTS: tuple[Slot, ...] = ("people", "adjectives", "places", "homonyms", 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One people, tradition, region or idea under all its names; a trap phrase has no perspective.
-
-    A region is what names a place among its forms: a country and its people, not a religion.
-    """
+    """One people, tradition, region or idea under all its names; a trap phrase has no facets."""
 
     id: str
-    perspectives: tuple[str, ...]
+    facets: Facets = NO_FACETS
     modern: bool = False
     source: str = ""
-    region: bool = False
 
 
-_NOTHING = Entity("none", ())
+_NOTHING = Entity("none")
 # What informal writing leaves without a capital: "spanish culture", "the nigerians"; but not to polish, nor a danish.
 _INFORMAL = re.compile(r"(?!Polish|Danish)[A-Z][a-z]+(?:ian|ean|ican|ish|ese)s?")
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _as_list(value: Any) -> Any:
+    """One value as a list of one, `none` as an empty list."""
+    return [] if value == "none" else [value] if isinstance(value, str) else value
+
+
+class _Facets(_Part):
+    """What an entry says of its facets; an axis that it leaves out is that of its file's perspective."""
+
+    region: Annotated[tuple[Region, ...], BeforeValidator(_as_list)] = ()
+    religion: Annotated[tuple[Religion, ...], BeforeValidator(_as_list)] = ()
+    people: Annotated[tuple[People, ...], BeforeValidator(_as_list)] = ()
+
+    @model_validator(mode="after")
+    def _says_each_once(self) -> _Facets:
+        for axis in AXES:
+            values = getattr(self, axis)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{axis} names a value twice")
+        return self
+
+    def over(self, default: Facets) -> Facets:
+        """The facets of an entry in a file with these defaults."""
+        return replace(default, **{axis: getattr(self, axis) for axis in AXES if axis in self.model_fields_set})
 
 
 class _Named(_Part):
@@ -54,7 +77,7 @@ class _Named(_Part):
     places: tuple[_Text, ...] = ()
     homonyms: tuple[_Text, ...] = ()
     traditions: tuple[_Text, ...] = ()
-    also: tuple[Perspective, ...] = ()
+    facets: _Facets = _Facets()
     ambiguous: tuple[_Text, ...] = ()
 
     @model_validator(mode="after")
@@ -77,7 +100,7 @@ class _Concept(_Part):
     forms: Annotated[tuple[_Text, ...], Field(min_length=1)]
     source: Annotated[_Text, BeforeValidator(_join_sources)]
     modern: bool
-    also: tuple[Perspective, ...] = ()
+    facets: _Facets = _Facets()
     ambiguous: tuple[_Text, ...] = ()
 
     @model_validator(mode="after")
@@ -133,7 +156,7 @@ class Gazetteer:
                 raise ContentError(
                     item.path,
                     f"{item.text!r} already stands for {other.entity.id!r} in {other.path.name}:{other.line}; "
-                    "a form means one entity, with `also` for further perspectives",
+                    "a form means one entity, whose `facets` say all that it is",
                     line=item.line,
                     field=item.field,
                 )
@@ -150,7 +173,7 @@ class Gazetteer:
         taken = {form.keys for form in forms.values()}
         for place in atlas:
             slot = "homonyms" if place.homonym else "places"
-            form = Form.of(place.name, slot, Entity(place.id, place.perspectives, region=True))
+            form = Form.of(place.name, slot, Entity(place.id, place.facets))
             if form.keys not in taken:  # what a scholar wrote in a gazetteer goes before the atlas
                 forms.setdefault(form.spelling, form)
                 self.entities.setdefault(place.id, form.entity)
@@ -180,7 +203,7 @@ class Gazetteer:
                     raise ContentError(
                         item.path,
                         f"id {item.entity.id!r} is already used in {first.path.name}:{first.line}; "
-                        "an entity has one entry, with `also` for further perspectives",
+                        "an entity has one entry, whose `facets` say all that it is",
                         line=item.line,
                         field=item.field,
                     )
@@ -211,27 +234,23 @@ def _read(path: Path) -> Iterator[_Listed]:
     if content.perspective != path.stem:
         line = line_of(tree, ("perspective",))
         raise ContentError(path, f"{content.perspective!r} is not the file's name", line=line, field="perspective")
+    default = OF_PERSPECTIVE[content.perspective]
     for row, named in enumerate(content.named):
-        own = _perspectives(path, tree, content.perspective, "named", row, named.also)
-        entity = Entity(named.id, own, region=bool(named.places or named.homonyms))
+        entity = Entity(named.id, named.facets.over(default))
         for slot in _NAMED_SLOTS:
             for index, text in enumerate(getattr(named, slot)):
                 line = line_of(tree, ("named", row, slot, index))
                 field = f"named.{row}.{slot}.{index}"
                 yield _Listed(text, slot, entity, path, line, field, text in named.ambiguous)
     for row, concept in enumerate(content.concept):
-        also = _perspectives(path, tree, content.perspective, "concept", row, concept.also)
-        idea = Entity(concept.id, also, concept.modern, concept.source)
+        idea = Entity(concept.id, concept.facets.over(default), concept.modern, concept.source)
         for index, text in enumerate(concept.forms):
             line = line_of(tree, ("concept", row, "forms", index))
             field = f"concept.{row}.forms.{index}"
             yield _Listed(text, "concept", idea, path, line, field, text in concept.ambiguous)
 
 
-def _perspectives(path: Path, tree: Any, own: str, part: str, row: int, also: tuple[str, ...]) -> tuple[str, ...]:
-    every = (own, *also)
-    for name in also:
-        if every.count(name) > 1:
-            line = line_of(tree, (part, row, "also"))
-            raise ContentError(path, f"{name!r} is named twice", line=line, field=f"{part}.{row}.also")
-    return every
+@cache
+def shipped_gazetteer() -> Gazetteer:
+    """The gazetteer that ships; it never changes, so one copy serves every thread."""
+    return Gazetteer.load()

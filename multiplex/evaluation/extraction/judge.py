@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from multiplex.content import marked_prompt
 from multiplex.errors import CallError, UsageError
+from multiplex.evaluation.extraction.facets import OF_PERSPECTIVE
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.llm.model import Model, as_chat
@@ -330,6 +331,7 @@ def _believed(
         cue=cast(Cue, cue),
         sentence=number,
         echo={token.key for token in tokens(text)} <= asked,
+        facets=OF_PERSPECTIVE[perspective],
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.facets import OF_PERSPECTIVE
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import Reference, find_in
 from multiplex.text.sentences import Sentence
 
@@ -45,7 +46,7 @@ class Local:
         Raises:
             ContentError: a gazetteer is missing or wrong.
         """
-        self.gazetteer = Gazetteer.load(gazetteers)
+        self.gazetteer = shipped_gazetteer() if gazetteers is None else Gazetteer.load(gazetteers)
         self._implied: Implied | None = None
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
@@ -80,7 +81,10 @@ class Local:
         for number, (perspective, score) in zip(silent, self._implied.classify(embeddings), strict=True):
             if perspective is not None:
                 at = sentences[number]
-                found.append(Reference(at.start, at.end, at.text, "", perspective, "implied", number, score=score))
+                facets = OF_PERSPECTIVE[perspective]
+                found.append(
+                    Reference(at.start, at.end, at.text, "", perspective, "implied", number, score=score, facets=facets)
+                )
         return found
 
     @property

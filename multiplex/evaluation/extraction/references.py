@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.cue_words import CueWords, shipped_cue_words
 from multiplex.evaluation.extraction.cues import Context
+from multiplex.evaluation.extraction.facets import NO_FACETS, Facets
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, Cue
+from multiplex.evaluation.extraction.frames import Frame, default_frame
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
-from multiplex.evaluation.extraction.senses import keep_supported
+from multiplex.evaluation.extraction.senses import Found, keep_supported
 from multiplex.text.matching import Match
 from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import tokens
 
 Span = tuple[int, int]
-_REGIONLESS = frozenset(("christian", "secular"))
-_ASIAN = frozenset(("east_asian", "south_asian", "southeast_asian"))
+_CARRIERS = frozenset(("and", "or"))
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One cue that refers to one perspective.
+    """One cue that refers to one perspective of a frame.
 
     `text` stands at characters `start` up to `end`; `sentence` is the number of its sentence, from
-    0. `entity` is the gazetteer's id, empty for an `implied` cue. `echo` says that the entity
-    stands in the question's own words. `score` is 1 for what is written and the classifier's
-    probability for what is implied.
+    0. `entity` is the gazetteer's id, empty for an `implied` cue; for a believer with a nationality it is the
+    nationality's. `echo` says that the entity stands in the question's own words. `score` is 1 for what is written and
+    the classifier's probability for what is implied. `facets` say what the entity is apart from its home; `beside` are
+    the regions that its sentence names, the nearest first.
     """
 
     start: int
@@ -39,6 +41,8 @@ class Reference:
     sentence: int
     echo: bool = False
     score: float = 1.0
+    facets: Facets = NO_FACETS
+    beside: tuple[str, ...] = ()
 
 
 def masked(text: str, scaffold: Sequence[Span]) -> str:
@@ -58,6 +62,17 @@ def masked(text: str, scaffold: Sequence[Span]) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A match that refers to something: its cue, and the words and facets that it has with a nationality before it."""
+
+    match: Match[Slot, Entity]
+    cue: Cue
+    facets: Facets
+    end: int
+    entities: tuple[str, ...]
+
+
 def find(
     text: str,
     gazetteer: Gazetteer,
@@ -65,83 +80,131 @@ def find(
     scaffold: Sequence[Span] = (),
     *,
     cue_words: CueWords | None = None,
+    frame: Frame | None = None,
 ) -> tuple[Reference, ...]:
     """The named, concept and place references of a text, in order; none of them inside the scaffold.
 
-    An entity of two perspectives gives one reference to each, but for one that the Asian perspectives
-    share in a sentence that names where. Nothing is inferred across sentences.
+    Each has one perspective: its home in the frame, by default `civilisations`. Nothing is inferred across sentences.
 
     Raises:
         UsageError: a scaffold span does not lie in the text.
     """
-    return find_in(split(masked(text, scaffold)), gazetteer, question, cue_words=cue_words)
+    return find_in(split(masked(text, scaffold)), gazetteer, question, cue_words=cue_words, frame=frame)
 
 
 def find_in(
-    sentences: Sequence[Sentence], gazetteer: Gazetteer, question: str = "", *, cue_words: CueWords | None = None
+    sentences: Sequence[Sentence],
+    gazetteer: Gazetteer,
+    question: str = "",
+    *,
+    cue_words: CueWords | None = None,
+    frame: Frame | None = None,
 ) -> tuple[Reference, ...]:
     """As `find`, over sentences already split; `Reference.sentence` is a place in this sequence."""
     cue_words = cue_words if cue_words is not None else shipped_cue_words()
+    frame = frame if frame is not None else default_frame()
     asked = gazetteer.ids_in(question)
+    contexts = []
     found = []
-    for number, sentence in enumerate(sentences):
+    for sentence in sentences:
         words = tokens(sentence.text)
         matches = gazetteer.match(sentence.text, words)
-        if not matches:
+        context = Context.of(sentence.text, words, matches, cue_words) if matches else None
+        judged = [(match, context.cue(match)) for match in matches if match.form.slot != "trap"] if context else []
+        contexts.append(context)
+        found.append([(match, cue) for match, cue in judged if cue is not None])
+    references = []
+    for number, here in enumerate(keep_supported(found, sentences, gazetteer.ambiguous)):
+        context = contexts[number]
+        if context is None or not here:
             continue
-        cues = _cues(Context.of(sentence.text, words, matches, cue_words), matches)
-        regions = frozenset(
-            name for match, _ in cues if match.form.entity.region for name in match.form.entity.perspectives
-        )
-        for match, cue in cues:
-            entity = match.form.entity
-            for perspective in _meant(entity, regions):
-                found.append(
-                    Reference(
-                        start=sentence.start + match.start,
-                        end=sentence.start + match.end,
-                        text=sentence.text[match.start : match.end],
-                        entity=entity.id,
-                        perspective=perspective,
-                        cue=cue,
-                        sentence=number,
-                        echo=entity.id in asked,
-                    )
+        joined = _joined(context, here)
+        start = sentences[number].start
+        for one in joined:
+            beside = _beside(one, joined)
+            references.append(
+                Reference(
+                    start=start + one.match.start,
+                    end=start + one.end,
+                    text=context.text[one.match.start : one.end],
+                    entity=one.match.form.entity.id,
+                    perspective=frame.home(one.match.form.entity.id, one.facets, beside),
+                    cue=one.cue,
+                    sentence=number,
+                    echo=asked.issuperset(one.entities),
+                    facets=one.facets,
+                    beside=beside,
                 )
-    return keep_supported(found, sentences, gazetteer.ambiguous)
+            )
+    return tuple(references)
 
 
-def _cues(context: Context, matches: Iterable[Match[Slot, Entity]]) -> list[tuple[Match[Slot, Entity], Cue]]:
-    """The matches of one sentence that refer to a perspective, with their cues.
+def in_frame(references: Iterable[Reference], frame: Frame) -> tuple[Reference, ...]:
+    """The same references, each with its home in another frame."""
+    return tuple(replace(one, perspective=frame.home(one.entity, one.facets, one.beside)) for one in references)
 
-    `christian` and `secular` stand for what no region is credited with: in "Christmas in Filipino
-    culture" the feast is the Filipinos'. A Christian idea gives way to any region, a church or a
-    believer to one that is more than a place.
+
+def _joined(context: Context, found: Sequence[Found]) -> list[_Found]:
+    """The matches of one sentence; a nationality and the believer or the rite that it qualifies are one.
+
+    "Korean Christians" are East Asian by region and Christian by religion. In "Korean and Japanese Christians" each
+    nationality is a reference.
     """
-    judged = [(match, context.cue(match)) for match in matches if match.form.entity.perspectives]
-    found = [(match, cue) for match, cue in judged if cue is not None]
-    regional = {cue for match, cue in found if match.form.entity.region and not _is_regionless(match)}
-    return [
-        (match, cue)
-        for match, cue in found
-        if not (_is_regionless(match) and ("named" in regional or (cue == "concept" and regional)))
+    joined: list[_Found] = []
+    for match, cue in found:
+        entity = match.form.entity
+        one = _Found(match, cue, entity.facets, match.end, (entity.id,))
+        before = _nationalities(context, joined, match) if entity.facets.religion else []
+        if not before or (cue == "concept" and entity.facets.region):
+            joined.append(one)
+            continue
+        del joined[-len(before) :]
+        for own in before:
+            facets = replace(own.facets, religion=entity.facets.religion)
+            last = own is before[-1]
+            joined.append(
+                _Found(
+                    own.match,
+                    own.cue if cue == "place" else cue,
+                    facets,
+                    match.end if last else own.end,
+                    (*own.entities, entity.id),
+                )
+            )
+    return joined
+
+
+def _nationalities(context: Context, found: Sequence[_Found], match: Match[Slot, Entity]) -> list[_Found]:
+    """The nationalities that stand right before a match, joined by commas, "and" or "or"."""
+    held: list[_Found] = []
+    first = match.first
+    for one in reversed(found):
+        if one.match.form.slot != "adjectives" or one.facets.religion or one.match.possessive:
+            break
+        between = context.text[one.match.end : context.words[first].start].strip()
+        if between not in ("", "-") and (not held or between.strip(", ") not in ("", *_CARRIERS)):
+            break
+        held.insert(0, one)
+        first = one.match.first
+    return held
+
+
+def _beside(one: _Found, found: Sequence[_Found]) -> tuple[str, ...]:
+    """The regions that the sentence names besides one match, the nearest first.
+
+    For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view.
+    """
+    named = [
+        other
+        for other in found
+        if other is not one
+        and other.match.form.slot != "concept"
+        and other.facets.region
+        and not other.facets.religion
+        and (one.cue == "concept" or other.cue == "named" or other.facets.region[0] in one.facets.region)
     ]
-
-
-def _meant(entity: Entity, regions: frozenset[str]) -> tuple[str, ...]:
-    """The perspectives that an entity refers to in a sentence that names these regions.
-
-    What the three Asian perspectives share is the one's that the sentence names: "Buddhism" is all
-    of theirs, "Buddhism in Thailand" is southeast_asian.
-    """
-    named = regions & _ASIAN
-    if entity.region or named.isdisjoint(entity.perspectives):
-        return entity.perspectives
-    return tuple(name for name in entity.perspectives if name in named or name not in _ASIAN)
-
-
-def _is_regionless(match: Match[Slot, Entity]) -> bool:
-    return _REGIONLESS.issuperset(match.form.entity.perspectives)
+    named.sort(key=lambda other: max(other.match.start - one.end, one.match.start - other.end))
+    return tuple(dict.fromkeys(other.facets.region[0] for other in named))
 
 
 def pairs(

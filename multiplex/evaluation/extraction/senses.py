@@ -6,21 +6,21 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError
-from multiplex.text.matching import whole_words
+from multiplex.evaluation.extraction.frame import Cue
+from multiplex.evaluation.extraction.gazetteer import Entity, Slot
+from multiplex.text.matching import Match, whole_words
 from multiplex.text.sentences import Sentence
-from multiplex.text.tokens import count_words, tokens
+from multiplex.text.tokens import count_words
 
-if TYPE_CHECKING:
-    from multiplex.evaluation.extraction.references import Reference
-
+Found: TypeAlias = tuple[Match[Slot, Entity], Cue]
+"""A match with the cue that it is in its sentence."""
 _Words = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
 _ALONE = 1  # further words beside a form that stands as a heading or an item of a list
 
@@ -67,56 +67,55 @@ def shipped_sense_words() -> SenseWords:
 
 
 def keep_supported(
-    references: Sequence[Reference],
+    found: Sequence[Sequence[Found]],
     sentences: Sequence[Sentence],
     ambiguous: Collection[tuple[str, tuple[str, ...]]],
     words: SenseWords | None = None,
-) -> tuple[Reference, ...]:
-    """The references without those by an ambiguous form that nothing supports.
+) -> list[list[Found]]:
+    """By sentence, the matches without those of an ambiguous form that nothing supports.
 
-    Support is another entity of the same perspective in the sentence or, kept, in the one before; a word of faith,
-    thought, kinship or law in either; or that the form is mentioned, explained, or stands alone. `ambiguous` are
-    (entity, keys of the form's words), as `Gazetteer.ambiguous`.
+    Support is another entity that shares a facet, in the sentence or, kept, in the one before; a word of faith,
+    thought, kinship or law in either; or that the form is mentioned, explained, or stands alone. It does not depend on
+    a frame. `ambiguous` are (entity, keys of the form's words), as `Gazetteer.ambiguous`.
     """
-    doubtful = {each for each in references if (each.entity, _keys(each.text)) in ambiguous}
-    if not doubtful:
-        return tuple(references)
-    words = words if words is not None else shipped_sense_words()
-    kept: list[Reference] = []
-    for number, group in groupby(references, key=lambda each: each.sentence):
-        here = list(group)
-        company = [*here, *(each for each in kept if each.sentence == number - 1)]
-        unclear = [each for each in here if each in doubtful]
-        around = f"{sentences[number - 1].text if number else ''}\n{_without(sentences[number], unclear)}"
-        spoken_for = bool(unclear) and words.supports.search(around) is not None
-        kept += [
-            each
-            for each in here
-            if each not in doubtful
-            or spoken_for
-            or any(other.entity != each.entity and other.perspective == each.perspective for other in company)
-            or _is_spoken_of(each, sentences[number], words)
-        ]
-    return tuple(kept)
+    kept: list[list[Found]] = []
+    for number, here in enumerate(found):
+        doubtful = [match for match, _ in here if (match.form.entity.id, match.form.keys) in ambiguous]
+        if not doubtful:
+            kept.append(list(here))
+            continue
+        words = words if words is not None else shipped_sense_words()
+        text = sentences[number].text
+        before = kept[-1] if number else []
+        around = f"{sentences[number - 1].text if number else ''}\n{_without(text, doubtful)}"
+        spoken_for = words.supports.search(around) is not None
+        company = [match.form.entity for match, _ in (*here, *before)]
+        kept.append(
+            [
+                (match, cue)
+                for match, cue in here
+                if match not in doubtful
+                or spoken_for
+                or any(
+                    other.id != match.form.entity.id and other.facets.meet(match.form.entity.facets)
+                    for other in company
+                )
+                or _is_spoken_of(match, text, words)
+            ]
+        )
+    return kept
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    return tuple(token.key for token in tokens(text))
-
-
-def _is_spoken_of(reference: Reference, sentence: Sentence, words: SenseWords) -> bool:
+def _is_spoken_of(match: Match[Slot, Entity], text: str, words: SenseWords) -> bool:
     """ "the concept of karma", "Karma means ...", "- Karma"."""
-    left = sentence.text[: reference.start - sentence.start]
-    right = sentence.text[reference.end - sentence.start :]
+    left, right = text[: match.start], text[match.end :]
     if words.mentions.search(left) or count_words(left) + count_words(right) <= _ALONE:
         return True
     return not count_words(left) and bool(words.explains.match(right))
 
 
-def _without(sentence: Sentence, references: Sequence[Reference]) -> str:
-    """The sentence without its ambiguous forms, which cannot support themselves."""
-    text = sentence.text
-    for each in references:
-        start, end = each.start - sentence.start, each.end - sentence.start
-        text = text[:start] + " " * (end - start) + text[end:]
+def _without(text: str, matches: Sequence[Match[Slot, Entity]]) -> str:
+    """A sentence without its ambiguous forms, which cannot support themselves."""
+    for match in matches:
+        text = text[: match.start] + " " * (match.end - match.start) + text[match.end :]
     return text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.evaluation.depth.figures import FIGURES
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.renamed import Renamed
@@ -91,6 +92,7 @@ class Summary(Renamed):
     former_names: ClassVar = {"berger_parker": "dominance"}
     texts: int
     frame: tuple[str, ...]
+    frame_name: str
     cues: tuple[str, ...]
     references: int
     with_reference: Estimate
@@ -114,8 +116,8 @@ class Tally:
     A context manager, which gives the disk space back.
     """
 
-    def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...]) -> None:
-        self.frame, self.cues = frame, cues
+    def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...], frame_name: str = DEFAULT) -> None:
+        self.frame, self.cues, self.frame_name = frame, cues, frame_name
         self._names = _columns(frame)
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
         self._waiting: list[list[float]] = []
@@ -293,6 +295,7 @@ def _summary(tally: Tally, of: _Sums) -> Summary:
     return Summary(
         texts=len(tally),
         frame=frame,
+        frame_name=tally.frame_name,
         cues=tally.cues,
         references=sum(tally.counts.values()),
         with_reference=found["referring"],

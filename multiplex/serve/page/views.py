@@ -11,6 +11,7 @@ from multiplex.council.names import Trace, fold, trace_names
 from multiplex.council.personas import Persona
 from multiplex.council.similarity import ideas_in
 from multiplex.evaluation import Entity, Measures, Reference
+from multiplex.evaluation.extraction.facets import AXES
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.present.result import retention_notes, retention_rows
 from multiplex.serve.page.markdown_nodes import Node, prose
@@ -93,6 +94,7 @@ def _reference(reference: Reference, measures: Measures, entities: Mapping[str, 
         "entity": reference.entity,
         "source": entity.source if entity else "",
         "score": reference.score,
+        "facets": {axis: list(values) for axis in AXES if (values := getattr(reference.facets, axis))},
         "echo": reference.echo,
         "counts": bool(pairs([reference], measures.cues)) and reference.perspective in measures.frame,
     }

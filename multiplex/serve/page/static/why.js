@@ -98,6 +98,7 @@ export function told(reference) {
     h("p", {}, h("span", { class: `swatch of-${reference.perspective}` }), h("strong", {}, words(reference.perspective)), ": “", h("bdi", {}, reference.text), "”"),
     h("p", {}, CUES[reference.cue] ?? reference.cue, reference.cue === "implied" ? ` (probability ${reference.score.toFixed(2)})` : ""),
     reference.entity ? h("p", {}, `entity: ${words(reference.entity)}`) : null,
+    ...Object.entries(reference.facets ?? {}).map(([axis, values]) => h("p", {}, `${axis}: ${values.map(words).join(", ")}`)),
     reference.source ? h("p", { dir: "auto" }, `source: ${reference.source}`) : null,
     h("p", { class: "soft" }, counts),
   );
