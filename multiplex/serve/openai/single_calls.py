@@ -40,7 +40,6 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
     async with aclosing(relay(chat, asked)) as pieces:
         async for piece in pieces:
             if isinstance(piece, Closed):
-                notes = (f"refused by the endpoint and left out: {', '.join(piece.refused)}",) if piece.refused else ()
                 answer = Answer(
                     strategy=strategy,
                     text=text,
@@ -49,7 +48,7 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
                     usage=piece.usage,
                     seconds=perf_counter() - started,
                     cut=piece.finish == "length",
-                    notes=notes,
+                    notes=piece.notes,
                 )
                 yield Ended(answer, question, finish=piece.finish)
                 continue
