@@ -23,6 +23,7 @@ from multiplex.evaluation.extraction.local import ExtractorName
 from multiplex.evaluation.scorer import Scorer
 from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.usage import shown_tokens
 from multiplex.present.score_page import ScorePage
 from multiplex.present.summary import as_line, as_object, as_summary, notes, print_agreement, print_summary
 from multiplex.text.console import SafeConsole
@@ -100,8 +101,12 @@ def score(order: ScoreOrder) -> int:
         if page is not None:
             page.finish(storable(order.path), made)
         if order.summary is not None:
-            _write(order.summary, as_summary(made, scorer.agreement(), {"measured": measured, "skipped": skipped}))
+            counts = {"measured": measured, "skipped": skipped}
+            judging = {} if scorer.usage is None else {"judge_usage": scorer.usage.model_dump()}
+            _write(order.summary, as_summary(made, scorer.agreement(), counts) | judging)
     aside.print(Text(f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")))
+    if scorer.usage is not None:
+        aside.print(Text(f"the judge: {scorer.usage.calls:,} calls; tokens: {shown_tokens(scorer.usage)}", "dim"))
     if not made:
         raise UsageError(f"{order.path}: no text could be measured")
     return 1 if lost or (skipped and order.strict) else 0
