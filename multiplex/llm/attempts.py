@@ -56,7 +56,7 @@ class Attempts:
     def __iter__(self) -> Iterator[Attempt]:
         while not self._done:
             changes = [each for each in learn(self._line.changes, self._found) if self._may_make(each)]
-            yield Attempt(self, adapt(self._parameters, self._messages, changes, self._at))
+            yield Attempt(self, adapt(self._parameters, self._messages, changes, self._at), changes)
 
     def _may_make(self, change: Change) -> bool:
         return change.field not in self._fixed or change.why not in ("unknown", "value")
@@ -68,12 +68,15 @@ class Attempts:
         """
         self._line.changes, self._done = learn(self._line.changes, self._found), True
 
-    def _find_change(self, error: Exception, sent: Adapted) -> Change | None:
-        """What of the request the endpoint refuses, and can be changed; None where the failure is another."""
+    def _find_change(self, error: Exception, sent: Adapted, made: Sequence[Change]) -> Change | None:
+        """What of the request the endpoint refuses, and can be changed; None where the failure is another.
+
+        `made` are the changes that the request had: another call may have learned this one since.
+        """
         if (told := read_told(error)) is None:
             return None
         change = find_change(told, sent.parameters, [message["role"] for message in sent.messages])
-        if change is None or change in self._found or change in self._line.changes or not self._may_make(change):
+        if change is None or change in made or not self._may_make(change):
             return None
         return change
 
@@ -114,10 +117,10 @@ class Attempt:
         last: set where no attempt can follow, since the caller has used a part of the reply.
     """
 
-    def __init__(self, of: Attempts, sent: Adapted) -> None:
+    def __init__(self, of: Attempts, sent: Adapted, changes: Sequence[Change]) -> None:
         self.sent, self.last = sent, False
         self.spent: Callable[[], Usage] = Usage
-        self._of, self._place = of, of._line.limiter.place()
+        self._of, self._changes, self._place = of, changes, of._line.limiter.place()
 
     async def __aenter__(self) -> Attempt:
         await self._place.__aenter__()
@@ -131,7 +134,7 @@ class Attempt:
             self._of._succeed()
         if not isinstance(error, Exception):
             return False
-        if not self.last and (change := self._of._find_change(error, self.sent)) is not None:
+        if not self.last and (change := self._of._find_change(error, self.sent, self._changes)) is not None:
             self._of._found.append(change)
             return True
         failure = self._of._explain(error, self.spent())
