@@ -28,7 +28,7 @@ def _as_list(given: Any) -> Any:
         return given
     try:
         read = json.loads(given)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [given]
     return read if isinstance(read, list) else [given]
 
