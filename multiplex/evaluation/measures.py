@@ -82,8 +82,13 @@ class Measures(Renamed):
     """Percent, over those; None where there are none."""
 
     def summary(self) -> dict[str, Any]:
-        """The `measures` object of the JSON that `multiplex answer` prints."""
+        """The `measures` object of the JSON that `multiplex answer` prints.
+
+        `references`, `effective` and `dominance` are former names, kept for one version.
+        """
+        own = {"reference_count": self.n_own, "references": self.n_own, "entropy": self.entropy_own}
         return {
+            "reference_count": self.n,
             "references": self.n,
             "shares": dict(self.shares),
             "entropy": self.entropy,
@@ -96,7 +101,7 @@ class Measures(Renamed):
             "out_of_frame": self.out_of_frame,
             "sentiment": self.sentiment.model_dump() if self.sentiment else None,
             "words": self.words,
-            **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
+            **({} if self.n_own is None else {"own_words": own}),
         }
 
 
