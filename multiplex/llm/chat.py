@@ -182,7 +182,7 @@ class Chat:
         on_retry: Callable[[CallError], None] | None,
         key: str = "",
     ) -> Reply:
-        with trace_call(self.spec, messages, call) as end:
+        with trace_call(self.spec, ((each.type, str(each.text)) for each in messages), call) as end:
             reply = await self._retried(messages, call, on_delta, on_retry, key)
             end(reply)
         return reply

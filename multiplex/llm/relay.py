@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import CallError
@@ -18,7 +19,9 @@ from multiplex.llm.outcome import UnusableError
 from multiplex.llm.protocol import EndpointError, find_ending, find_error, read_usage
 from multiplex.llm.reasoning import ThinkingFilter, without_thinking
 from multiplex.llm.spec import limit_name
+from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import Request
+from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
@@ -80,15 +83,23 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
     if asked.streamed:
         wanted["stream_options"] = True
     attempts = Attempts(line, spec, wanted, asked.messages, fixed={*LIMITS, *asked.given})
-    for attempt in attempts:
-        async with attempt:
-            request = Request(spec.model, attempt.sent.messages, attempt.sent.parameters, spec.timeout, at, line.secret)
-            async with aclosing((_streamed if asked.streamed else _whole)(line, request)) as pieces:
-                async for piece in pieces:
-                    attempt.last = True
-                    if isinstance(piece, Closed):
-                        piece = Closed(piece.finish, attempts.lost + piece.usage, attempt.sent.notes)
-                    yield piece
+    messages = ((each["role"], str(each["content"] or "")) for each in asked.messages)
+    began, text = perf_counter(), ""
+    with trace_call(spec, messages, Call(tags=("multiplex:passed",))) as end:
+        for attempt in attempts:
+            async with attempt:
+                sent = attempt.sent
+                request = Request(spec.model, sent.messages, sent.parameters, spec.timeout, at, line.secret)
+                async with aclosing((_streamed if asked.streamed else _whole)(line, request)) as pieces:
+                    async for piece in pieces:
+                        attempt.last = True
+                        if isinstance(piece, Closed):
+                            piece = Closed(piece.finish, attempts.lost + piece.usage, sent.notes)
+                            took, cut = perf_counter() - began, piece.finish == "length"
+                            end(Reply(text, piece.usage, took, cut, attempts.number))
+                        else:
+                            text += piece.delta.get("content") or ""
+                        yield piece
 
 
 async def _streamed(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
