@@ -183,6 +183,7 @@ async def test_a_reply_that_stays_unreadable_is_an_error_and_never_no_references
     assert caught.value.kind == "server"
     assert "\n" not in str(caught.value)
     assert len(backend.requests) == 2
+    assert caught.value.spent == (2, sum(len(asked(body).split()) for body in backend.requests), 4)
 
 
 async def test_a_reply_cut_off_at_its_limit_is_not_taken_for_the_whole(backend: Backend) -> None:
@@ -358,9 +359,13 @@ async def test_a_sentence_without_a_tone_is_asked_for_again_alone(backend: Backe
 
 async def test_a_sentence_that_never_gets_a_tone_is_an_error(backend: Backend) -> None:
     backend.script = says(json.dumps({"tones": [tone(1, 1, 0, 0)]}))
-    with pytest.raises(CallError, match="sentence 2 no tone"):
+    with pytest.raises(CallError, match="sentence 2 no tone") as caught:
         await toned(backend, ["a", "b"])
-    assert len(backend.requests) == 2
+    assert (len(backend.requests), caught.value.spent[0]) == (2, 2)
+    backend.script = lambda body, n: Say(status=400) if n == 3 else Say(json.dumps({"tones": [tone(1, 1, 0, 0)]}))
+    with pytest.raises(CallError) as caught:
+        await toned(backend, ["a", "b"])
+    assert (len(backend.requests), caught.value.spent[0]) == (4, 1)
 
 
 async def test_many_sentences_are_toned_in_several_calls_and_none_in_none(backend: Backend) -> None:
