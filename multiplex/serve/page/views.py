@@ -7,6 +7,7 @@ from typing import Any
 
 from multiplex.answering import Measured
 from multiplex.council.answer import Answer, Voice
+from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.names import Trace, fold, trace_names
 from multiplex.council.personas import Persona
 from multiplex.council.similarity import ideas_in
@@ -34,6 +35,8 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "model": answer.model,
         "seconds": answer.seconds,
         "usage": answer.usage.model_dump(),
+        "language": answer.language,
+        "direction": "auto" if answer.language == ENGLISH else locale_of(answer.language).direction,
         "notes": list(answer.notes),
         "lost": list(answer.lost),
         "prose": prose(answer.text, found, answer.scaffold, [*_names(traces), *_remaining(answer)]),
