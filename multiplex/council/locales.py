@@ -88,6 +88,7 @@ def language_of(asked: Mapping[str, Any]) -> Language:
     return Language(asked.get("language", ENGLISH), asked.get("language_chosen", False))
 
 
+@cache
 def languages() -> tuple[str, ...]:
     """The codes of the languages that have a file, sorted."""
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))

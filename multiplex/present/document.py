@@ -24,7 +24,7 @@ from multiplex.present.stance import stance_band, stance_lines
 
 def as_markdown(result: Result, *, show_voices: bool = False) -> str:
     """The result as one Markdown document."""
-    parts = _answers(result, show_voices=show_voices) + _figures(result) + _closing(result)
+    parts = [*_answers(result, show_voices=show_voices), *_figures(result), *_closing(result)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -40,12 +40,20 @@ def _answers(result: Result, *, show_voices: bool) -> list[str]:
         locale = locale_of(result.language)
         parts.append(f"---\n\n*{locale.say('no_answer')}*")
         parts += [_voice(voice, locale) for voice in result.spoken]
-    return parts
+    return parts + _figures_heading(result)
+
+
+def _figures_heading(result: Result) -> list[str]:
+    if not result.answers:
+        return []
+    locale = locale_of(result.language)
+    note = [] if locale.code == ENGLISH else [f"*{locale.say('figures_in_english')}*"]
+    return [f"---\n\n## {locale.say('comparison')}", *note]
 
 
 def _figures(result: Result) -> list[str]:
-    """The comparison; the names of the figures are English, as their documentation is."""
-    parts, locale = list[str](), locale_of(result.language)
+    """The comparison, in English as the documentation of the figures is."""
+    parts = list[str]()
     if result.answers:
         names = list(result.answers)
         table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
@@ -54,8 +62,7 @@ def _figures(result: Result) -> list[str]:
             f"| share of {perspective} | {' | '.join('–' if v is None else f'{v:.0%}' for v in values)} |"
             for perspective, values in shares(result)
         ]
-        told = [] if locale.code == ENGLISH else [f"*{locale.say('figures_in_english')}*"]
-        parts += [f"---\n\n## {locale.say('comparison')}", *told, "\n".join(table), READING]
+        parts += ["\n".join(table), READING]
         for each in result.answers.values():
             if each.retention:
                 head, *rows = (f"| {' | '.join(cells)} |" for cells in retention_rows(each.retention))

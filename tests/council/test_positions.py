@@ -183,7 +183,7 @@ async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: 
         assert voice.positions[0].id == near[voice.persona][0].id
         assert voice.asks is None
     (note,) = [note for note in answer.notes if "no question to the reader" in note]
-    assert note.startswith("western, islamic, ")
+    assert note.startswith("Western, Islamic, ")
 
 
 async def test_a_question_about_nothing_gets_no_position_and_is_told_so(backend: Backend) -> None:
