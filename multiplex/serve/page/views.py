@@ -37,6 +37,7 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "usage": answer.usage.model_dump(),
         "language": answer.language,
         "direction": "auto" if answer.language == ENGLISH else locale_of(answer.language).direction,
+        "missing": _missing(answer),
         "notes": list(answer.notes),
         "lost": list(answer.lost),
         "prose": prose(answer.text, found, answer.scaffold, [*_names(traces), *_remaining(answer)]),
@@ -67,6 +68,13 @@ def first_traces(answer: Answer) -> list[Trace]:
     for trace in trace_names(answer.text, answer.voices, answer.scaffold):
         seen.setdefault(fold(trace.text), trace)
     return list(seen.values())
+
+
+def _missing(answer: Answer) -> str | None:
+    """In another language than the page's, which voices were lost; None in English, or where none was."""
+    locale = locale_of(answer.language)
+    lost = [voice.title for voice in answer.voices if voice.error is not None]
+    return locale.say("missing", voices=locale.title_list(lost)) if lost and locale.code != ENGLISH else None
 
 
 def _names(traces: Sequence[Trace]) -> list[tuple[int, Node]]:
