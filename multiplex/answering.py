@@ -11,18 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.council.answer import Answer, Synthesis, Voice
 from multiplex.council.events import Emit, Event, VoiceFinished, silent
+from multiplex.council.locales import ENGLISH, Language, locale_of
 from multiplex.council.order import STRATEGIES, Order, Strategy
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import FRAME, Evaluator, Frame, Gazetteer, Measures, Retention
 from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.languages.reading import language_note
-from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
 from multiplex.llm.tracing import trace_answer
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment
+
+
+FEW_WORDS = 3
 
 
 class Measured(Renamed):
@@ -47,6 +50,7 @@ class Result(BaseModel):
         answers: by strategy, those that were finished.
         failed: by strategy, one line for each that was not.
         spoken: the voices of a council that failed, so that nothing finished is lost.
+        language: ISO 639 code of the question's language, or of the one that was chosen; empty if not recognised.
         models: each model used, as its spec describes it (the name of a key's variable, never a key).
         created: UTC, ISO 8601.
     """
@@ -60,6 +64,7 @@ class Result(BaseModel):
     answers: dict[str, Measured]
     failed: dict[str, str] = {}
     spoken: tuple[Voice, ...] = ()
+    language: str = ENGLISH
     models: dict[str, dict[str, Any]] = {}
     version: str = ""
     created: str = ""
@@ -86,15 +91,16 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
             spoken.append(event.voice)
         emit(event)
 
+    language = await language_for(order.question, order.language)
     try:
         with trace_answer(order.strategies, order.seed) as inside, inside():
-            answering = (_answer_by(strategy, order, hear, nli) for strategy in order.strategies)
+            answering = (_answer_by(strategy, order, hear, nli, language) for strategy in order.strategies)
             outcomes = await asyncio.gather(*answering, return_exceptions=True)
             by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
             whole = by_strategy.get("multiplex")
             if order.stance and isinstance(whole, Answer):
                 by_strategy["multiplex"] = await add_stances(whole, order)
-            without = await _leave_one_out(order, by_strategy.get("multiplex"))
+            without = await _leave_one_out(order, by_strategy.get("multiplex"), language)
     finally:
         await asyncio.gather(*(chat.aclose() for chat in order.chats))
     errors = _errors(by_strategy)
@@ -107,7 +113,9 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
     if worst is not None and not answers and not spoken:
         raise worst
     failed = {strategy: str(error) for strategy, error in errors.items()}
-    result = make_result(order.question, order.seed, answers, failed=failed, voices=spoken, chats=order.chats)
+    result = make_result(
+        order.question, order.seed, answers, failed=failed, voices=spoken, chats=order.chats, language=language.code
+    )
     return result, worst
 
 
@@ -119,6 +127,7 @@ def make_result(
     failed: Mapping[str, str],
     voices: Iterable[Voice],
     chats: Iterable[Chat],
+    language: str = ENGLISH,
 ) -> Result:
     """The result of now, by this version, with those of the voices that spoke where their council failed."""
     return Result(
@@ -126,6 +135,7 @@ def make_result(
         seed=seed,
         answers=dict(answers),
         failed=dict(failed),
+        language=language,
         spoken=tuple(voice for voice in voices if voice.error is None) if "multiplex" in failed else (),
         models={chat.spec.name: chat.spec.model_dump() | {"base_url": chat.spec.place} for chat in chats},
         version=version(),
@@ -133,29 +143,52 @@ def make_result(
     )
 
 
-async def _answer_by(strategy: Strategy, order: Order, emit: Emit, nli: Entailment | None) -> Answer:
+def question_language(question: str) -> str:
+    """ISO 639 code of the language that a question is written in; empty where it is not recognised.
+
+    A few words of plain Latin letters that tell no language count as English.
+    """
+    from multiplex.evaluation.languages.recognition import UNKNOWN, language_of
+
+    found = language_of(question)
+    return ENGLISH if found == UNKNOWN and question.isascii() and len(question.split()) <= FEW_WORDS else found
+
+
+async def language_for(question: str, chosen: str | None) -> Language:
+    """The language of an answer: the one that was chosen, or that of the question."""
+    if chosen is not None:
+        return Language(chosen, chosen=True)
+    return Language(await asyncio.to_thread(question_language, question))
+
+
+async def _answer_by(
+    strategy: Strategy, order: Order, emit: Emit, nli: Entailment | None, language: Language
+) -> Answer:
     from multiplex.council import strategies
 
     asked = order.question, order.model, order.seed, emit
     match strategy:
         case "uniplex":
-            return await strategies.uniplex(*asked)
+            return await strategies.uniplex(*asked, language)
         case "contextual":
-            return await strategies.contextual(*asked)
+            return await strategies.contextual(*asked, language)
         case "multiplex":
             return await strategies.multiplex(
                 *asked, council=order.council, voice_models=order.voice_models, rounds=order.rounds,
                 plan_mode=order.plan, min_voices=order.min_voices, judge=nli.rows if nli is not None else None,
+                language=language,
             )  # fmt: skip
 
 
-async def _leave_one_out(order: Order, outcome: Answer | BaseException | None) -> dict[str, Synthesis]:
+async def _leave_one_out(
+    order: Order, outcome: Answer | BaseException | None, language: Language
+) -> dict[str, Synthesis]:
     """By perspective, the syntheses without its voice, where they are asked for and a council answered."""
     from multiplex.council import strategies
 
     if not order.leave_one_out or not isinstance(outcome, Answer):
         return {}
-    return await strategies.synthesize_without_each(outcome, order.question, order.model, order.seed)
+    return await strategies.synthesize_without_each(outcome, order.question, order.model, order.seed, language)
 
 
 def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None) -> Result:
@@ -183,7 +216,7 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
             answer.text, question=question, scaffold=answer.scaffold, quoted=answer.quoted, prompt=answer.prompt
         )
     except UsageError as error:
-        note = f"{answer.strategy}: not measured: {error}"
+        note = f"{answer.strategy}: {locale_of(answer.language).say('not_measured', error=error)}"
         return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
     noted = language_note(measures.language, measures.unread, measures.unread_sentences)
     if noted:
@@ -248,7 +281,7 @@ async def aanswer(
             decides in the check of the essay too.
         emit: is told each event of `council/events.py` as it happens.
         **options: those of `Order.of`: strategies, model, council, voice_models, rounds, plan, seed, min_voices,
-            leave_one_out, check, stance.
+            leave_one_out, check, stance, language.
 
     Returns:
         The answers and measures by strategy. A strategy that failed stands in `failed` instead.

@@ -101,7 +101,7 @@ def test_what_is_printed_for_people(talking: Backend) -> None:
         "excluded perspectives",
         "they represent no people",
         "Seed 3",
-        "the Islamic voice",
+        "The Islamic voice",
     ):
         assert said in " ".join(done.stdout.split())
     assert "model: test-model, at http://127.0.0.1" in done.stderr

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from multiplex.answering import Result, ask, entailment, measured
 from multiplex.cli.live import Screen, print_notes, print_result
+from multiplex.council.locales import locale_of
 from multiplex.council.order import Order
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
 from multiplex.evaluation import Evaluator, Frame
@@ -148,7 +149,9 @@ def _print(order: AnswerOrder, result: Result, out: Console, progress: Console, 
         print_result(out, result, streamed=streamed, show_voices=order.show_voices)
     else:
         for voice in result.spoken:
-            out.print(Text(f"The {voice.title} voice:\n{voice.text}\n"), soft_wrap=True)
+            locale = locale_of(result.language)
+            head = locale.say("voice_of", voice=locale.title(voice.title))
+            out.print(Text(f"{head}:\n{voice.text}\n"), soft_wrap=True)
         print_notes(progress, result)
     sys.stdout.flush()
 

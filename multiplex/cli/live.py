@@ -29,12 +29,13 @@ from multiplex.council.events import (
     VoiceQuoted,
     VoiceStarted,
 )
+from multiplex.council.locales import locale_of
 from multiplex.council.order import Order
 from multiplex.evaluation import Retention
-from multiplex.present.document import CONTESTED, harm_lines
+from multiplex.present.document import harm_lines
 from multiplex.present.result import (
-    CONSTRUCTIONS,
     READING,
+    closing,
     comparison,
     reading_order,
     retention_notes,
@@ -197,19 +198,19 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
     """The answers (but for one that was streamed already), the comparison, and what a reader must know."""
     for strategy in reading_order(result):
         answer = result.answers[strategy].answer
+        locale = locale_of(answer.language)
         if not (streamed and strategy == "multiplex"):
-            console.print(
-                Rule("the same model, simply asked (uniplex)" if strategy == "uniplex" else strategy, style="dim")
-            )
+            head = locale.say("simply_asked", strategy=strategy) if strategy == "uniplex" else strategy
+            console.print(Rule(head, style="dim"))
             console.print(_markdown(answer.text) if console.is_terminal else Text(answer.text))
         for voice in answer.voices if show_voices else ():
-            console.print(Rule(Text(f"the {voice.title} voice"), style="dim"))
-            console.print(Text(voice.text or f"lost: {voice.error}"))
+            console.print(Rule(Text(locale.say("voice_of", voice=locale.title(voice.title))), style="dim"))
+            console.print(Text(voice.text or locale.say("lost", error=voice.error)))
         if lines := stance_lines(answer):
-            console.print(Rule("stances", style="dim"))
+            console.print(Rule(Text(locale.say("stances")), style="dim"))
             console.print(Text("\n".join(lines)))
         if show_voices and (lines := harm_lines(answer)):
-            console.print(Rule(Text(CONTESTED), style="dim"))
+            console.print(Rule(Text(locale.say("contested_where")), style="dim"))
             console.print(Text("\n".join(lines)))
     console.print(Rule(style="dim"))
     if any(each.measures for each in result.answers.values()):
@@ -230,7 +231,7 @@ def print_notes(console: Console, result: Result) -> None:
         console.print(
             Text(f"{READING} Frame {result.frame_name}: {', '.join(result.frame)}; cues: named, concept.", "dim")
         )
-    console.print(Text(f"{CONSTRUCTIONS} Seed {result.seed}.", "dim"))
+    console.print(Text(closing(result), "dim"))
 
 
 def _comparison(result: Result) -> Table:

@@ -18,6 +18,7 @@ from multiplex.cli.options import (
     DebugFlag,
     FrameFlag,
     KeyFlag,
+    LanguageFlag,
     ModelFlag,
     SentimentModelFlag,
     StanceFlag,
@@ -123,6 +124,7 @@ def answer(
     nli_model: NliModelFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,
+    language: LanguageFlag = None,
     stance: StanceFlag = None,
     show_voices: ShowVoicesFlag = False,
     as_json: AsJsonFlag = False,
@@ -164,6 +166,7 @@ def answer(
         min_voices=min_voices,
         leave_one_out=coverage in LEAVE_ONE_OUT,
         stance=read_options(stance) if stance is not None else (),
+        language=language,
     )
     order = AnswerOrder(
         asked=asked,

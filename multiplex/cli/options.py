@@ -72,6 +72,12 @@ StanceFlag = Annotated[
         "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
     ),
 ]
+LanguageFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--language", metavar="CODE", help="The council's language, such as ar. [default: that of the question]"
+    ),
+]
 FrameFlag = Annotated[
     list[str] | None,
     typer.Option(

@@ -155,6 +155,8 @@ class Answer(_Frozen):
         quoted: spans of the text that stand so in the sourcebook: they are scored, and told apart from a model's words.
         form: of a council's answer: an `essay` made of the voices, `composed` of positions of the sourcebook, or the
             `voices` alone; None for other strategies and for answers stored by version 0.1.0.
+        language: ISO 639 code of the question's language, or of the one that was chosen; empty where it was not
+            recognised. Our own words are in it where `prompts/locales/` has it, else in English.
         check: which check an essay passed through; None where there is no essay.
         findings: what the checks found, and what became of it.
         harms: practices that harm people and that the question or a voice touches, with everyone in the council who is
@@ -175,6 +177,7 @@ class Answer(_Frozen):
     notes: tuple[str, ...] = ()
     cut: bool = False
     form: Literal["essay", "composed", "voices"] | None = None
+    language: str = "en"
     check: Check | None = None
     findings: tuple[Finding, ...] = ()
     harms: tuple[Touched, ...] = ()

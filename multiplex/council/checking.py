@@ -18,6 +18,7 @@ from multiplex.content import marked_prompt
 from multiplex.council.answer import Finding, FindingKind, Synthesis
 from multiplex.council.essay import Material, essay_messages, essay_words, find_fault
 from multiplex.council.events import Emit, SynthesisChecked, SynthesisDelta, SynthesisDrafted
+from multiplex.council.locales import Locale
 from multiplex.council.names import (
     Name,
     capitals_inside,
@@ -97,9 +98,10 @@ async def check_essay(
     """
     emit(SynthesisDrafted(words=len(draft.text.split())))
     mode, usage, notes = chat.spec.check, draft.usage, [draft.note] if draft.note else []
+    say = material.language.locale.say
     found = check_text(draft.text, material, words_of)
     if not _names_can_be_told(draft.text, material):
-        notes.append("names are not compared: this language does not set them apart by capital letters")
+        notes.append(say("names_unread"))
     if mode == "model":
         try:
             reply = await chat.complete(check_messages(draft.text, material), _call(seed, "check", CHECK_TAG, _SCHEMA))
@@ -108,9 +110,9 @@ async def check_essay(
             found += read_findings(reply.text, draft.text, material)
         except CallError as error:
             usage += spent_on(error)
-            notes.append(f"the check by the model failed ({error}); the essay passed the text check only")
+            notes.append(say("check_failed", error=error))
         except ValueError as error:
-            notes.append(f"the check by the model could not be read ({error}); the essay passed the text check only")
+            notes.append(say("check_unread", error=error))
     if judge is not None:
         found = await asyncio.to_thread(_decide, found, draft.text, material, judge)
     emit(SynthesisChecked(findings=tuple(found)))
@@ -123,15 +125,15 @@ async def check_essay(
             notes += revised.notes
         except CallError as error:
             usage += spent_on(error)
-            notes.append(f"the revision failed ({error}); the essay stands as it was drafted")
+            notes.append(say("revision_failed", error=error))
         except _BadRevisionError as error:
             usage += error.reply.usage
             notes += error.reply.notes
-            notes.append(f"the revision could not be used ({error}); the essay stands as it was drafted")
+            notes.append(say("revision_unused", error=error))
         found = _settle(found, text, check_text(text, material, words_of))
     left = sum(finding.state == "remains" for finding in found)
     if left:
-        notes.append(f"{left} of {len(found)} findings of the check remain in the essay")
+        notes.append(say("findings_left", left=left, all=len(found)))
     emit(SynthesisDelta(text=text))
     return draft.model_copy(
         update={"text": text, "cut": cut, "usage": usage, "check": mode, "findings": tuple(found),
@@ -144,7 +146,7 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
 
     A few words that introduce a name of the voices (a country, a people beside it) are no finding.
     """
-    known = fold(" ".join(_known(material)))
+    known, locale = fold(" ".join(_known(material))), material.language.locale
     found = []
     if _names_can_be_told(text, material):
         for start, sentence in _sentences(text):
@@ -154,16 +156,16 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
             for name in names:
                 if stands_in(name.text, known) or is_generic(name.text) or (held and _introduces(sentence, name)):
                     continue
-                found.append(_finding("name", name.text, sentence, f"{name.text!r} stands in no voice"))
+                found.append(_finding("name", name.text, sentence, repr(name.text), locale))
     for start, sentence in _sentences(text):
         for number in find_numbers(sentence):
             if not re.search(rf"(?<!\d){re.escape(number.text)}(?!\d)", known) and not _is_heading(text, start):
-                found.append(_finding("number", number.text, sentence, f"{number.text} stands in no voice"))
+                found.append(_finding("number", number.text, sentence, number.text, locale))
     folded = fold(text)
     for perspective, own in only_in(material.voices, material.question, words_of, capitals_inside(text)).items():
         if not own.is_met(folded):
             title = next(voice.title for voice in material.voices if voice.perspective == perspective)
-            why = f"the {title} tradition is not met: no name or term that only its voice used stands in the essay"
+            why = locale.say("not_met", voice=locale.title(title))
             found.append(Finding(by="text", kind="unmet", why=why, perspective=perspective))
     return list({(f.kind, f.quote or f.perspective): f for f in found}.values())
 
@@ -183,7 +185,13 @@ def check_messages(essay: str, material: Material) -> list[BaseMessage]:
     from langchain_core.messages import HumanMessage
 
     marks = material.marks(essay)
-    text = marked_prompt("check", marks, **material.blocks(marks), essay=marks.enclose("essay", essay))
+    text = marked_prompt(
+        "check",
+        marks,
+        **material.blocks(marks),
+        essay=marks.enclose("essay", essay),
+        language=material.language.asked_for,
+    )
     return [HumanMessage(text)]
 
 
@@ -280,7 +288,7 @@ def _decide(found: Sequence[Finding], text: str, material: Material, judge: Judg
             rows = judge(near, [sentence.strip()] * len(near))
             if max(row[0] for row in rows) < 0.5 and max(row[2] for row in rows) >= CONTRADICTED:
                 quote = sentence.strip()
-                why = "the inference model finds the contrary in a voice and nothing that bears it out"
+                why = material.language.locale.say("contradicted_by")
                 decided.append(Finding(by="nli", kind="contradicted", quote=quote, why=why))
     return decided
 
@@ -319,8 +327,9 @@ def _introduces(sentence: str, name: Name) -> bool:
     return bool(_INTRODUCED.search(before)) or bool(_PEOPLE.search(name.text))
 
 
-def _finding(kind: FindingKind, name: str, sentence: str, why: str) -> Finding:
-    return Finding(by="text", kind=kind, quote=name, why=f"{why}; in “{' '.join(sentence.split())[:160]}”")
+def _finding(kind: FindingKind, name: str, sentence: str, what: str, locale: Locale) -> Finding:
+    why = locale.say("stands_nowhere", what=what, sentence=" ".join(sentence.split())[:160])
+    return Finding(by="text", kind=kind, quote=name, why=why)
 
 
 def _sentences(text: str) -> list[tuple[int, str]]:

@@ -12,10 +12,9 @@ from typing import Literal
 
 from multiplex.council.answer import Span, Synthesis, Voice
 from multiplex.council.events import Emit, SynthesisDelta
+from multiplex.council.locales import Locale
 from multiplex.council.similarity import closest_and_furthest
 from multiplex.llm.usage import Usage
-
-NOTHING = "No voice has anything on record near this question; a council adds nothing here."
 
 
 class Draft:
@@ -52,41 +51,46 @@ def _moved(spans: Sequence[Span], by: int, length: int) -> list[Span]:
     return [(start + by, min(end, length) + by) for start, end in spans if start < length]
 
 
-async def compose(spoken: Sequence[Voice], emit: Emit) -> Synthesis:
+async def compose(spoken: Sequence[Voice], emit: Emit, locale: Locale) -> Synthesis:
     """The voices' positions: the two nearest to each other, the two furthest apart, the others; then what they ask."""
     draft = Draft(emit)
     stated = [voice for voice in spoken if voice.positions or not voice.scaffold]
     silent = [voice for voice in spoken if voice not in stated]
     if not stated:
-        draft.write(NOTHING, scaffold=True)
+        draft.write(locale.say("nothing_near"), scaffold=True)
         return draft.finish("composed", Usage())
-    for heading, voices in await asyncio.to_thread(_arranged, stated):
-        draft.write(("\n\n" if draft.text else "") + heading, scaffold=True)
+    for heading, voices in await asyncio.to_thread(_arranged, stated, locale):
+        draft.write(("\n\n" if draft.text else "") + f"## {heading}", scaffold=True)
         for voice in voices:
-            draft.write(f"\n\n**{voice.title}.** ", scaffold=True)
+            draft.write(f"\n\n{lead(voice, locale)} ", scaffold=True)
             draft.write_voice(voice, _before_question(voice))
     if silent:
-        titles = ", ".join(voice.title for voice in silent)
-        draft.write(f"\n\n*Nothing near this question in the sourcebook of: {titles}.*", scaffold=True)
+        told = locale.say("silent", voices=locale.title_list(voice.title for voice in silent))
+        draft.write(f"\n\n*{told}*", scaffold=True)
     asking = [voice for voice in stated if voice.asks]
     if asking:
-        draft.write("\n\n## What these positions ask you\n", scaffold=True)
+        draft.write(f"\n\n## {locale.say('asks')}\n", scaffold=True)
     for voice in asking:
-        draft.write(f"\n- **{voice.title}:** ", scaffold=True)
+        draft.write(f"\n- **{locale.title(voice.title)}:** ", scaffold=True)
         draft.write(voice.asks or "")
     return draft.finish("composed", Usage())
 
 
-def _arranged(voices: Sequence[Voice]) -> list[tuple[str, list[Voice]]]:
+def lead(voice: Voice, locale: Locale) -> str:
+    """What stands before a voice's words: its title."""
+    return f"**{locale.say('voice_lead', voice=locale.title(voice.title))}**"
+
+
+def _arranged(voices: Sequence[Voice], locale: Locale) -> list[tuple[str, list[Voice]]]:
     """Headings with their voices, each voice once: pairs that share one are told under a heading of their own."""
     if len(voices) < 3:
-        return [("## What each voice has on record", list(voices))]
+        return [(locale.say("on_record"), list(voices))]
     near, far = closest_and_furthest([_statement(voice) for voice in voices])
-    told = [("## Nearest to each other", [voices[i] for i in near])]
+    told = [(locale.say("nearest"), [voices[i] for i in near])]
     apart = [voices[i] for i in far if i not in near]
-    both = " and ".join(voices[i].title for i in far)
-    told.append((f"## Furthest apart: {both}", apart))
-    told.append(("## Beside them", [voice for i, voice in enumerate(voices) if i not in (*near, *far)]))
+    first, second = (locale.title(voices[i].title) for i in far)
+    told.append((locale.say("furthest", first=first, second=second), apart))
+    told.append((locale.say("beside"), [voice for i, voice in enumerate(voices) if i not in (*near, *far)]))
     return [(heading, those) for heading, those in told if those]
 
 

@@ -14,6 +14,7 @@ from multiplex.content import prompt
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
+from multiplex.council.locales import IN_ENGLISH
 from multiplex.council.personas import Council, Persona
 from multiplex.council.planning import NEAR_POSITIONS
 from multiplex.council.similarity import nearest_positions
@@ -62,7 +63,11 @@ async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
         for persona in council.personas
     ]
     low, high = map(str, essay_words(chat))
-    system = prompt("solo_council", personas="\n\n".join(parts), essay=prompt("essay", low=low, high=high))
+    system = prompt(
+        "solo_council",
+        personas="\n\n".join(parts),
+        essay=prompt("essay", low=low, high=high, language=IN_ENGLISH.asked_for),
+    )
     marks = chat.marks(seed, question)
     asked = f"{marks.enclose('question', question)}\n\n{prompt('marks', nonce=marks.nonce)}"
     return await one_call("solo-council", asked, system, chat, seed, emit)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted
+from multiplex.council.locales import IN_ENGLISH, Language
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
@@ -45,12 +46,14 @@ class Material:
         question: as it stands alone.
         voices: those that spoke, in the order in which they are given.
         seed, secret: what the marks round them are made with (`make_marks`).
+        language: in which the essay is written.
     """
 
     question: str
     voices: tuple[Voice, ...]
     seed: int = 0
     secret: str | None = None
+    language: Language = IN_ENGLISH
 
     def marks(self, *more: str) -> Marks:
         """The marks of a prompt that holds the question, the voices and `more`."""
@@ -75,12 +78,12 @@ def essay_messages(material: Material, words: tuple[int, int], again: str = "") 
     """The essay's prompt: rules as system message, then the material; `again` says why a first reply was no use."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    low, high = map(str, words)
+    form = dict(zip(("low", "high"), map(str, words), strict=True)) | {"language": material.language.asked_for}
     marks = material.marks()
-    asked = marked_prompt("essay_voices", marks, **material.blocks(marks), low=low, high=high)
+    asked = marked_prompt("essay_voices", marks, **material.blocks(marks), **form)
     if again:
-        asked += "\n\n" + prompt("again", reason=as_data(again), low=low, high=high)
-    return [SystemMessage(prompt("essay", low=low, high=high)), HumanMessage(asked)]
+        asked += "\n\n" + prompt("again", reason=as_data(again), **form)
+    return [SystemMessage(prompt("essay", **form)), HumanMessage(asked)]
 
 
 async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> Synthesis:
@@ -118,7 +121,7 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
             ended = reply.cut and chat.spec.synthesis_tokens is not None  # by a limit that was asked for
             fault = find_fault(reply.text, [v.title for v in material.voices], cut=reply.cut and not ended)
             if not fault:
-                notes = ["the essay was cut off at its token limit"] if ended else []
+                notes = [material.language.locale.say("essay_cut")] if ended else []
                 note = "; ".join([*notes, *reply.notes]) or None
                 shown = reply.message_id if streamed else None
                 return Synthesis(text=reply.text, usage=usage, note=note, cut=reply.cut, message_id=shown)

@@ -19,6 +19,7 @@ from multiplex.council.answer import Synthesis, Voice, last_words
 from multiplex.council.compiled import NestableGraph, SideLoop, either_way
 from multiplex.council.essay import TAG
 from multiplex.council.events import writer
+from multiplex.council.locales import language_of
 from multiplex.council.messages import answer_message
 from multiplex.council.personas import Council, Persona
 from multiplex.council.planning import PlanMode, plan
@@ -109,7 +110,7 @@ class _Nodes:
 
     async def plan(self, state: CouncilState) -> dict[str, Any]:
         seed = state.get("seed", 0)
-        made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed)
+        made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed, language_of(state))
         return {"question": made.question, "tasks": made.tasks, "planning": plain(made), "seed": seed, "round": 1,
                 "voices": None}  # fmt: skip
 
@@ -118,10 +119,10 @@ class _Nodes:
 
     def _turn(self, state: CouncilState, persona: Persona) -> Turn:
         heard = heard_by(persona, self._voices(state), state["seed"])
-        near = state["planning"].near.get(persona.name)
+        near, language = state["planning"].near.get(persona.name), language_of(state)
         return Turn(persona=persona.name, question=state["question"], task=state["tasks"][persona.perspective],
                     near=None if near is None else list(near), seed=state["seed"], round=state["round"],
-                    heard=heard)  # fmt: skip
+                    heard=heard, language=language.code, language_chosen=language.chosen)  # fmt: skip
 
     async def speak(self, turn: Turn) -> dict[str, Any]:
         place = next(i for i, persona in enumerate(self.council.personas) if persona.name == turn["persona"])
@@ -145,7 +146,8 @@ class _Nodes:
         return self.fan_out(state) if state["round"] <= self.rounds else "synthesize"
 
     async def synthesize(self, state: CouncilState) -> dict[str, Any]:
-        draft = await synthesize(state["question"], self._voices(state), self.chat, state["seed"], writer())
+        voices, language = self._voices(state), language_of(state)
+        draft = await synthesize(state["question"], voices, self.chat, state["seed"], writer(), language)
         return {"draft": plain(draft)} if self.checked else await self._finish(state, draft)
 
     async def check(self, state: CouncilState) -> dict[str, Any]:
@@ -154,8 +156,9 @@ class _Nodes:
     async def _finish(self, state: CouncilState, draft: Synthesis) -> dict[str, Any]:
         personas = {persona.name: persona for persona in self.council.personas}
         synthesis = await finish(
-            draft, state["question"], self._voices(state), personas, self.chat, state["seed"], writer(), self.judge
-        )
+            draft, state["question"], self._voices(state), personas, self.chat, state["seed"], writer(), self.judge,
+            language_of(state),
+        )  # fmt: skip
         usage = total([state["planning"].usage, *(voice.usage for voice in state["voices"]), synthesis.usage])
         said = answer_message(synthesis.text, usage, synthesis.message_id, self.name)
         return {"synthesis": plain(synthesis), "messages": [said]}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from multiplex.council.locales import checked_language
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
 from multiplex.council.strategies import check_strategy
@@ -31,6 +32,7 @@ class Order:
         seed: fixes orders and the calls' seeds.
         min_voices: fewer are an error; None: two thirds of the council.
         leave_one_out: whether the synthesis is made once more without each voice: as many further calls as voices.
+        language: ISO 639 code of the language in which the council is asked to answer; None: that of the question.
         stance: options; each voice is also asked how likely it is to choose each.
     """
 
@@ -45,6 +47,7 @@ class Order:
     min_voices: int | None
     leave_one_out: bool
     stance: tuple[str, ...] = ()
+    language: str | None = None
 
     @classmethod
     def of(
@@ -62,6 +65,7 @@ class Order:
         leave_one_out: bool = False,
         check: Check | None = None,
         stance: Sequence[str] = (),
+        language: str | None = None,
     ) -> Order:
         """The order, checked. `seed` None draws one; `check` replaces what the model's spec says of the essay's check.
 
@@ -93,6 +97,7 @@ class Order:
             min_voices=min_voices,
             leave_one_out=leave_one_out,
             stance=tuple(stance),
+            language=None if language is None else checked_language(language),
         )
 
     @property

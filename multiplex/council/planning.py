@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from multiplex.content import marked_prompt, prompt, storable
 from multiplex.council.conversation import Conversation, conversation, cut
+from multiplex.council.locales import IN_ENGLISH, Language, Locale
 from multiplex.council.personas import Council
 from multiplex.council.seeds import call_seed
 from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
@@ -70,7 +71,10 @@ def room_before(question: str, spec: ModelSpec) -> int:
     return min(room, HISTORY_LIMIT) if room >= LEAST_HISTORY else 0
 
 
-async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mode: PlanMode, seed: int) -> Plan:
+async def plan(
+    messages: Sequence[BaseMessage], council: Council, chat: Chat, mode: PlanMode, seed: int,
+    language: Language = IN_ENGLISH,
+) -> Plan:  # fmt: skip
     """The plan for the last human message.
 
     Where something stands before that message (earlier turns, instructions) one call makes a question of it that
@@ -81,7 +85,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
     Raises:
         UsageError: there is no human message, or the question is empty or too long.
     """
-    question, usage, notes = await _alone(conversation(messages), chat, seed)
+    question, usage, notes = await _alone(conversation(messages), chat, seed, language.locale)
     tasks = {perspective: prompt("task") for perspective in council.perspectives}
     near = await asyncio.to_thread(plan_near, question, council, SHOWN if chat.spec.small else GIVEN)
     if mode == "default":
@@ -94,7 +98,7 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
         )
         reply = await _ask(asked, chat, seed)
     except CallError as error:
-        notes = (*notes, f"no plan by the model ({error}); every voice had the same task")
+        notes = (*notes, language.locale.say("no_plan", error=error))
         return Plan(question, tasks, near, usage + spent_on(error), notes)
     for line in reply.text.splitlines():
         perspective, _, task = line.partition(":")
@@ -102,11 +106,13 @@ async def plan(messages: Sequence[BaseMessage], council: Council, chat: Chat, mo
             tasks[perspective] = cut(task.strip(), TASK_LIMIT)
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
-        notes = (*notes, f"the model planned no task for {', '.join(unplanned)}; each had the default one")
+        titles = {persona.perspective: persona.title for persona in council.personas}
+        told = language.locale.title_list(titles[perspective] for perspective in unplanned)
+        notes = (*notes, language.locale.say("no_task", voices=told))
     return Plan(question, tasks, near, usage + reply.usage, tuple(dict.fromkeys([*notes, *reply.notes])))
 
 
-async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage, tuple[str, ...]]:
+async def _alone(talk: Conversation, chat: Chat, seed: int, locale: Locale) -> tuple[str, Usage, tuple[str, ...]]:
     """The question as it stands alone, what making it cost, and a note where the model did not make it.
 
     Raises:
@@ -117,7 +123,7 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         return question, Usage(), ()
     room = room_before(question, chat.spec)
     if not room:
-        return question, Usage(), ("the question leaves no room for the conversation before it, which was left out",)
+        return question, Usage(), (locale.say("no_room"),)
     if chat.spec.small:  # a small model mixes the voices of earlier answers into the question it should rewrite
         return talk.in_a_row(room), Usage(), ()
     talk = talk.shortened(room)
@@ -139,7 +145,7 @@ async def _alone(talk: Conversation, chat: Chat, seed: int) -> tuple[str, Usage,
         alone = checked_question(storable(reply.text), local=chat.spec.local, most=chat.spec.question_limit)
         return alone, usage, reply.notes
     except (CallError, UsageError) as error:
-        note = f"the conversation was not made into one question ({error}); it stands before the question"
+        note = locale.say("not_one_question", error=error)
         return talk.pasted(), usage + spent_on(error), (note,)
 
 

@@ -16,6 +16,7 @@ from multiplex.content import prompt
 from multiplex.council.answer import Cited, Span, Voice
 from multiplex.council.events import Emit, VoiceQuoted
 from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
+from multiplex.council.locales import Locale, language_of
 from multiplex.council.personas import Persona, built_in
 from multiplex.council.positions import FOLDER, Position
 from multiplex.council.seeds import call_seed
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 
 TOKENS = 40  # of the question to the reader
-NOTHING = "The sourcebook of this voice holds nothing near the question."
 _ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
 _COMMON = """a an and are be by can do does for from how i if in is it may my of on or our should that the their they
 this to was we what when where which who whom whose why will with without would you your"""
@@ -72,8 +72,10 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
 
     Without a position near enough it says so. Where the model fails nothing is asked; `note` says why.
     """
+    locale = language_of(turn).locale
     if not turn["near"]:
-        return silent.model_copy(update={"text": NOTHING, "scaffold": ((0, len(NOTHING)),)})
+        nothing = locale.say("voice_nothing")
+        return silent.model_copy(update={"text": nothing, "scaffold": ((0, len(nothing)),)})
     position = persona.position(turn["near"][0])
     emit(VoiceQuoted(persona=persona.name, perspective=persona.perspective, says=position.says))
     started, asks, usage, note = perf_counter(), None, Usage(), None
@@ -82,8 +84,8 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
         note = "; ".join(reply.notes) or None
         usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
     except MultiplexError as error:
-        note, usage = f"no question to the reader ({error})", usage + spent_on(error)
-    text, quoted, cited = _write(persona, position)
+        note, usage = locale.say("no_question", error=error), usage + spent_on(error)
+    text, quoted, cited = _write(persona, position, locale)
     scaffold = _between(quoted, len(text))
     if asks:
         text += f"\n\n{asks}"
@@ -136,13 +138,13 @@ def _names() -> frozenset[str]:
     return frozenset(names)
 
 
-def _write(persona: Persona, position: Position) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
+def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
     """The text of a position and of its first opponent, the spans of their statements, and what they are."""
     text, quoted, cited = "", [], []
     told = [("", position)]
     if persona.sourcebook is not None:
         opponents = persona.sourcebook.opponents(position)[:1]
-        told += [(f"\n\nAgainst it, inside the tradition, on {about}: ", other) for other, about in opponents]
+        told += [(f"\n\n{locale.say('against', about=about)} ", other) for other, about in opponents]
     for lead, each in told:
         start = len(text) + len(lead)
         end = start + len(each.says)

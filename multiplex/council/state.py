@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic wants it before Python 3.12
+)
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import LastValue
 from langgraph.graph.message import add_messages
 from pydantic import TypeAdapter
-from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+from typing_extensions import TypedDict
 
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.planning import Plan
@@ -70,10 +74,14 @@ class Asked(TypedDict, total=False):
     Attributes:
         messages: the chat; the last human message is the question, earlier ones are folded into it.
         seed: fixes the order of the voices and every call's seed.
+        language: ISO 639 code of the language of the question, in which our own code writes; English if left out.
+        language_chosen: whether the models are to write in it, whatever the language of the question.
     """
 
     messages: Annotated[list[AnyMessage], add_messages]
     seed: int
+    language: str
+    language_chosen: bool
 
 
 class CouncilState(Asked, total=False):
@@ -100,7 +108,7 @@ class CouncilState(Asked, total=False):
 
 class Turn(TypedDict):
     """What one persona is sent: its name, the question, its task, its positions near the question (ids, nearest first;
-    None where it has no sourcebook), and what the others said before."""
+    None where it has no sourcebook), what the others said before, and the language as in `Asked`."""
 
     persona: str
     question: str
@@ -109,3 +117,5 @@ class Turn(TypedDict):
     seed: int
     round: int
     heard: list[str]
+    language: NotRequired[str]
+    language_chosen: NotRequired[bool]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from multiplex.content import prompt
 from multiplex.council.answer import Answer, Synthesis, Voice, last_words
 from multiplex.council.events import Done, Emit, EndState, follow, silent
+from multiplex.council.locales import ENGLISH, IN_ENGLISH, Language, Locale, fallback_note, language_of
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode
 from multiplex.council.quoting import seems_english
@@ -30,34 +31,25 @@ if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
 
 
-SMALL = (
-    "a small model answers here: it states nothing of a tradition; the statements are the sourcebook's, word for word, "
-    "with their ids, by which a wrong one can be reported; the model wrote the questions to you and nothing else"
-)
-
-NOT_ENGLISH = (
-    "the question does not seem to be in English, as the sourcebooks are: statements are shown as they stand there, "
-    "and some that bear on the question may not have been found"
-)
 STATED = ("uniplex", "multiplex")  # how a small model may answer: simply asked, or through the sourcebooks
 
 
-async def uniplex(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+async def uniplex(question: str, chat: Chat, seed: int, emit: Emit, language: Language = IN_ENGLISH) -> Answer:
     """The question alone, with no system prompt: what the model says when it is simply asked.
 
     Raises:
         CallError: the call failed for good.
     """
-    return await one_call("uniplex", question, "", chat, seed, emit)
+    return await one_call("uniplex", question, "", chat, seed, emit, language=language)
 
 
-async def contextual(question: str, chat: Chat, seed: int, emit: Emit) -> Answer:
+async def contextual(question: str, chat: Chat, seed: int, emit: Emit, language: Language = IN_ENGLISH) -> Answer:
     """One call whose system prompt states the principles of multiplexity (after Senturk).
 
     Raises:
         CallError: the call failed for good.
     """
-    return await one_call("contextual", question, prompt("contextual"), chat, seed, emit)
+    return await one_call("contextual", question, prompt("contextual"), chat, seed, emit, language=language)
 
 
 async def multiplex(
@@ -72,6 +64,7 @@ async def multiplex(
     plan_mode: PlanMode = "default",
     min_voices: int | None = None,
     judge: Judge | None = None,
+    language: Language = IN_ENGLISH,
 ) -> Answer:
     """The council's answer: every persona in parallel, then the synthesis and its check.
 
@@ -88,7 +81,8 @@ async def multiplex(
     graph = build_graph(
         council, chat, voice_models=voice_models, rounds=rounds, plan_mode=plan_mode, min_voices=min_voices, judge=judge
     )
-    asked = {"messages": [HumanMessage(question)], "seed": seed}
+    asked = {"messages": [HumanMessage(question)], "seed": seed, "language": language.code,
+             "language_chosen": language.chosen}  # fmt: skip
     state: Mapping[str, Any] = {}
     async with aclosing(follow(graph, asked, events=emit is not silent)) as happening:
         async for event in happening:
@@ -104,11 +98,14 @@ async def multiplex(
 def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: float) -> Answer:
     """The answer that a council's finished graph holds."""
     voices = last_words(state["voices"], council.perspectives)
-    synthesis, planning = state["synthesis"], state["planning"]
+    synthesis, planning, language = state["synthesis"], state["planning"], language_of(state)
+    say, fallback = language.locale.say, fallback_note(language.code)
+    foreign = language.code != ENGLISH or not seems_english(planning.question)
     return Answer(
         strategy="multiplex",
         text=synthesis.text,
         model=spec.name,
+        language=language.code,
         prompt=_told(council, planning, spec),
         voices=tuple(voices),
         rounds=tuple(state["voices"]),
@@ -123,11 +120,12 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         findings=synthesis.findings,
         harms=synthesis.harms,
         notes=(
-            *([SMALL] if spec.small else []),
-            *([NOT_ENGLISH] if spec.small and not seems_english(planning.question) else []),
+            *([fallback] if fallback else []),
+            *([say("small")] if spec.small else []),
+            *([say("english_only")] if spec.small and foreign else []),
             *planning.notes,
-            *voice_notes(state["voices"]),
-            *_harm_notes(synthesis),
+            *voice_notes(state["voices"], language.locale),
+            *_harm_notes(synthesis, language.locale),
             *([synthesis.note] if synthesis.note else []),
         ),
     )
@@ -143,19 +141,18 @@ def _told(council: Council, planning: Plan, spec: ModelSpec) -> str:
     return "\n\n".join([*prompts, *planning.tasks.values(), *statements])
 
 
-def _harm_notes(synthesis: Synthesis) -> list[str]:
+def _harm_notes(synthesis: Synthesis, locale: Locale) -> list[str]:
     """A line on harms that the answer's own text does not list."""
     ours = "".join(synthesis.text[start:end] for start, end in synthesis.scaffold)
     passing = [harm.description for harm in synthesis.harms if harm.description not in ours]
     if not passing:
         return []
-    return [
-        f"the voices touch practices that harm people ({'; '.join(passing)}); who contests them inside each tradition "
-        "stands with the voices and in every record"
-    ]
+    return [locale.say("passing_harms", harms="; ".join(passing))]
 
 
-async def synthesize_without_each(answer: Answer, question: str, chat: Chat, seed: int) -> dict[str, Synthesis]:
+async def synthesize_without_each(
+    answer: Answer, question: str, chat: Chat, seed: int, language: Language = IN_ENGLISH
+) -> dict[str, Synthesis]:
     """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
 
     None of them is checked. A synthesis whose model failed says nothing of that model; it is left out.
@@ -166,21 +163,22 @@ async def synthesize_without_each(answer: Answer, question: str, chat: Chat, see
 
     async def without(left_out: Voice) -> Synthesis:
         others = [voice for voice in spoken if voice is not left_out]
-        return await synthesize(question, others, chat.adjusted(check="none"), seed, silent)
+        return await synthesize(question, others, chat.adjusted(check="none"), seed, silent, language)
 
     wanted = len(spoken) > 1 and answer.form != "composed"  # which is made of the voices, word for word
     made = await asyncio.gather(*map(without, spoken)) if wanted else []
     return {voice.perspective: each for voice, each in zip(spoken, made, strict=wanted) if not each.failed}
 
 
-def voice_notes(voices: Sequence[Voice]) -> list[str]:
+def voice_notes(voices: Sequence[Voice], locale: Locale) -> list[str]:
     """A line for each voice that was lost, and for each flaw with those that have it."""
     flaws: dict[tuple[str, str], list[str]] = {}
     for voice in voices:
         if told := voice.note or voice.error:
-            who = f"{voice.perspective}{f' (round {voice.round})' if voice.round > 1 else ''}"
+            title = locale.title(voice.title)
+            who = locale.say("in_round", voice=title, round=voice.round) if voice.round > 1 else title
             flaws.setdefault((told, "" if voice.note else who), []).append(who)
-    return [f"{', '.join(those)}: {told}" for (told, _), those in flaws.items()]
+    return [f"{locale.separator.join(those)}: {told}" for (told, _), those in flaws.items()]
 
 
 def check_strategy(strategy: str, spec: ModelSpec) -> None:
@@ -197,8 +195,9 @@ def check_strategy(strategy: str, spec: ModelSpec) -> None:
 
 
 async def one_call(
-    strategy: str, question: str, system: str, chat: Chat, seed: int, emit: Emit, *, max_tokens: int | None = None
-) -> Answer:
+    strategy: str, question: str, system: str, chat: Chat, seed: int, emit: Emit, *, max_tokens: int | None = None,
+    language: Language = IN_ENGLISH,
+) -> Answer:  # fmt: skip
     """The answer of a single call; `max_tokens` replaces the limit of the model's spec.
 
     Raises:
@@ -218,12 +217,13 @@ async def one_call(
     text, notes = reply.text, reply.notes
     if reply.cut:
         text = whole_sentences(reply.text) or reply.text
-        notes += (f"{strategy}: cut off at the token limit; kept to its last full sentence",)
+        notes += (f"{strategy}: {language.locale.say('cut')}",)
     emit(Done(strategy=strategy, text=text))
     return Answer(
         strategy=strategy,
         text=text,
         model=chat.spec.name,
+        language=language.code,
         prompt=system,
         usage=reply.usage,
         seconds=reply.seconds,

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.checking import Judge, check_essay
-from multiplex.council.composed import Draft, compose
+from multiplex.council.composed import Draft, compose, lead
 from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted, SynthesisStarted
+from multiplex.council.locales import IN_ENGLISH, Language, Locale
 from multiplex.council.messages import show_piece
 from multiplex.council.personas import Persona
 from multiplex.council.touched_harms import Touched, find_harms
@@ -22,37 +23,39 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.usage import Usage, spent_on
 
 
-async def synthesize(question: str, voices: Sequence[Voice], chat: Chat, seed: int, emit: Emit) -> Synthesis:
+async def synthesize(
+    question: str, voices: Sequence[Voice], chat: Chat, seed: int, emit: Emit, language: Language = IN_ENGLISH
+) -> Synthesis:
     """The draft of the answer, made of the voices that spoke.
 
     A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why. Where one voice
     alone spoke it is the answer, and no call is made.
     """
     emit(SynthesisStarted())
-    material = gather_material(question, voices, seed, chat.secret)
+    material = gather_material(question, voices, seed, chat.secret, language)
     if chat.spec.synthesis == "written" and len(material.voices) == 1:
-        return _stand_alone(material.voices[0], emit)
+        return _stand_alone(material.voices[0], emit, language.locale)
     try:
         if chat.spec.synthesis == "written":
             return await write_essay(material, chat, seed, emit)
-        return await compose([voice for voice in voices if voice.error is None], emit)
+        return await compose([voice for voice in voices if voice.error is None], emit, language.locale)
     except MultiplexError as error:
         emit(SynthesisRestarted(reason=str(error), failed=True))
-        note = f"the synthesizer failed ({error}); the voices stand unconnected"
+        note = language.locale.say("synthesis_failed", error=error)
         usage = error.usage if isinstance(error, NoEssayError) else spent_on(error)
-        return _stand_beside(material.voices, emit, usage, note)
+        return _stand_beside(material.voices, emit, usage, note, language.locale)
 
 
 async def finish(
     draft: Synthesis, question: str, voices: Sequence[Voice], personas: Mapping[str, Persona], chat: Chat, seed: int,
-    emit: Emit, judge: Judge | None = None,
+    emit: Emit, judge: Judge | None = None, language: Language = IN_ENGLISH,
 ) -> Synthesis:  # fmt: skip
     """The answer: a draft essay checked and revised, then what is on record of harms, and who is missing.
 
     Harms that the question or a voice touches are kept with everyone in the council on record against them. Those of
     the question are told under the answer; of those that only a voice touches, which may be in passing, a note speaks.
     """
-    material = gather_material(question, voices, seed, chat.secret)
+    material = gather_material(question, voices, seed, chat.secret, language)
     if draft.form == "essay" and not draft.failed:
         if chat.spec.check == "none":
             draft = draft.model_copy(update={"check": "none"})
@@ -62,26 +65,31 @@ async def finish(
     draft = draft.model_copy(update={"harms": harms})
     asked = {harm.description for harm in find_harms([question], list(personas.values()))}
     if told := [harm for harm in harms if harm.description in asked]:
-        draft = _append(draft, "\n\n---\n\n" + _name_contesters(told), emit)
+        draft = _append(draft, "\n\n---\n\n" + _name_contesters(told, language.locale), emit)
     if lost := [voice.title for voice in voices if voice.error is not None]:
-        draft = _append(draft, f"\n\n*Missing from this answer: {', '.join(lost)}, whose voice was lost.*", emit)
+        missing = language.locale.say("missing", voices=language.locale.title_list(lost))
+        draft = _append(draft, f"\n\n*{missing}*", emit)
     return draft
 
 
-def gather_material(question: str, voices: Sequence[Voice], seed: int, secret: str | None = None) -> Material:
+def gather_material(
+    question: str, voices: Sequence[Voice], seed: int, secret: str | None = None, language: Language = IN_ENGLISH
+) -> Material:
     """The voices that spoke, in an order that the seed fixes; `secret` as in `make_marks`."""
     spoken = [voice for voice in voices if voice.error is None]
     random.Random(f"{seed} order").shuffle(spoken)
-    return Material(question, tuple(spoken), seed, secret)
+    return Material(question, tuple(spoken), seed, secret, language)
 
 
-def _name_contesters(harms: Sequence[Touched]) -> str:
+def _name_contesters(harms: Sequence[Touched], locale: Locale) -> str:
     """Every tradition on record against each harm, in a line; the sources are in the record."""
     lines = [
-        f"- {harm.description}: " + "; ".join(f"{contest.by} ({contest.title})" for contest in harm.contests) + "."
+        f"- {harm.description}: "
+        + "; ".join(f"{contest.by} ({locale.title(contest.title)})" for contest in harm.contests)
+        + "."
         for harm in harms
     ]
-    return "*Contested from inside, as far as the personas have it on record:*\n\n" + "\n".join(lines)
+    return f"*{locale.say('contested')}*\n\n" + "\n".join(lines)
 
 
 def _terms(personas: Collection[Persona]) -> list[str]:
@@ -91,20 +99,18 @@ def _terms(personas: Collection[Persona]) -> list[str]:
     ]
 
 
-def _stand_alone(voice: Voice, emit: Emit) -> Synthesis:
+def _stand_alone(voice: Voice, emit: Emit, locale: Locale) -> Synthesis:
     draft = Draft(emit)
     draft.write_voice(voice)
-    draft.write(
-        f"\n\n*One voice alone spoke, {voice.title}: this is what it said, compared with nothing.*", scaffold=True
-    )
-    return draft.finish("voices", Usage(), "a council of one voice: its voice is the answer")
+    draft.write(f"\n\n*{locale.say('alone', voice=locale.title(voice.title))}*", scaffold=True)
+    return draft.finish("voices", Usage(), locale.say("one_voice"))
 
 
-def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str) -> Synthesis:
+def _stand_beside(voices: Sequence[Voice], emit: Emit, usage: Usage, note: str, locale: Locale) -> Synthesis:
     draft = Draft(emit)
     for i, voice in enumerate(voices):
         gap = "\n\n" if i else ""
-        draft.write(f"{gap}**{voice.title}.** ", scaffold=True)
+        draft.write(f"{gap}{lead(voice, locale)} ", scaffold=True)
         draft.write_voice(voice)
     return draft.finish("voices", usage, note).model_copy(update={"failed": True})
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multiplex.content import marked_prompt, prompt
 from multiplex.council.answer import Cited, Voice
 from multiplex.council.events import Emit, VoiceDelta, VoiceFailed, VoiceFinished, VoiceStarted
+from multiplex.council.locales import Locale, language_of
 from multiplex.council.personas import Persona
 from multiplex.council.positions import Position
 from multiplex.council.quoting import cite, quote
@@ -79,7 +80,7 @@ async def _write(
         persona=persona.name,
     )
     reply = await chat.complete(voice_messages(persona, turn, chat.secret), call, on_delta=hear)
-    text, note = _kept(reply, chat.spec)
+    text, note = _kept(reply, chat.spec, language_of(turn).locale)
     note = "; ".join([*([note] if note else []), *reply.notes]) or None
     text, cited = read_marks(text, _near(persona, turn))
     return silent.model_copy(
@@ -87,13 +88,14 @@ async def _write(
     )
 
 
-def _kept(reply: Reply, spec: ModelSpec) -> tuple[str, str | None]:
+def _kept(reply: Reply, spec: ModelSpec, locale: Locale) -> tuple[str, str | None]:
     """The reply's text, and a note where the token limit cut it off and only its full sentences are kept."""
     if not reply.cut:
         return reply.text, None
     cut = f"cut off at the limit of {spec.voice_tokens} tokens" if spec.voice_tokens else "cut off by its endpoint"
     if text := whole_sentences(reply.text):
-        return text, f"{cut}; kept to its last full sentence"
+        key = "cut_tokens" if spec.voice_tokens else "cut_endpoint"
+        return text, locale.say(key, **({"tokens": spec.voice_tokens} if spec.voice_tokens else {}))
     raise CallError(
         "cut_off",
         f"{spec.name} at {spec.place}: {cut} before its first full sentence; raise MULTIPLEX_VOICE_TOKENS",
@@ -112,6 +114,7 @@ def voice_messages(persona: Persona, turn: Turn, secret: str | None = None) -> l
     heard = "\n\n".join(marks.enclose("voice", text, letter=chr(ord("A") + i)) for i, text in enumerate(turn["heard"]))
     name = "voice_again" if heard else persona.turn_prompt
     values = {"question": marks.enclose("question", turn["question"]), "task": _task(turn["task"], marks)}
+    values["language"] = language_of(turn).asked_for
     if heard:
         values["heard"] = marks.wrap("heard", heard)
     if name == "voice":

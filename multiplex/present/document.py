@@ -7,10 +7,11 @@ from html import escape
 
 from multiplex.answering import Result
 from multiplex.council.answer import Answer, Voice
+from multiplex.council.locales import ENGLISH, Locale, locale_of
 from multiplex.council.names import fold, trace_names
 from multiplex.present.result import (
-    CONSTRUCTIONS,
     READING,
+    closing,
     comparison,
     reading_order,
     retention_notes,
@@ -23,16 +24,36 @@ from multiplex.present.stance import stance_band, stance_lines
 
 def as_markdown(result: Result, *, show_voices: bool = False) -> str:
     """The result as one Markdown document."""
+    parts = [*_answers(result, show_voices=show_voices), *_figures(result), *_closing(result)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _answers(result: Result, *, show_voices: bool) -> list[str]:
     parts = [f"# {_escaped(' '.join(result.question.split()))}"]
     for strategy in reading_order(result):
         answer = result.answers[strategy].answer
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
         if show_voices:
-            parts += [_voice(voice.title, voice.text, voice.error) for voice in answer.voices]
+            parts += [_voice(voice, locale_of(answer.language)) for voice in answer.voices]
         parts += [*_stances(answer), *_found(answer), *_harms(answer)]
     if show_voices and result.spoken:
-        parts.append("---\n\n*The council gave no answer; this is what its voices had said.*")
-        parts += [_voice(voice.title, voice.text, None) for voice in result.spoken]
+        locale = locale_of(result.language)
+        parts.append(f"---\n\n*{locale.say('no_answer')}*")
+        parts += [_voice(voice, locale) for voice in result.spoken]
+    return parts + _figures_heading(result)
+
+
+def _figures_heading(result: Result) -> list[str]:
+    if not result.answers:
+        return []
+    locale = locale_of(result.language)
+    note = [] if locale.code == ENGLISH else [f"*{locale.say('figures_in_english')}*"]
+    return [f"---\n\n## {locale.say('comparison')}", *note]
+
+
+def _figures(result: Result) -> list[str]:
+    """The comparison, in English as the documentation of the figures is."""
+    parts = list[str]()
     if result.answers:
         names = list(result.answers)
         table = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
@@ -41,43 +62,46 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
             f"| share of {perspective} | {' | '.join('–' if v is None else f'{v:.0%}' for v in values)} |"
             for perspective, values in shares(result)
         ]
-        parts += ["---\n\n## Comparison", "\n".join(table), READING]
+        parts += ["\n".join(table), READING]
         for each in result.answers.values():
             if each.retention:
                 head, *rows = (f"| {' | '.join(cells)} |" for cells in retention_rows(each.retention))
                 parts += ["\n".join([head, "|---" + "|---:" * 5 + "|", *rows]), " ".join(retention_notes(each))]
-    if lines := warnings(result):
-        parts.append("\n".join(f"- {_escaped(line)}" for line in lines))
-    parts.append(f"*{CONSTRUCTIONS} Seed {result.seed}.*")
-    return "\n\n".join(parts) + "\n"
+    return parts
+
+
+def _closing(result: Result) -> list[str]:
+    """What a reader must know, and what the voices are."""
+    lines = warnings(result)
+    return [*(["\n".join(f"- {_escaped(line)}" for line in lines)] if lines else []), f"*{closing(result)}*"]
 
 
 def _stances(answer: Answer) -> list[str]:
     """Each voice's stance and whether they are split; nothing where no stance was asked for."""
     lines = [f"- {_escaped(line)}" for line in stance_lines(answer)]
-    return ["**Stances**", "\n".join(lines)] if lines else []
+    return [f"**{locale_of(answer.language).say('stances')}**", "\n".join(lines)] if lines else []
 
 
 def _found(answer: Answer) -> list[str]:
     """What a check found in an essay and what remains of it; nothing where it found nothing."""
     if not answer.findings:
         return []
+    locale = locale_of(answer.language)
     lines = [
-        f"- {finding.kind}, {finding.state}"
+        f"- {locale.say(f'kind_{finding.kind}')}{locale.separator}{locale.say(f'state_{finding.state}')}"
         + (f": “{_escaped(finding.quote)}”" if finding.quote else "")
-        + f". {_escaped(finding.why)} ({finding.by} check)"
+        + f". {_escaped(finding.why)} ({locale.say(f'by_{finding.by}')})"
         for finding in answer.findings
     ]
-    return ["**What the check found, and what became of it**", "\n".join(lines)]
-
-
-CONTESTED = "Who contests these practices, and where it can be read"
+    return [f"**{locale.say('found')}**", "\n".join(lines)]
 
 
 def harm_lines(answer: Answer) -> list[str]:
     """Who inside each tradition contests the harms that an answer touches, with the source, a line each."""
+    locale = locale_of(answer.language)
     return [
-        f"{contest.title}: {contest.by}. {contest.argues}" + (f" {contest.source}" if contest.source else "")
+        f"{locale.title(contest.title)}: {contest.by}. {contest.argues}"
+        + (f" {contest.source}" if contest.source else "")
         for harm in answer.harms
         for contest in harm.contests
     ]
@@ -85,11 +109,13 @@ def harm_lines(answer: Answer) -> list[str]:
 
 def _harms(answer: Answer) -> list[str]:
     lines = [f"- {_escaped(line)}" for line in harm_lines(answer)]
-    return [f"**{CONTESTED}**", "\n".join(lines)] if lines else []
+    heading = locale_of(answer.language).say("contested_where")
+    return [f"**{heading}**", "\n".join(lines)] if lines else []
 
 
-def _voice(title: str, text: str, error: str | None) -> str:
-    return f"### The {title} voice\n\n{text if error is None else f'*Lost: {_escaped(error)}*'}"
+def _voice(voice: Voice, locale: Locale) -> str:
+    text = voice.text if voice.error is None else f"*{locale.say('lost', error=_escaped(voice.error))}*"
+    return f"### {locale.say('voice_of', voice=locale.title(voice.title))}\n\n{text}"
 
 
 def _escaped(text: str) -> str:
@@ -98,7 +124,7 @@ def _escaped(text: str) -> str:
 
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -115,7 +141,7 @@ article {{ border-inline-start: 3px solid #8886; padding-inline-start: 1rem; mar
 h2 {{ margin-top: 2rem }}
 </style>
 </head>
-<body dir="auto">
+<body dir="{direction}">
 {body}
 </body>
 </html>
@@ -129,19 +155,35 @@ def as_html(result: Result, *, show_voices: bool = False) -> str:
     """
     council = result.answers["multiplex"].answer if "multiplex" in result.answers else None
     if council is None or council.form != "essay":
-        return _PAGE.format(body=_render(as_markdown(result, show_voices=show_voices)))
-    names, signed = _sign_names(council)
+        return _page(_body(result, show_voices=show_voices), result.language)
+    locale, (names, signed) = locale_of(council.language), _sign_names(council)
     answers = result.answers | {
         "multiplex": result.answers["multiplex"].model_copy(
             update={"answer": council.model_copy(update={"text": signed + VOICES_HERE})}
         )
     }
-    body = _render(as_markdown(result.model_copy(update={"answers": answers})))
+    body = _body(result.model_copy(update={"answers": answers}), show_voices=False)
     for number, (sign, _, perspective) in enumerate(names):
         place = f'id="name-{number}" href="#voice-{_anchor(perspective)}"'
-        link = f'<sup><a {place} title="the voice that names it">↓</a></sup>'
+        link = f'<sup><a {place} title="{escape(locale.say("names_it"))}">↓</a></sup>'
         body = body.replace(sign, link, 1)
-    return _PAGE.format(body=body.replace(f"<p>{VOICES_HERE.strip()}</p>", _folded_voices(council, names, show_voices)))
+    voices = _folded_voices(council, names, locale, opened=show_voices)
+    return _page(body.replace(f"<p>{VOICES_HERE.strip()}</p>", voices), result.language)
+
+
+def _body(result: Result, *, show_voices: bool) -> str:
+    """The result as HTML; what is in English and what in the reader's language is marked so."""
+    answers, closed = (_render("\n\n".join(part)) for part in (
+        _answers(result, show_voices=show_voices), _closing(result)))  # fmt: skip
+    figures = _render("\n\n".join(_figures(result)))
+    if figures and locale_of(result.language).code != ENGLISH:
+        figures = f'<section lang="{ENGLISH}" dir="ltr">\n{figures}</section>\n'
+    return answers + figures + closed
+
+
+def _page(body: str, language: str) -> str:
+    locale = locale_of(language)
+    return _PAGE.format(body=body, lang=locale.code, direction="auto" if locale.code == ENGLISH else locale.direction)
 
 
 VOICES_HERE = "\n\n\U0010fffd"  # a place in the Markdown that no text has: signs are chosen beside it
@@ -176,28 +218,28 @@ def _signed(text: str, ends: Sequence[int]) -> str:
     return "".join([*pieces, text[starts[-1] :]])
 
 
-def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], opened: bool) -> str:
-    voices = "".join(_html_voice(voice, names) for voice in answer.voices)
-    head = f"The voices that the essay is made of ({len(answer.voices)})"
+def _folded_voices(answer: Answer, names: list[tuple[str, str, str]], locale: Locale, *, opened: bool) -> str:
+    voices = "".join(_html_voice(voice, names, locale) for voice in answer.voices)
+    head = escape(locale.say("voices_behind", count=len(answer.voices)))
     return f"{stance_band(answer)}<details{' open' if opened else ''}><summary>{head}</summary>\n{voices}</details>\n"
 
 
-def _html_voice(voice: Voice, names: list[tuple[str, str, str]]) -> str:
+def _html_voice(voice: Voice, names: list[tuple[str, str, str]], locale: Locale) -> str:
     if voice.error is None:
-        body, cited = _cited(voice)
+        body, cited = _cited(voice, locale)
     else:
-        body, cited = _render(f"*Lost: {_escaped(voice.error)}*"), ""
-    back = ", ".join(
+        body, cited = _render(f"*{locale.say('lost', error=_escaped(voice.error))}*"), ""
+    back = locale.separator.join(
         f'<a href="#name-{number}">{escape(name)}</a>'
         for number, (_, name, perspective) in enumerate(names)
         if perspective == voice.perspective
     )
-    named = f"<p>Named in the essay: {back}</p>\n" if back else ""
-    title = f"<h3>The {escape(voice.title)} voice</h3>"
+    named = f"<p>{escape(locale.say('named_in'))} {back}</p>\n" if back else ""
+    title = f"<h3>{escape(locale.say('voice_of', voice=locale.title(voice.title)))}</h3>"
     return f'<article id="voice-{_anchor(voice.perspective)}" dir="auto">\n{title}\n{body}{cited}{named}</article>\n'
 
 
-def _cited(voice: Voice) -> tuple[str, str]:
+def _cited(voice: Voice, locale: Locale) -> tuple[str, str]:
     """The HTML of a voice with a link behind each sentence that rests on a position, and the list they lead to."""
     if voice.quoted or not voice.positions or any(ord(c) >= _SIGNS.start for c in voice.text):
         return _render(voice.text), ""
@@ -211,7 +253,7 @@ def _cited(voice: Voice) -> tuple[str, str]:
         f"{escape(each.source)} <code>{escape(voice.persona)}/{escape(each.id)}</code></li>\n"
         for number, each in enumerate(voice.positions)
     )
-    return body, f"<p>What it rests on in the sourcebook:</p>\n<ol>\n{items}</ol>\n"
+    return body, f"<p>{escape(locale.say('rests_on'))}</p>\n<ol>\n{items}</ol>\n"
 
 
 def _position_anchor(voice: Voice, number: int) -> str:

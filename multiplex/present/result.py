@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from multiplex.answering import Measured, Result
+from multiplex.council.locales import ENGLISH, locale_of
+from multiplex.council.strategies import voice_notes
 from multiplex.evaluation import Retention
 from multiplex.llm.usage import shown_tokens
 from multiplex.present import depth
@@ -13,10 +15,7 @@ from multiplex.present.frames import By, FrameFigure, dependence, of_measures, r
 from multiplex.present.stance import as_object
 from multiplex.text.terminal import escape_json
 
-CONSTRUCTIONS = (
-    "The voices are editorial constructions, spoken by a language model and not reviewed by members of the "
-    "traditions: they represent no people."
-)
+CONSTRUCTIONS = locale_of(ENGLISH).say("constructions")
 READING = (
     "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
     "Few references bias it downward, so read it with their number. It counts names; depth, "
@@ -87,7 +86,12 @@ def as_record(result: Result) -> str:
         if each.leave_one_out:
             without = {name: made.model_dump(mode="json") for name, made in each.leave_one_out.items()}
             printed["leave_one_out"] = printed["nulls"] = without
-    whole |= {"models": result.models, "version": result.version, "created": result.created}
+    whole |= {
+        "language": result.language,
+        "models": result.models,
+        "version": result.version,
+        "created": result.created,
+    }
     return escape_json(json.dumps(whole, ensure_ascii=False, indent=2))
 
 
@@ -222,12 +226,22 @@ def retention_notes(each: Measured) -> list[str]:
 
 def warnings(result: Result) -> list[str]:
     """What a reader must know of this result: failed strategies, lost voices, notes."""
-    lines = [f"{strategy} failed: {error}" for strategy, error in result.failed.items()]
+    say = locale_of(result.language).say
+    lines = [say("failed", strategy=strategy, error=error) for strategy, error in result.failed.items()]
     for strategy, each in result.answers.items():
-        lost = {voice.perspective: voice for voice in each.answer.voices if voice.error is not None}
-        lines += [f"{strategy}: the {voice.title} voice was lost: {voice.error}" for voice in lost.values()]
-        lines += [note for note in each.answer.notes if not any(note == f"{p}: {v.error}" for p, v in lost.items())]
+        locale = locale_of(each.answer.language)
+        lost = [voice for voice in each.answer.voices if voice.error is not None]
+        told = [locale.say("voice_lost", voice=locale.title(voice.title), error=voice.error) for voice in lost]
+        lines += [f"{strategy}: {line}" for line in told]
+        again = {note for voice in lost for note in voice_notes([voice], locale)}
+        lines += [note for note in each.answer.notes if note not in again]
     return [*lines, *dependence(frame_figures(result))]
+
+
+def closing(result: Result) -> str:
+    """What the voices are, and the seed, in the reader's language."""
+    locale = locale_of(result.language)
+    return f"{locale.say('constructions')} {locale.say('seed', seed=result.seed)}"
 
 
 def reading_order(result: Result) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from multiplex.council.answer import Answer, Choice, Voice
+from multiplex.council.locales import Locale, locale_of
 
 LEANS = 0.5  # share above which a voice leans to an option
 _COLOURS = ("#2166ac", "#b2182b", "#bbbbbb", "#5aae61", "#9970ab", "#e08214", "#8c510a", "#4d4d4d", "#35978f")
@@ -16,25 +17,32 @@ def stance_lines(answer: Answer) -> list[str]:
     asked = _asked(answer)
     if not asked:
         return []
-    lines = [f"{voice.title}: {_told(choice)}" for voice, choice in asked]
+    locale = locale_of(answer.language)
+    lines = [f"{locale.title(voice.title)}: {_told(choice, locale)}" for voice, choice in asked]
     return [*lines, agreement(answer)]
 
 
 def agreement(answer: Answer) -> str:
     """Whether the voices that were asked are split or aligned, with the number of those that were not."""
-    asked = _asked(answer)
+    asked, locale = _asked(answer), locale_of(answer.language)
     leaning: dict[str, list[str]] = {}
     for voice, choice in asked:
         if choice.shares is not None and max(choice.shares) > LEANS:
-            leaning.setdefault(choice.options[choice.shares.index(max(choice.shares))], []).append(voice.title)
+            leaning.setdefault(choice.options[choice.shares.index(max(choice.shares))], []).append(
+                locale.title(voice.title)
+            )
     undecided = sum(choice.shares is not None for _, choice in asked) - sum(map(len, leaning.values()))
     silent = len(answer.voices) - sum(choice.shares is not None for _, choice in asked)
-    parts = [f"{len(titles)} lean to {option!r} ({', '.join(titles)})" for option, titles in leaning.items()]
-    parts += [f"{undecided} to none"] if undecided else []
-    parts += [f"{silent} gave no stance"] if silent else []
+    parts = [
+        locale.say("lean", count=len(titles), option=repr(option), voices=locale.separator.join(titles))
+        for option, titles in leaning.items()
+    ]
+    parts += [locale.say("lean_none", count=undecided)] if undecided else []
+    parts += [locale.say("gave_none", count=silent)] if silent else []
     if not leaning and not undecided:
-        return "No voice gave a stance."
-    whole = "Aligned" if len(leaning) == 1 and not undecided and not silent else "Split" if len(leaning) > 1 else "Open"
+        return locale.say("none_gave")
+    of_one = len(leaning) == 1 and not undecided and not silent
+    whole = locale.say("aligned" if of_one else "split" if len(leaning) > 1 else "undecided")
     return f"{whole}: {'; '.join(parts)}."
 
 
@@ -48,7 +56,7 @@ def stance_band(answer: Answer) -> str:
         )
         bar = f'<div style="display: flex; height: .8rem; border: 1px solid #888" aria-hidden="true">{parts}</div>'
         cell = f'<td style="min-width: 16rem">{bar if parts else ""}</td>'
-        rows.append(f'<tr><th scope="row">{escape(voice.title)}</th>{cell}</tr>\n')
+        rows.append(f'<tr><th scope="row">{escape(locale_of(answer.language).title(voice.title))}</th>{cell}</tr>\n')
     if not rows:
         return ""
     return f"<table>{''.join(rows)}</table>\n"
@@ -64,7 +72,7 @@ def _asked(answer: Answer) -> Sequence[tuple[Voice, Choice]]:
     return [(voice, voice.choice) for voice in answer.voices if voice.choice is not None]
 
 
-def _told(choice: Choice) -> str:
+def _told(choice: Choice, locale: Locale) -> str:
     if choice.shares is None:
-        return f"no stance ({choice.note})"
+        return locale.say("no_shares", why=choice.note)
     return ", ".join(f"{option} {share:.0%}" for option, share in zip(choice.options, choice.shares, strict=True))

@@ -189,7 +189,7 @@ async def test_a_planning_model_gives_each_voice_its_own_task(backend: Backend) 
     tasks = {role(body): body["messages"][-1]["content"] for body in backend.requests if role(body) != "other"}
     assert "Look at kin." in tasks["african"]
     assert "Answer the question from your tradition." in tasks["islamic"]
-    assert "islamic" in state["planning"].notes[0]
+    assert "Islamic" in state["planning"].notes[0]
 
 
 async def test_each_voice_can_have_a_model_of_its_own(backend: Backend) -> None:

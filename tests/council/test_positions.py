@@ -12,9 +12,10 @@ from multiplex.council import similarity
 from multiplex.council.answer import Answer
 from multiplex.council.grammar import ASKS, asking_grammar
 from multiplex.council.graph import build_graph
+from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
 from multiplex.council.positions import load_topics, read_sourcebook
-from multiplex.council.quoting import NOTHING, read_question
+from multiplex.council.quoting import read_question
 from multiplex.council.strategies import contextual, multiplex
 from multiplex.council.voice import read_marks
 from multiplex.errors import ContentError, UsageError
@@ -23,6 +24,8 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.embeddings import Embedder
 from multiplex.llm.spec import parse_spec
 from tests.backend import Backend, Body, Say, asked
+
+NOTHING = locale_of(ENGLISH).say("voice_nothing")
 
 CARE = "How should families decide who cares for ageing parents?"
 DEFAULT = Council.load()
@@ -182,7 +185,7 @@ async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: 
         assert voice.positions[0].id == near[voice.persona][0].id
         assert voice.asks is None
     (note,) = [note for note in answer.notes if "no question to the reader" in note]
-    assert note.startswith("western, islamic, ")
+    assert note.startswith("Western, Islamic, ")
 
 
 async def test_a_question_about_nothing_gets_no_position_and_is_told_so(backend: Backend) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from multiplex.council.answer import Cited, Span, Synthesis, Voice
-from multiplex.council.composed import NOTHING, compose
+from multiplex.council.composed import compose
+from multiplex.council.locales import ENGLISH, locale_of
+
+NOTHING = locale_of(ENGLISH).say("nothing_near")
 
 SAID = {
     "Western": "Some hold that a promise binds whatever follows from it.",
@@ -30,7 +33,7 @@ def silent(title: str) -> Voice:
 
 
 async def composed(*voices: Voice) -> Synthesis:
-    return await compose(voices, lambda event: None)
+    return await compose(voices, lambda event: None, locale_of(ENGLISH))
 
 
 async def test_every_statement_stands_once_and_is_marked_as_quoted() -> None:

@@ -295,7 +295,7 @@ async def test_inside_an_event_loop_it_is_asked_without_awaiting_too(backend: Ba
 
 def test_its_input_has_a_schema() -> None:
     schema = build_graph().get_input_jsonschema()
-    assert set(schema["properties"]) == {"messages", "seed"}
+    assert set(schema["properties"]) == {"messages", "seed", "language", "language_chosen"}
 
 
 async def test_a_chat_model_of_langchain_can_be_the_model(backend: Backend) -> None:

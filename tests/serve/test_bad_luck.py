@@ -235,7 +235,7 @@ def test_a_lost_voice_is_named_wherever_it_could_be_missed(house: House) -> None
     house.backend.script = script
     message = house.served.chat().json()["choices"][0]["message"]
     assert message["multiplex"]["lost"] == ["african"]
-    assert "**African** (0 s): lost." in message["reasoning_content"]
+    assert "**African** (0 s)\n\nLost: " in message["reasoning_content"]
     assert "scripted failure" in message["reasoning_content"]
     assert message["content"].startswith(ANSWER)
     assert "Missing from this answer: African" in message["content"]

@@ -20,6 +20,7 @@ from multiplex.bench.plan.units import STRATEGIES, BenchStrategy
 from multiplex.bench.store.records import Record
 from multiplex.content import sha256
 from multiplex.council.answer import Answer
+from multiplex.council.locales import locale_of
 from multiplex.errors import UsageError
 
 Form = BenchStrategy | Literal["voices"]
@@ -128,7 +129,8 @@ def read_form(form: Form, answer: Answer) -> str:
     if not spoke:
         return ""
     lost = [_line(voice.title) for voice in answer.voices if not voice.text.strip()]
-    notice = [f"*Missing from this answer: {', '.join(lost)}, whose voice was lost.*"] if lost else []
+    locale = locale_of(answer.language)
+    notice = [f"*{locale.say('missing', voices=locale.title_list(lost))}*"] if lost else []
     return "\n\n".join([*spoke, *notice])
 
 

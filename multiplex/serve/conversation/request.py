@@ -24,6 +24,7 @@ class TurnRequest:
         thread: the name of a conversation that is kept, or None.
         replaces: whether `messages` are the whole conversation, in place of what the thread holds.
         streamed: whether pieces of the answer are said as they come; else it is said when it is whole.
+        language: the language in which a council is asked to answer; None: that of the question.
         watched: whether the voices' pieces are counted as they come too, for one who watches them speak.
     """
 
@@ -35,4 +36,5 @@ class TurnRequest:
     thread: str | None = None
     replaces: bool = False
     streamed: bool = True
+    language: str | None = None
     watched: bool = False

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from multiplex.answering import language_for
 from multiplex.council.answer import Answer, Voice
 from multiplex.council.events import (
     AnswerDelta,
@@ -23,11 +24,11 @@ from multiplex.council.events import (
     VoiceFinished,
     follow,
 )
+from multiplex.council.locales import Language, Locale, locale_of
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError, MemoryLostError
 from multiplex.llm.relay import Passed
 from multiplex.llm.tracing import each_inside, trace_answer
-from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
 from multiplex.serve.conversation.request import TurnRequest
@@ -82,7 +83,7 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
         graph.checkpointer = keeper
     try:
         with trace_answer((asked.offer.strategy,), asked.seed) as inside:
-            following = each_inside(inside, follow(graph, _input(asked), **_options(asked)))
+            following = each_inside(inside, follow(graph, await _input(asked), **_options(asked)))
             async with aclosing(following):
                 async for event in following:
                     if isinstance(event, EndState):
@@ -97,7 +98,7 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
         try:
             await keeper.save()
         except MemoryLostError as error:  # the answer is there, and paid for
-            notes = (f"this turn is not remembered: {error}",)
+            notes = (locale_of((await _language(asked)).code).say("not_remembered", error=error),)
     answer = _answer(asked, state, perf_counter() - started)
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
 
@@ -109,21 +110,23 @@ async def pieces(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncIte
         MultiplexError: there is no answer, or a model broke off in the middle of one.
     """
     council = asked.offer.council
+    locale = locale_of((await _language(asked)).code)
     if council is not None:
-        titles = ", ".join(persona.title for persona in council.personas)
-        yield Thought(f"{len(council.personas)} voices are asked: {titles}. {CONSTRUCTIONS}\n\n")
+        titles = locale.title_list(persona.title for persona in council.personas)
+        told = locale.say("voices_asked", count=len(council.personas), voices=titles)
+        yield Thought(f"{told} {locale.say('constructions')}\n\n")
     shown, broken = False, ""
     async with aclosing(happenings(asked, memory, graphs)) as happening:
         async for event in happening:
             match event:
                 case Ended():
-                    for said in _closing(asked, event, broken):
+                    for said in _closing(asked, event, broken, locale):
                         yield said
                     yield event
                 case VoiceFinished(voice=voice) | VoiceFailed(voice=voice):
-                    yield Thought(_told(voice))
+                    yield Thought(_told(voice, locale))
                 case SynthesisDrafted() | SynthesisChecked():
-                    yield Thought(_progress(event))
+                    yield Thought(_progress(event, locale))
                 case SynthesisRestarted(reason=reason, failed=True) if shown:
                     # what was said cannot be taken back, and the voices have been shown
                     raise CallError("server", f"the synthesis broke off: {reason}")
@@ -134,27 +137,36 @@ async def pieces(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncIte
                     yield Said(text)
 
 
-def _closing(asked: TurnRequest, end: Ended, broken: str) -> Iterator[Said]:
+def _closing(asked: TurnRequest, end: Ended, broken: str, locale: Locale) -> Iterator[Said]:
     """What is said once the answer is whole: the answer where its pieces were not, and what a reader should know."""
     answer = end.answer
     if not asked.streamed:
         yield Said(answer.text)
     elif broken:
-        yield Said(f"\n\n---\n\n*The model broke off here ({broken}). The whole answer, begun again:*\n\n{answer.text}")
+        yield Said(f"\n\n---\n\n*{locale.say('broke_off', error=broken)}*\n\n{answer.text}")
     if answer.cut:
         return
-    of_voices = voice_notes(answer.rounds)
+    of_voices = voice_notes(answer.rounds, locale)
     notes = [*(note for note in answer.notes if note not in of_voices), *end.notes]
     if notes:
         yield Said("\n\n---\n\n" + "\n\n".join(f"*{note}*" for note in notes))
 
 
-def _input(asked: TurnRequest) -> dict[str, Any]:
+async def _language(asked: TurnRequest) -> Language:
+    """The language of the answer: the one that was chosen, or that of the question."""
+    return await language_for(str(asked.messages[-1].text), asked.language)
+
+
+async def _input(asked: TurnRequest) -> dict[str, Any]:
     from langchain_core.messages import RemoveMessage
     from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
     anew = [RemoveMessage(id=REMOVE_ALL_MESSAGES)] if asked.replaces and asked.thread is not None else []
-    return {"messages": [*anew, *asked.messages], "seed": asked.seed}
+    given = {"messages": [*anew, *asked.messages], "seed": asked.seed}
+    if asked.offer.council is None:
+        return given
+    language = await _language(asked)
+    return given | {"language": language.code, "language_chosen": language.chosen}
 
 
 def _options(asked: TurnRequest) -> dict[str, Any]:
@@ -172,17 +184,17 @@ def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Ans
     return answer
 
 
-def _progress(event: SynthesisDrafted | SynthesisChecked) -> str:
+def _progress(event: SynthesisDrafted | SynthesisChecked, locale: Locale) -> str:
     """How far an essay is that is not shown before its check is over."""
     if isinstance(event, SynthesisDrafted):
-        return f"*An essay of {event.words} words is drafted; it is read against the voices.*\n\n"
-    return f"*{event.open} findings; it is revised.*\n\n" if event.open else "*Nothing was found.*\n\n"
+        return f"*{locale.say('drafted', words=event.words)}*\n\n"
+    return f"*{locale.say('revised', count=event.open) if event.open else locale.say('nothing_found')}*\n\n"
 
 
-def _told(voice: Voice) -> str:
+def _told(voice: Voice, locale: Locale) -> str:
     """A voice under its tradition's name, or that it was lost."""
-    head = f"**{voice.title}** ({voice.seconds:.0f} s)"
+    head = f"**{locale.title(voice.title)}** ({locale.say('seconds', count=f'{voice.seconds:.0f}')})"
     if voice.error is not None:
-        return f"{head}: lost. {voice.error}\n\n"
+        return f"{head}\n\n{locale.say('lost', error=voice.error)}\n\n"
     note = f"\n\n*{voice.note}*" if voice.note else ""
     return f"{head}\n\n{voice.text}{note}\n\n"

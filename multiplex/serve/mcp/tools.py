@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from multiplex.answering import Result, ask, measured
 from multiplex.content import storable
 from multiplex.council.events import Done, Emit, Event, SynthesisChecked, VoiceFailed, VoiceFinished
+from multiplex.council.locales import locale_of
 from multiplex.council.order import Order
 from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
@@ -158,7 +159,8 @@ def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ..
         text = result.answers[strategy].answer.text
         texts.append(f"The {strategy} answer of the same model:\n\n{text}" if texts else text)
     lines = [f"{name}: {_in_words(each.measures)}" for name, each in result.answers.items() if each.measures]
-    about = "\n".join([*data.notes, *lines, f"Seed {result.seed}. {CONSTRUCTIONS}"])
+    say = locale_of(result.language).say
+    about = "\n".join([*data.notes, *lines, f"{say('seed', seed=result.seed)} {say('constructions')}"])
     return ToolReply((*texts, about), data)
 
 

@@ -16,7 +16,7 @@ from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.conversation.turn import Ended, Piece, Said, pieces
 from multiplex.serve.http.sse import EventStream, unless_gone
 from multiplex.serve.openai.chunks import ALIVE, ALIVE_EVERY, ChatForm, ReplyFormat
-from multiplex.serve.openai.extensions import needs_passing, thread_of, wants_measures
+from multiplex.serve.openai.extensions import language_of, needs_passing, thread_of, wants_measures
 from multiplex.serve.openai.fields import check_council, unused
 from multiplex.serve.openai.messages import conversation
 from multiplex.serve.openai.schema import ApiError, ChatRequest, a_bug, as_api_error
@@ -94,6 +94,7 @@ class CompletionJob:
             thread=thread,
             replaces=_is_whole(body),
             streamed=bool(body.stream),
+            language=language_of(body, headers),
         )
         self._place = ExitStack()
         self._place.enter_context(service.place(caller, self._asked.offer, thread))

@@ -1,17 +1,18 @@
-"""What a request asks of this server beyond OpenAI's API: measures, and a thread that the server keeps."""
+"""What a request asks of this server beyond OpenAI's API: measures, a language, and a thread that the server keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from multiplex.council.locales import languages
 from multiplex.serve.openai.fields import is_plain, passed_on
 from multiplex.serve.openai.schema import ApiError, ChatRequest
 
 if TYPE_CHECKING:
     from multiplex.serve.service import Caller, Service
 
-HEADERS = {"thread_id": "x-multiplex-thread-id", "measures": "x-multiplex-measures"}
+HEADERS = {"thread_id": "x-multiplex-thread-id", "measures": "x-multiplex-measures", "language": "x-multiplex-language"}
 _TRUTH = {True: True, "true": True, False: False, "false": False}
 
 
@@ -27,6 +28,20 @@ def wants_measures(body: ChatRequest, headers: Mapping[str, str]) -> bool:
     if not isinstance(given, bool | str) or given not in _TRUTH:
         raise ApiError(400, f"{where} is true or false", param=where)
     return _TRUTH[given]
+
+
+def language_of(body: ChatRequest, headers: Mapping[str, str]) -> str | None:
+    """The language in which the council is to answer; None where none is named.
+
+    Raises:
+        ApiError: 400, there is no such language here, or two are named.
+    """
+    where, code = _given("language", body, headers)
+    if code is None:
+        return None
+    if code not in languages():
+        raise ApiError(400, f"{where} is one of {', '.join(languages())}", param=where)
+    return str(code)
 
 
 def thread_of(body: ChatRequest, headers: Mapping[str, str], caller: Caller, service: Service) -> str | None:

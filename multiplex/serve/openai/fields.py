@@ -15,7 +15,7 @@ from multiplex.serve.openai.schema import ApiError, ChatRequest, Message
 
 HONOURED = frozenset(
     {"model", "messages", "stream", "stream_options", "temperature", "max_tokens", "max_completion_tokens", "seed", "n",
-     "user", "metadata", "thread_id", "measures"}
+     "user", "metadata", "thread_id", "measures", "language"}
 )  # fmt: skip
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
 NEUTRAL: dict[str, tuple[Any, ...]] = {

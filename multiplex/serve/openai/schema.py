@@ -70,7 +70,7 @@ class ChatRequest(_Given):
     """The body of POST /v1/chat/completions.
 
     `measures` (true) asks for measures of the answer; `thread_id` names a conversation that a server with memory
-    keeps. Both may stand in `metadata` instead.
+    keeps; `language` is the code of the language in which a council is to answer. They may stand in `metadata` instead.
     """
 
     model: str
@@ -86,6 +86,7 @@ class ChatRequest(_Given):
     metadata: dict[str, Any] | None = None
     thread_id: str | None = None
     measures: bool | Literal["true", "false"] | None = None
+    language: str | None = None
     stop: str | list[str] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Penalty | None = None

@@ -29,6 +29,7 @@ from multiplex.council.events import (
     VoiceFinished,
     VoiceStarted,
 )
+from multiplex.council.locales import ENGLISH
 from multiplex.council.order import Strategy
 from multiplex.errors import MultiplexError
 from multiplex.serve.conversation.in_flight import STOPPING
@@ -198,7 +199,10 @@ class AnswerJob:
         failed: dict[str, str] = {
             name: self._failed.get(name, CANCELLED) for name in posed.asked if name not in self._ended
         }
-        result = make_result(posed.question, posed.seed, answers, failed=failed, voices=self._voices, chats=chats)
+        result = make_result(
+            posed.question, posed.seed, answers, failed=failed, voices=self._voices, chats=chats,
+            language=council.answer.language if council else ENGLISH,
+        )  # fmt: skip
         return Exchange(
             id=posed.id,
             owner=posed.caller.space,

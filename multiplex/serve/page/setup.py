@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from multiplex.answering import version
+from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.order import DEFAULT_STRATEGIES
-from multiplex.council.strategies import SMALL
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN
 from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
@@ -36,7 +36,7 @@ def setup(page: Page) -> dict[str, Any]:
                 "name": name,
                 "place": chat.spec.place,
                 "local": chat.spec.local,
-                "warning": SMALL if chat.spec.small else None,
+                "warning": locale_of(ENGLISH).say("small") if chat.spec.small else None,
                 "limit": most_characters(chat.spec, service.options.limits.question),
             }
             for name, chat in page.chats.items()

@@ -7,6 +7,7 @@ from typing import Any
 
 from multiplex.answering import Measured
 from multiplex.council.answer import Answer, Voice
+from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.names import Trace, fold, trace_names
 from multiplex.council.personas import Persona
 from multiplex.council.similarity import ideas_in
@@ -35,6 +36,9 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "model": answer.model,
         "seconds": answer.seconds,
         "usage": answer.usage.model_dump(),
+        "language": answer.language,
+        "direction": "auto" if answer.language == ENGLISH else locale_of(answer.language).direction,
+        "missing": _missing(answer),
         "notes": list(answer.notes),
         "lost": list(answer.lost),
         "prose": prose(answer.text, found, answer.scaffold, [*_names(traces), *_remaining(answer)]),
@@ -65,6 +69,13 @@ def first_traces(answer: Answer) -> list[Trace]:
     for trace in trace_names(answer.text, answer.voices, answer.scaffold):
         seen.setdefault(fold(trace.text), trace)
     return list(seen.values())
+
+
+def _missing(answer: Answer) -> str | None:
+    """In another language than the page's, which voices were lost; None in English, or where none was."""
+    locale = locale_of(answer.language)
+    lost = [voice.title for voice in answer.voices if voice.error is not None]
+    return locale.say("missing", voices=locale.title_list(lost)) if lost and locale.code != ENGLISH else None
 
 
 def _names(traces: Sequence[Trace]) -> list[tuple[int, Node]]:

@@ -8,7 +8,7 @@ import { explain } from "./why.js";
 /** The answer with its shares in a bar; the tables stand elsewhere. */
 export function answerView(view) {
   const points = { name: (number) => nameLink(view, number), finding: (number) => findingLink(view, number) };
-  const text = h("div", { class: "prose" }, prose(view.prose, view.references, points));
+  const text = h("div", { class: "prose", lang: view.language || null, dir: view.direction }, prose(view.prose, view.references, points));
   explain(text, view.references);
   return h(
     "div",

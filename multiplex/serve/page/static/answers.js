@@ -250,6 +250,8 @@ function warnings(view, setup) {
   const silent = view.strategies.includes("multiplex") ? personas.filter((persona) => !view.voices.some((voice) => voice.perspective === persona.perspective)) : [];
   if (silent.length) return h("p", { class: "trouble lost", role: "status" }, `The question ended before these voices had spoken: ${silent.map((persona) => persona.title).join(", ")}.`);
   if (!lost.length) return null;
+  const council = view.answers.multiplex;
+  if (council?.missing) return h("p", { class: "trouble lost", role: "status", lang: council.language, dir: council.direction }, council.missing);
   const titles = lost.map((voice) => voice.title).join(", ");
   const text = view.voices.every((voice) => voice.error !== null)
     ? `All voices were lost (${titles}); each card says why. The page goes on: ask again, or ask something else.`
