@@ -127,6 +127,9 @@ class MeasuresGiven(_Shape):
     out_of_frame: float | None
     sentiment: Tone | None
     words: int
+    language: Annotated[str, Field(description="ISO 639 code of the language of most of the text.")] = "en"
+    unread: Annotated[dict[str, str], Field(description="What is not measured in its language, and why.")] = {}
+    unread_sentences: dict[str, int] = {}
     own_words: OwnWords | None = None
 
 
@@ -149,6 +152,7 @@ class Answered(_Shape):
     question: str
     seed: int
     frame: tuple[str, ...]
+    frame_name: str
     answers: dict[str, AnswerGiven]
     failed: dict[str, str] = {}
     spoken: tuple[VoiceGiven, ...] = ()
@@ -174,12 +178,21 @@ class TextScore(MeasuresGiven):
     found: tuple[ReferenceGiven, ...]
 
 
+class TextUnread(_Shape):
+    """A text in a language that is not read: it has no figure, and `unread` says why."""
+
+    reference_count: None = None
+    entropy: None = None
+    language: Annotated[str | None, Field(description="None where it was not recognised.")]
+    unread: dict[str, str]
+
+
 class ScoredTexts(_Shape):
     """What `multiplex_score` gives, in the order of the texts."""
 
     frame: tuple[str, ...]
     cues: tuple[str, ...]
-    scores: tuple[TextScore, ...]
+    scores: tuple[TextScore | TextUnread, ...]
     reading: str = READING
 
 

@@ -18,6 +18,7 @@ from multiplex.council.order import Order
 from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures
+from multiplex.evaluation.languages.reading import UnreadError
 from multiplex.llm.chat import Chat
 from multiplex.present.depth import shown
 from multiplex.present.result import CONSTRUCTIONS, READING, contract, reading_order, warnings
@@ -32,6 +33,7 @@ from multiplex.serve.mcp.schemas import (
     ScoreArguments,
     ScoredTexts,
     TextScore,
+    TextUnread,
 )
 
 COUNCILS, LOCAL_COUNCILS = 8, 2  # questions under way at once, the second for the embedded model; others wait
@@ -103,19 +105,22 @@ class Tools:
         length = sum(map(len, asked.texts))
         if length > TEXT_LIMIT:
             raise UsageError(f"the texts have {length:,} characters together; a call takes at most {TEXT_LIMIT:,}")
-        scores = []
+        scores: list[TextScore | TextUnread] = []
+        lines: list[str] = []
         for number, text in enumerate(asked.texts, 1):
             try:
                 async with self._measuring:
                     found = await asyncio.to_thread(self._evaluator.measure, text, question=asked.question)
+                scores.append(_score(found))
+                lines.append(f"Text {number}: {_in_words(found)}")
+            except UnreadError as error:
+                reading = error.reading
+                scores.append(TextUnread(language=reading.language or None, unread=dict(reading.why_not)))
+                lines.append(f"Text {number}: not measured: {error}")
             except UsageError as error:
                 raise UsageError(f"text {number}: {error}") from error
-            scores.append(found)
             await tell(number, len(asked.texts), f"text {number} is measured")
-        data = ScoredTexts(
-            frame=self._evaluator.frame, cues=self._evaluator.cues, scores=tuple(_score(each) for each in scores)
-        )
-        lines = [f"Text {number}: {_in_words(each)}" for number, each in enumerate(scores, 1)]
+        data = ScoredTexts(frame=self._evaluator.frame, cues=self._evaluator.cues, scores=tuple(scores))
         return ToolReply(("\n".join(lines), READING), data)
 
     async def personas(self, _: NoArguments, __: Tell) -> ToolReply:

@@ -37,7 +37,7 @@ def described(served: Served, answer: str, unit: str) -> dict[str, Any]:
             for parameter in way.get("parameters", ()):
                 if parameter["in"] == "path":
                     parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
-    fields = schema["components"]["schemas"]["Question"]["properties"]
+    fields = schema["components"]["schemas"]["PageQuestion"]["properties"]
     fields["after"] = {"anyOf": [fields["after"], {"enum": [answer]}]}
     fields["council"] = {"type": "string", "enum": ["multiplex", "uniplex", "no-such"]}
     fields["model"] = {"enum": ["test-model", None, "no-such"]}

@@ -182,6 +182,7 @@ def test_units_come_in_order_with_where_they_stand(folder: Path) -> None:
         "epoch": 1,
         "state": "done",
         "entropy": measures.entropy,
+        "depth": pytest.approx(0.2231, abs=1e-4),
         "references": measures.n,
         "unread": None,
     }
