@@ -136,8 +136,8 @@ def core_terms(local: Local) -> Validation:
         best, worst = max(recall, key=recall.__getitem__), min(recall, key=recall.__getitem__)
         figures.append(
             AccuracyFigure(
-                CORE, f"best recall / worst; {measure}", recall[best] / max(recall[worst], 1e-9), None, None, len(recall),
-                1.15, at_most=True, note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
+                CORE, f"best recall / worst; {measure}", recall[best] / max(recall[worst], 1e-9), None, None,
+                len(recall), 1.15, at_most=True, note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
             )
         )  # fmt: skip
     return Validation(figures)
