@@ -137,7 +137,8 @@ def core_terms(local: Local) -> Validation:
         figures.append(
             AccuracyFigure(
                 CORE, f"best recall / worst; {measure}", recall[best] / max(recall[worst], 1e-9), None, None,
-                len(recall), 1.15, at_most=True, note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
+                len(recall), 1.15, at_most=True,
+                note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
             )
         )  # fmt: skip
     return Validation(figures)
