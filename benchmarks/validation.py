@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.depth.figures import FIGURES
 from multiplex.evaluation.evaluator import Evaluator
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, KNOWN
+from multiplex.evaluation.extraction.frames import default_frame
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.evaluation.retention.perspective_classifier import NONE
@@ -87,6 +89,7 @@ def validate(data: Path) -> Iterator[Validation]:
         yield held_out(data / "culture")
     yield from validate_languages(data, local)
     yield second_reader(local)
+    yield core_terms(local)
     yield tone_gate()
 
 
@@ -103,6 +106,42 @@ def second_reader(local: Local) -> Validation:
 def _knows(term: str, perspective: str, local: Local) -> bool:
     found = local.written(split(f"Consider {term} here."))
     return any(each.perspective == perspective and each.cue in HEADLINE_CUES for each in found)
+
+
+CORE_TERMS = Path(__file__).parent / "core_terms"
+CORE = "core terms of reference works"
+
+
+def core_terms(local: Local) -> Validation:
+    """Recall of the terms of `core_terms/`: the sentence of each gives a reference of its perspective in the frame.
+
+    A term whose home lies outside the frame (a church, a creed) counts as missed in "found", as do homonyms in a
+    sentence that does not support their sense. "Found, home in the frame" leaves out those whose only references are
+    to perspectives outside the frame.
+    """
+    frame, figures = default_frame(), []
+    for measure in ("found", "found, home in the frame"):
+        recall: dict[str, float] = {}
+        for name in frame.perspectives:
+            with (CORE_TERMS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+                sentences = [row["sentence"] for row in csv.DictReader(file)]
+            homes = [
+                {perspective for _, perspective in pairs(local.find(split(each)), HEADLINE_CUES)} for each in sentences
+            ]
+            if measure != "found":
+                homes = [each for each in homes if not each or each & set(frame.perspectives)]
+            hits = [name in each for each in homes]
+            recall[name] = sum(hits) / len(hits)
+            figures.append(proportion(f"{CORE}, {name}", measure, hits, target=0.85))
+        best, worst = max(recall, key=recall.__getitem__), min(recall, key=recall.__getitem__)
+        figures.append(
+            AccuracyFigure(
+                CORE, f"best recall / worst; {measure}", recall[best] / max(recall[worst], 1e-9), None, None,
+                len(recall), 1.15, at_most=True,
+                note=f"best {best} {recall[best]:.2f}, worst {worst} {recall[worst]:.2f}",
+            )
+        )  # fmt: skip
+    return Validation(figures)
 
 
 def tone_gate() -> Validation:

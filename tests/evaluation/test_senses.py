@@ -62,3 +62,36 @@ def test_traps_are_left_alone_on_the_labelled_sentences() -> None:
     found = [(perspectives(row["text"]), set(row["gold"])) for row in rows]
     named = sum(len(calls) for calls, _ in found)
     assert sum(len(calls & gold) for calls, gold in found) / named >= 0.90
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Confucius taught that ren and xiao begin at home.", {"east_asian"}),
+        ("Moral obligation, giri, binds a pupil to a teacher.", {"east_asian"}),
+        ("The living-dead are ancestors whom someone still remembers.", {"african"}),
+        ("A family pays bridewealth in cattle.", {"african"}),
+        ("To live in hukam is wise, and a jati follows endogamy.", {"south_asian"}),
+        ("The poet teaches aram, or virtue.", {"south_asian"}),
+        ("Disciples gather at the tomb of the pir.", {"south_asian"}),
+        ("Subsidiarity leaves to a town what a town can decide.", {"western"}),
+        ("Civil disobedience is a moral act of conscience.", {"western"}),
+        ("The scholars of kalam allow ikhtilaf, and rulers hold amana.", {"islamic"}),
+        ("Believers ask a marja.", {"islamic"}),
+        ("The idea of machismo is contested.", {"latin_american"}),
+        ("Extractivism and marronage shaped the land.", {"latin_american"}),
+        ("The stream is tapu, its mauri sacred, and the whenua is shared.", {"indigenous"}),
+        # the same letters in another sense
+        ("Kylo Ren believes in nothing.", set()),
+        ("The Night of the Living Dead taught horror films a lesson.", set()),
+        ("Aram Khachaturian wrote a sacred chorus.", set()),
+        ("They bought an Amana fridge.", set()),
+        ("Her machismo act won the match.", set()),
+        ("The company logos were redrawn.", set()),
+        ("We climbed the arete before lunch.", set()),
+        ("He spent all his mana on a fireball.", set()),
+        ("We ate tapas in the yoga studio.", set()),
+    ],
+)
+def test_a_core_term_is_heard_in_a_plain_sentence_and_its_homonym_is_not(text: str, expected: set[str]) -> None:
+    assert perspectives(text) == expected
