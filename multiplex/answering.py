@@ -19,6 +19,7 @@ from multiplex.evaluation.languages.reading import language_note
 from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.evaluation.renamed import Renamed
 from multiplex.llm.chat import Chat
+from multiplex.llm.tracing import trace_answer
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment
@@ -86,13 +87,14 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
         emit(event)
 
     try:
-        answering = (_answer_by(strategy, order, hear, nli) for strategy in order.strategies)
-        outcomes = await asyncio.gather(*answering, return_exceptions=True)
-        by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
-        whole = by_strategy.get("multiplex")
-        if order.stance and isinstance(whole, Answer):
-            by_strategy["multiplex"] = await add_stances(whole, order)
-        without = await _leave_one_out(order, by_strategy.get("multiplex"))
+        with trace_answer(order.strategies, order.seed) as inside, inside():
+            answering = (_answer_by(strategy, order, hear, nli) for strategy in order.strategies)
+            outcomes = await asyncio.gather(*answering, return_exceptions=True)
+            by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
+            whole = by_strategy.get("multiplex")
+            if order.stance and isinstance(whole, Answer):
+                by_strategy["multiplex"] = await add_stances(whole, order)
+            without = await _leave_one_out(order, by_strategy.get("multiplex"))
     finally:
         await asyncio.gather(*(chat.aclose() for chat in order.chats))
     errors = _errors(by_strategy)

@@ -47,9 +47,11 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     for answer in printed["answers"].values():
         assert set(answer) - {"findings"} == {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
         assert set(answer["measures"]) == {
+            "reference_count",
             "references",
             "shares",
             "entropy",
+            "depth",
             "hill_number",
             "effective",
             "excluded",

@@ -157,16 +157,13 @@ def test_both_extractors_side_by_side(rows: Path, backend: Backend, tmp_path: Pa
 
 
 def test_a_text_that_the_judge_fails_on_is_named_and_the_others_are_kept(rows: Path, backend: Backend) -> None:
-    backend.script = lambda body, _: (
-        Say(status=400, error={"message": "no", "type": "x"})
-        if "Kant wrote" in asked(body)
-        else Say('{"references": []}')
-    )
+    backend.script = lambda body, _: Say("No." if "Kant wrote" in asked(body) else '{"references": []}')
     done = run("score", str(rows), "--extractor", "judge", *at(backend), "--json", "--no-sentiment")
     assert done.returncode == 1
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["a", "c"]
     assert f"{rows}:2: not judged" in done.stderr
     assert "2 measured, 1 skipped (1 by the model)" in done.stderr
+    assert "the judge: 4 calls; tokens: " in done.stderr  # the two of no use too
 
 
 def test_the_last_text_alone_in_its_batch_costs_the_others_nothing(tmp_path: Path, backend: Backend) -> None:

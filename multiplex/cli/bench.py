@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from multiplex.cli.bench_reading import compare, export, list_runs, show
 from multiplex.cli.options import (
+    RUNS,
     BaseUrlFlag,
     CheckFlag,
     CouncilFlag,
+    DirFlag,
     FrameFlag,
     KeyFlag,
     ModelFlag,
     PricesFlag,
     RayFlag,
+    RunArgument,
     ShardFlag,
     WordsFlag,
     council_names,
 )
-from multiplex.cli.runs import check_is_benchmark, check_name, find_run, find_run_of_unit, warn_of_damage
+from multiplex.cli.runs import check_is_benchmark, check_name, find_run, warn_of_damage
 from multiplex.cli.tracing import TraceFlag
 
 bench = typer.Typer(
@@ -29,10 +33,6 @@ bench = typer.Typer(
     rich_markup_mode=None,
     help="Many questions, models and strategies: run them, measure them, report and compare.",
 )
-
-DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the runs.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
-RUNS = Path("runs")
 
 
 @bench.command()
@@ -53,6 +53,14 @@ def run(
     questions: Annotated[
         str, typer.Option("--questions", help="worldviews-175, or a .csv or .jsonl file with a question column.")
     ] = "worldviews-175",
+    languages: Annotated[
+        str,
+        typer.Option(
+            "--languages",
+            help="In which languages it is asked, with commas: en is the set itself, ar the file worldviews-175.ar.csv "
+            "beside it, and so on.",
+        ),
+    ] = "en",
     council: CouncilFlag = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often each question is asked.")] = 1,
     limit: Annotated[
@@ -140,6 +148,7 @@ def run(
         specs=tuple(specs.values()),
         strategies=_strategies(strategies, small=any(spec.small for spec in specs.values())),
         questions=questions,
+        languages=tuple(_names(languages)),
         council=chosen(council_names(council)),
         epochs=epochs,
         limit=limit,
@@ -343,73 +352,10 @@ def ratings(
     raise typer.Exit(carry_out(RatingsOrder(folder, handed_in, judge, blind_set, as_json)))
 
 
-@bench.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A run, by name or folder.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
-    runs: DirFlag = RUNS,
-    output: Annotated[Path | None, typer.Option("--output", help="Also write to this file: .md or .json.")] = None,
-) -> None:
-    """Compare two runs on the units that both have: what changed, by how much, with intervals."""
-    from multiplex.bench.analysis.compare import compare as compared
-    from multiplex.bench.report.comparison import print_comparison, write
-    from multiplex.bench.store.store import Store
-    from multiplex.text.console import SafeConsole
-
-    with Store.read(find_run(first, runs)) as a, Store.read(find_run(second, runs)) as b:
-        for each in (a, b):
-            warn_of_damage(each.folder, each.check())
-        comparison = compared(a, b)
-    print_comparison(comparison, SafeConsole())
-    if output is not None:
-        write(comparison, output)
-
-
-@bench.command("list")
-def list_runs(runs: DirFlag = RUNS) -> None:
-    """The runs of a folder: what they hold, and how far they are."""
-    from multiplex.bench.report.listing import list_runs as listed
-    from multiplex.text.console import SafeConsole
-
-    listed(runs, SafeConsole())
-
-
-@bench.command()
-def show(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help="A unit's id, or its beginning.")],
-    name: Annotated[
-        str | None, typer.Option("--name", help="The run. [default: the one in --dir that has the unit]")
-    ] = None,
-    runs: DirFlag = RUNS,
-) -> None:
-    """One unit: its question, answer, voices, errors and measures."""
-    from multiplex.bench.report.listing import show as shown
-    from multiplex.bench.store.store import Store
-    from multiplex.text.console import SafeConsole
-
-    folder = find_run(name, runs) if name is not None else find_run_of_unit(unit, runs)
-    with Store.read(folder) as store:
-        shown(store, unit, SafeConsole())
-
-
-@bench.command()
-def export(
-    run: RunArgument,
-    output: Annotated[Path, typer.Option("--output", help="The file to write: .csv or .jsonl.")],
-    runs: DirFlag = RUNS,
-) -> None:
-    """Write every unit of a run, with its answer and its measures, as a table or as JSON lines."""
-    from multiplex.bench.report.export import export as written
-    from multiplex.bench.store.store import Store
-    from multiplex.errors import UsageError
-
-    kinds: dict[str, Literal["csv", "jsonl"]] = {".csv": "csv", ".jsonl": "jsonl"}
-    if output.suffix not in kinds:
-        raise UsageError(f"--output {output}: a .csv or .jsonl file can be written")
-    with Store.read(find_run(run, runs)) as store:
-        warn_of_damage(store.folder, store.check())
-        count = written(store, output, kinds[output.suffix])
-    typer.echo(f"{output}: {count:,} units")
+bench.command()(compare)
+bench.command("list")(list_runs)
+bench.command()(show)
+bench.command()(export)
 
 
 def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:

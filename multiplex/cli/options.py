@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
     from multiplex.settings import Settings
 
+DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the runs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
+RUNS = Path("runs")
+
 ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
 BaseUrlFlag = Annotated[
     str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")

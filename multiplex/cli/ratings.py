@@ -23,6 +23,7 @@ from multiplex.bench.store.store import Store
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.usage import shown_tokens
 from multiplex.text.console import SafeConsole
 from multiplex.text.terminal import escape_json
 
@@ -84,7 +85,8 @@ async def _judge(folder: Path, spec: ModelSpec, name: str | None, told: Console)
     finally:
         await chat.aclose()
     rated = len(accepted.rating.ratings)
-    told.print(Text(f"{spec.name} rated {rated} answers of set {key.set}", "dim"), soft_wrap=True)
+    cost = "" if (spent := accepted.usage) is None else f"; {spent.calls:,} calls, tokens: {shown_tokens(spent)}"
+    told.print(Text(f"{spec.name} rated {rated} answers of set {key.set}{cost}", "dim"), soft_wrap=True)
     for number, why in sorted(accepted.unread.items()):
         told.print(Text(f"question {number} is not counted: {why}", "yellow"), soft_wrap=True)
     if accepted.unread:

@@ -24,6 +24,7 @@ from multiplex.evaluation.languages.reading import languages_of
 from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.usage import shown_tokens
 from multiplex.present.frames import SpreadTally
 from multiplex.present.score_page import ScorePage
 from multiplex.present.summary import (
@@ -133,9 +134,12 @@ def score(order: ScoreOrder) -> int:
             page.finish(storable(order.path), made)
         if order.summary is not None:
             rows = {"measured": measured, "skipped": skipped, "not_read": unread}
-            _write(order.summary, as_summary(made, scorer.agreement(), rows, unread_groups, spreads))
+            judging = {} if scorer.usage is None else {"judge_usage": scorer.usage.model_dump()}
+            _write(order.summary, as_summary(made, scorer.agreement(), rows, unread_groups, spreads) | judging)
     told = f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")
     aside.print(Text(told + (f", {unread:,} not read for their language" if unread else "")))
+    if scorer.usage is not None:
+        aside.print(Text(f"the judge: {scorer.usage.calls:,} calls; tokens: {shown_tokens(scorer.usage)}", "dim"))
     if not made:
         why = languages_of(tallies[EVERY_TEXT].unread) if unread else ""
         raise UsageError(f"{order.path}: no text could be measured{why}")

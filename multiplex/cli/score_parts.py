@@ -13,6 +13,7 @@ from multiplex.bench.parts.join import join
 from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, find_parts, is_done
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
+from multiplex.present.frames import SpreadTally
 from multiplex.present.summary import as_summary, notes, print_summary
 from multiplex.settings import Shard
 from multiplex.text.console import SafeConsole
@@ -93,6 +94,6 @@ def merge(folder: Path, summary: Path | None) -> None:
     out.print(Text(notes(made.summaries[""]), "dim"))
     if summary is not None:
         with open_draft(summary) as file:
-            content = as_summary(made.summaries, None, made.rows, made.unread_groups)
+            content = as_summary(made.summaries, None, made.rows, made.unread_groups, SpreadTally())
             file.write(escape_json(json.dumps(content, ensure_ascii=False, indent=2)) + "\n")
     SafeConsole(stderr=True).print(Text(f"{made.parts:,} parts: {_told(made.rows)}"))

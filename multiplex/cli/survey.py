@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from multiplex.cli.bench import RUNS, DirFlag
 from multiplex.cli.options import (
+    RUNS,
     BaseUrlFlag,
     CouncilFlag,
+    DirFlag,
     KeyFlag,
     PricesFlag,
     VoiceModelFlag,

@@ -33,8 +33,8 @@ from multiplex.council.names import (
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
-from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage, spent_on
+from multiplex.llm.types import Call, Reply
+from multiplex.llm.usage import spent_on
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -104,6 +104,7 @@ async def check_essay(
         try:
             reply = await chat.complete(check_messages(draft.text, material), _call(seed, "check", CHECK_TAG, _SCHEMA))
             usage += reply.usage
+            notes += reply.notes
             found += read_findings(reply.text, draft.text, material)
         except CallError as error:
             usage += spent_on(error)
@@ -116,13 +117,16 @@ async def check_essay(
     text, cut = draft.text, draft.cut
     if any(finding.state == "open" for finding in found):
         try:
-            text, cut, spent = await _revise(draft, found, material, chat, seed)
-            usage += spent
+            revised = await _revise(draft, found, material, chat, seed)
+            text, cut = revised.text, revised.cut
+            usage += revised.usage
+            notes += revised.notes
         except CallError as error:
             usage += spent_on(error)
             notes.append(f"the revision failed ({error}); the essay stands as it was drafted")
         except _BadRevisionError as error:
-            usage += error.usage
+            usage += error.reply.usage
+            notes += error.reply.notes
             notes.append(f"the revision could not be used ({error}); the essay stands as it was drafted")
         found = _settle(found, text, check_text(text, material, words_of))
     left = sum(finding.state == "remains" for finding in found)
@@ -131,7 +135,7 @@ async def check_essay(
     emit(SynthesisDelta(text=text))
     return draft.model_copy(
         update={"text": text, "cut": cut, "usage": usage, "check": mode, "findings": tuple(found),
-                "note": "; ".join(notes) or None}
+                "note": "; ".join(dict.fromkeys(notes)) or None}
     )  # fmt: skip
 
 
@@ -211,15 +215,18 @@ def read_findings(reply: str, essay: str, material: Material) -> list[Finding]:
 
 
 class _BadRevisionError(Exception):
-    def __init__(self, why: str, usage: Usage) -> None:
+    def __init__(self, why: str, reply: Reply) -> None:
         super().__init__(why)
-        self.usage = usage
+        self.reply = reply
 
 
-async def _revise(
-    draft: Synthesis, found: Sequence[Finding], material: Material, chat: Chat, seed: int
-) -> tuple[str, bool, Usage]:
-    """The revised text, whether a limit ended it, and what it took."""
+async def _revise(draft: Synthesis, found: Sequence[Finding], material: Material, chat: Chat, seed: int) -> Reply:
+    """The revised text as it came.
+
+    Raises:
+        CallError: the call failed for good.
+        _BadRevisionError: it is no essay, or half of one.
+    """
     from langchain_core.messages import AIMessage, HumanMessage
 
     low, high = map(str, essay_words(chat))
@@ -235,10 +242,10 @@ async def _revise(
     reply = await chat.complete(messages, call)
     titles = [voice.title for voice in material.voices]
     if fault := find_fault(reply.text, titles, cut=reply.cut and chat.spec.synthesis_tokens is None):
-        raise _BadRevisionError(fault, reply.usage)
+        raise _BadRevisionError(fault, reply)
     if len(reply.text) < len(draft.text) / 2:
-        raise _BadRevisionError("it is less than half as long as the draft", reply.usage)
-    return reply.text, reply.cut, reply.usage
+        raise _BadRevisionError("it is less than half as long as the draft", reply)
+    return reply
 
 
 def _settle(found: Sequence[Finding], text: str, again: Sequence[Finding]) -> list[Finding]:

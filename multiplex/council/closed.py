@@ -243,7 +243,7 @@ def _stated(text: str, signs: Sequence[str]) -> list[float] | str:
     for candidate in _OBJECT.findall(text):
         try:
             found = json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         values = [found.get(sign) for sign in signs]
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):

@@ -14,7 +14,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage, spent_on
+from multiplex.llm.usage import Usage, set_spent, spent_on
 from multiplex.text.marks import Marks, as_data, make_marks
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ async def write_essay(material: Material, chat: Chat, seed: int, emit: Emit) -> 
             )
         except CallError as error:
             if error.kind not in _AGAIN or attempt > 1:
-                spent = usage + spent_on(error)
-                error.spent = (spent.calls, spent.input_tokens, spent.output_tokens)
+                set_spent(error, usage + spent_on(error))
                 raise
             fault = str(error)
             usage += spent_on(error)

@@ -79,6 +79,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     started, asks, usage, note = perf_counter(), None, Usage(), None
     try:
         reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))
+        note = "; ".join(reply.notes) or None
         usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
     except MultiplexError as error:
         note, usage = f"no question to the reader ({error})", usage + spent_on(error)

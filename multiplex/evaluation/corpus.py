@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 from multiplex.errors import UsageError
 from multiplex.evaluation.chats import ChatRow, read_chat
 from multiplex.evaluation.extraction.references import Span
+from multiplex.text.nesting import find_deep_line
 from multiplex.text.tokens import has_word
 
 STDIN = "-"
@@ -31,6 +32,7 @@ _KINDS: Mapping[str, Kind] = {
 }  # fmt: skip
 _SHEETS = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers"})
 _CHATS = ("messages", "conversations")
+_DEEP = "nested too deeply"
 _UNCLOSED = "unexpected end of data"  # the csv module's words
 
 
@@ -148,7 +150,9 @@ def _json(
     elif path == STDIN:
         yield from _plain(path, io.BufferedReader(io.BytesIO(raw)), columns, tell)
     else:
-        raise UsageError(f"{path}: is not valid JSON: {_fault(raw)}")
+        fault = _fault(raw)
+        line = f":{find_deep_line(raw.decode('utf-8-sig'))}" if fault == _DEEP else ""
+        raise UsageError(f"{path}{line}: is not valid JSON: {fault}")
 
 
 def _json_lines(lines: Iterable[bytes], columns: Columns, tell: Callable[[int], object]) -> Iterator[Passage | Skipped]:
@@ -195,7 +199,7 @@ def _fault(raw: bytes) -> str:
     except json.JSONDecodeError as error:
         return error.msg if error.lineno == 1 else str(error)
     except (ValueError, RecursionError) as error:
-        return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return _DEEP if isinstance(error, RecursionError) else str(error)
     raise AssertionError("there is no fault")
 
 
@@ -377,6 +381,8 @@ def _spans(value: Any, length: int) -> tuple[Span, ...]:
             value = json.loads(value) if value.strip() else []
         except json.JSONDecodeError as error:
             raise ValueError(f"not JSON ({error.msg})") from error
+        except RecursionError as error:
+            raise ValueError(f"not JSON ({_DEEP})") from error
     spans = []
     for pair in value or []:
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(type(place) is int for place in pair):

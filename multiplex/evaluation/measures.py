@@ -107,8 +107,13 @@ class Measures(Renamed):
     """Sentences in languages whose names and concepts are not read, by language; the rest of the text is measured."""
 
     def summary(self) -> dict[str, Any]:
-        """The `measures` object of the JSON that `multiplex answer` prints."""
+        """The `measures` object of the JSON that `multiplex answer` prints.
+
+        `references`, `effective` and `dominance` are former names, kept for one version.
+        """
+        own = {"reference_count": self.n_own, "references": self.n_own, "entropy": self.entropy_own}
         return {
+            "reference_count": self.n,
             "references": self.n,
             "shares": dict(self.shares),
             "entropy": self.entropy,
@@ -124,7 +129,7 @@ class Measures(Renamed):
             **({"frames": [each.model_dump(mode="json") for each in self.beside]} if self.beside else {}),
             **({"language": self.language, "unread": dict(self.unread)} if self.unread else {}),
             **({"unread_sentences": dict(self.unread_sentences)} if self.unread_sentences else {}),
-            **({} if self.n_own is None else {"own_words": {"references": self.n_own, "entropy": self.entropy_own}}),
+            **({} if self.n_own is None else {"own_words": own}),
         }
 
 

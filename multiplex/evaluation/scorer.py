@@ -18,6 +18,7 @@ from multiplex.evaluation.extraction.local import ExtractorName
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.languages.reading import Reading, UnreadError
 from multiplex.evaluation.measures import Measures
+from multiplex.llm.usage import Usage, spent_on, total
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +77,7 @@ class Scorer:
         self._evaluator, self._extractor, self._judge, self._judges_tone = evaluator, extractor, judge, judges_tone
         self._comparison = Comparison(evaluator.frame, evaluator.cues) if extractor == "both" else None
         self._runner = asyncio.Runner()
+        self._usage = Usage()
         self._has_judged = False
         self._gave_up: MultiplexError | None = None
 
@@ -111,6 +113,11 @@ class Scorer:
     def entities(self) -> Mapping[str, Entity]:
         """What the local extractor knows, by id."""
         return self._evaluator.local.gazetteer.entities
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the judge's calls took so far, those that failed too; None where there is no judge."""
+        return None if self._judge is None else self._usage
 
     def agreement(self) -> Agreement | None:
         """How far the two extractors agree over all texts so far; None where there was one."""
@@ -179,16 +186,22 @@ class Scorer:
     ) -> tuple[list[JudgeReport | MultiplexError | None], list[np.ndarray | MultiplexError] | None]:
         """The judge's references and tones of every text, those that were asked for, together."""
 
+        def spend(usage: Usage) -> None:
+            self._usage += usage
+
         async def references() -> list[JudgeReport | MultiplexError | None]:
             if self._extractor == "local":
                 return [None] * len(batch)
             asked = [(each.sentences, each.passage.question) for each in batch]
-            return [report async for report in judge.afind_each(asked)]
+            found = [report async for report in judge.afind_each(asked)]
+            spend(total(spent_on(each) if isinstance(each, MultiplexError) else each.usage for each in found))
+            return list(found)
 
         async def tone(each: Prepared) -> np.ndarray | MultiplexError:
             try:
-                return await judge.tones([sentence.text for sentence in each.sentences])
+                return await judge.tones([sentence.text for sentence in each.sentences], on_usage=spend)
             except MultiplexError as error:
+                spend(spent_on(error))
                 return error
 
         async def tones() -> list[np.ndarray | MultiplexError] | None:

@@ -155,21 +155,25 @@ def _names_system(told: Told) -> bool:
 
 def _fold_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages with every system message before the first user message's own text."""
-    system = "\n\n".join(message["content"] for message in messages if message["role"] == "system")
+    system = "\n\n".join(message["content"] or "" for message in messages if message["role"] == "system")
     others = [message for message in messages if message["role"] != "system"]
     first = next((place for place, message in enumerate(others) if message["role"] == "user"), None)
     if first is None:
         return [{"role": "user", "content": system}, *others]
-    told = {"role": "user", "content": f"{system}\n\n{others[first]['content']}"}
+    told = {**others[first], "content": f"{system}\n\n{others[first]['content'] or ''}"}
     return [*others[:first], told, *others[first + 1 :]]
 
 
 def _merge_turns(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with those that one role says in a row made into one."""
+    """The messages with those that one role says in a row made into one, calls and results of tools left alone."""
     merged: list[dict[str, Any]] = []
     for message in messages:
-        if merged and merged[-1]["role"] == message["role"]:
+        if merged and merged[-1]["role"] == message["role"] and _is_plain(merged[-1]) and _is_plain(message):
             merged[-1] = {**message, "content": f"{merged[-1]['content']}\n\n{message['content']}"}
         else:
             merged.append(message)
     return merged
+
+
+def _is_plain(message: Mapping[str, Any]) -> bool:
+    return message.keys() == {"role", "content"} and isinstance(message["content"], str)

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from multiplex.errors import CallError
-from multiplex.llm.adaptation import LIMITS, Adapted, Change, adapt, find_change, learn
+from multiplex.llm.adaptation import LIMITS, Adapted
+from multiplex.llm.attempts import Attempts
 from multiplex.llm.connection import Connection, endpoint, opened
-from multiplex.llm.error_mapping import FailedAttempt, explain, read_told
 from multiplex.llm.langchain_model import ask_own
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.logprobs import write_alternatives
-from multiplex.llm.outcome import UnusableError, read_answer
+from multiplex.llm.outcome import read_answer
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
 from multiplex.llm.request_key import request_key
-from multiplex.llm.spec import ModelSpec, room_advice
+from multiplex.llm.spec import ModelSpec, limit_name, room_advice
 from multiplex.llm.tracing import trace_call
 from multiplex.llm.transport import Deferred, OnDelta, Request, Transport, deferred, observed, streamed, whole
 from multiplex.llm.types import Call, Ledger, Reply
-from multiplex.llm.usage import Usage, spent_on
 from multiplex.settings import Check
 from multiplex.text.marks import Marks, make_marks
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
-    from tenacity import RetryCallState
 
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
-
-
-class _AttemptError(Exception):
-    def __init__(self, failure: FailedAttempt) -> None:
-        super().__init__(str(failure.error))
-        self.failure = failure
 
 
 class Chat:
@@ -190,7 +182,7 @@ class Chat:
         on_retry: Callable[[CallError], None] | None,
         key: str = "",
     ) -> Reply:
-        with trace_call(self.spec, messages, call) as end:
+        with trace_call(self.spec, ((each.type, str(each.text)) for each in messages), call) as end:
             reply = await self._retried(messages, call, on_delta, on_retry, key)
             end(reply)
         return reply
@@ -203,43 +195,30 @@ class Chat:
         on_retry: Callable[[CallError], None] | None,
         key: str = "",
     ) -> Reply:
-        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-        line = await self.connection()
-        started = perf_counter()
-        backoff = wait_random_exponential(multiplier=0.5, max=8)
-        lost = Usage()
-
-        def wait(state: RetryCallState) -> float:
-            return max(_failure(state).wait or 0.0, backoff(state))
-
-        def note(state: RetryCallState) -> None:
-            nonlocal lost
-            error = _failure(state).error
-            lost += spent_on(error)
-            if on_retry is not None:
-                on_retry(error)
-
-        def stop(state: RetryCallState) -> bool:
-            attempts = _failure(state).attempts
-            return stop_after_attempt(self.spec.retries + 1)(state) or (
-                attempts is not None and state.attempt_number >= attempts
-            )
-
-        try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_AttemptError), wait=wait, stop=stop, before_sleep=note, reraise=True
-            ):
-                with attempt:
-                    reply = await self._attempt(line, messages, call, on_delta, key)
-                    number = attempt.retry_state.attempt_number
-                    seconds, usage = perf_counter() - started, lost + reply.usage
-                    return replace(reply, usage=usage, seconds=seconds, attempts=number)
-        except _AttemptError as last:
-            lost += spent_on(last.failure.error)
-            last.failure.error.spent = (lost.calls, lost.input_tokens, lost.output_tokens)
-            raise last.failure.error from last.__cause__
-        raise AssertionError("tenacity returns or raises")
+        line, started = await self.connection(), perf_counter()
+        wanted = self._parameters(call) if line.clients is not None else {}
+        attempts = Attempts(line, self.spec, wanted, [_message(message) for message in messages], on_retry=on_retry)
+        for attempt in attempts:
+            limit = next((attempt.sent.parameters[name] for name in LIMITS if name in attempt.sent.parameters), None)
+            reader = ReplyReader(limit, line.manner)
+            attempt.spent = partial(getattr, reader, "spent")
+            async with attempt:
+                if self._ledger is not None:
+                    await self._ledger.admit(key)
+                if self._pacing is not None:
+                    await self._pacing.take()
+                said = await self._ask(line, messages, call, attempt.sent, reader, on_delta, key)
+                text = read_answer(said, self._at, room_advice(self.spec, call))
+                if call.top_logprobs is not None:
+                    text = write_alternatives(said, self._at)
+                notes = attempt.sent.notes
+                if said.too_long:
+                    notes += (f"{self._at} sent more than the call can have asked for; the rest was not read",)
+                return Reply(
+                    text, attempts.lost + said.usage, perf_counter() - started, said.ending == "cut", attempts.number,
+                    notes, said.message_id,
+                )  # fmt: skip
+        raise AssertionError("an attempt that fails is followed by another, or raises")
 
     @property
     def limiter(self) -> Limiter | None:
@@ -256,44 +235,6 @@ class Chat:
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None and line.clients is not None:
             await line.clients.aclose()
-
-    async def _attempt(
-        self, line: Connection, messages: Sequence[BaseMessage], call: Call, on_delta: OnDelta | None, key: str
-    ) -> Reply:
-        """One attempt; a request that is refused for what is in it is changed, and sent again at once."""
-        found: list[Change] = []
-        wanted = self._parameters(call) if line.clients is not None else {}
-        said = [_message(message) for message in messages]
-        while True:
-            adapted = adapt(wanted, said, learn(line.changes, found), self._at)
-            place = line.limiter.place()
-            limit = next((adapted.parameters[name] for name in LIMITS if name in adapted.parameters), None)
-            reader = ReplyReader(limit, line.manner)
-            began = perf_counter()
-            try:
-                async with place:
-                    if self._ledger is not None:
-                        await self._ledger.admit(key)
-                    if self._pacing is not None:
-                        await self._pacing.take()
-                    completion = await self._ask(line, messages, call, adapted, reader, on_delta, key)
-                    text = read_answer(completion, self._at, room_advice(self.spec, call))
-                    if call.top_logprobs is not None:
-                        text = write_alternatives(completion, self._at)
-            except Exception as error:
-                change = self._change(error, adapted)
-                if change is None or change in found or change in line.changes:
-                    failure = self._failure(error, line, reader)
-                    place.failed(failure)
-                    raise _AttemptError(failure) from error
-                found.append(change)
-                continue
-            line.changes = learn(line.changes, found)  # only what was seen to help: the words of others are no proof
-            notes = adapted.notes
-            if completion.too_long:
-                notes += (f"{self._at} sent more than the call can have asked for; the rest was not read",)
-            seconds, cut = perf_counter() - began, completion.ending == "cut"
-            return Reply(text, completion.usage, seconds, cut, notes=notes, message_id=completion.message_id)
 
     async def _ask(
         self,
@@ -322,34 +263,16 @@ class Chat:
             on_delta(shown)
         return completion
 
-    def _change(self, error: Exception, adapted: Adapted) -> Change | None:
-        """What of the request the endpoint refuses; None where the failure is another."""
-        if (told := read_told(error)) is None:
-            return None
-        return find_change(told, adapted.parameters, [message["role"] for message in adapted.messages])
-
-    def _failure(self, error: Exception, line: Connection, reader: ReplyReader) -> FailedAttempt:
-        """The failure of an attempt, with what the endpoint said it took."""
-        if isinstance(error, UnusableError):
-            failure, usage = FailedAttempt(error.error, error.attempts), error.usage
-        else:
-            known = isinstance(error, CallError) and str(error).startswith(self._at)
-            failure = FailedAttempt(error) if known else explain(error, self.spec, line.secret)  # type: ignore[arg-type]
-            usage = reader.spent
-        failure.error.spent = (usage.calls, usage.input_tokens, usage.output_tokens)
-        return failure
-
     @property
     def _at(self) -> str:
         return f"{self.spec.name} at {self.spec.place}"
 
     def _parameters(self, call: Call) -> dict[str, Any]:
         """Every optional parameter of the request."""
-        limit = "max_completion_tokens" if self.spec.base_url is None and not self.spec.local else "max_tokens"
         wanted: dict[str, Any] = {
             "temperature": self.spec.temperature if call.temperature is None else call.temperature,
             "seed": call.seed,
-            limit: call.max_tokens,
+            limit_name(self.spec): call.max_tokens,
             "user": self.spec.user,
             "stream_options": True if self.transport != "whole" else None,
             "response_format": call.response_format,
@@ -380,10 +303,3 @@ class Chat:
 
 def _message(message: BaseMessage) -> dict[str, Any]:
     return {"role": _ROLES[message.type], "content": str(message.text)}
-
-
-def _failure(state: RetryCallState) -> FailedAttempt:
-    error = state.outcome.exception() if state.outcome else None
-    if not isinstance(error, _AttemptError):
-        raise AssertionError("tenacity asks only after a failed attempt")
-    return error.failure

@@ -85,6 +85,8 @@ def read_told(error: Exception) -> Told | None:
 
     if isinstance(error, EndpointError):
         return error.told
+    if type(error) is openai.APIError and error.body:  # an error object in a stream, as the SDK reads it
+        return read_error(error.body)
     if not isinstance(error, openai.APIStatusError):
         return None
     told = read_error(error.body if error.body is not None else error.response.text, error.status_code)

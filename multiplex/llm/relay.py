@@ -5,17 +5,23 @@ What `Chat.complete` reads of a reply is its text. Here tools' calls, log probab
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from multiplex.errors import CallError
-from multiplex.llm.error_mapping import FailedAttempt, explain, safe
-from multiplex.llm.protocol import find_ending
+from multiplex.llm.adaptation import LIMITS
+from multiplex.llm.attempts import Attempts
+from multiplex.llm.error_mapping import safe
+from multiplex.llm.outcome import UnusableError
+from multiplex.llm.protocol import EndpointError, find_ending, find_error, read_usage
 from multiplex.llm.reasoning import ThinkingFilter, without_thinking
+from multiplex.llm.spec import limit_name
+from multiplex.llm.tracing import trace_call
+from multiplex.llm.transport import Request
+from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
 
 _KEPT = ("content", "tool_calls", "function_call", "refusal", "audio", "annotations")
 _FINISHES = {"whole": "stop", "cut": "length", "declined": "content_filter"}  # OpenAI's reasons; of tools it has two
-_LONGEST_BACKOFF = 8.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -38,34 +43,29 @@ class Passed:
 
 @dataclass(frozen=True)
 class Closed:
-    """The end of a reply: OpenAI's reason for it, the cost, and the fields of ours that the endpoint refused."""
+    """The end of a reply: OpenAI's reason for it, what all attempts cost, and what was not sent as it was wanted."""
 
     finish: str
     usage: Usage
-    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class RelayRequest:
     """What is asked.
 
     Attributes:
         messages: as in OpenAI's chat API.
         given: fields of the caller; none is ever left out.
-        ours: fields that the caller did not ask for, each left out where the endpoint refuses it by name.
-        limit: most tokens of the reply, sent under the name that the endpoint takes.
+        ours: fields that the caller did not ask for, each left out where the endpoint refuses it.
+        limit: most tokens of the reply, sent under the name that the endpoint takes, lowered where it takes no more.
     """
 
     messages: Sequence[Mapping[str, Any]]
     given: Mapping[str, Any]
-    ours: dict[str, Any] = field(default_factory=dict)
+    ours: Mapping[str, Any]
     limit: int | None = None
     streamed: bool = False
-
-    def body(self, model: str, limit_name: str) -> dict[str, Any]:
-        """The body of the request."""
-        limit = {} if self.limit is None else {limit_name: self.limit}
-        return {"model": model, "messages": list(self.messages), **self.ours, **limit, **self.given}
 
 
 async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Closed]:
@@ -78,64 +78,43 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
     """
     line, spec = await chat.connection(), chat.spec
     at = f"{spec.name} at {spec.place}"
-    limit_name = "max_completion_tokens" if spec.base_url is None and not spec.local else "max_tokens"
-    wanted = set(asked.ours)
+    limit = {} if asked.limit is None else {limit_name(spec): asked.limit}
+    wanted = {**asked.ours, **limit, **asked.given}
     if asked.streamed:
-        asked.ours["stream_options"] = {"include_usage": True}
-    attempt, begun = 1, False
-    while True:
-        place = line.limiter.place()
-        try:
-            async with place:
-                body = asked.body(spec.model, limit_name)
-                async with aclosing((_streamed if asked.streamed else _whole)(line, body, at, spec.timeout)) as pieces:
+        wanted["stream_options"] = True
+    attempts = Attempts(line, spec, wanted, asked.messages, fixed={*LIMITS, *asked.given})
+    messages = ((each["role"], str(each["content"] or "")) for each in asked.messages)
+    began, text = perf_counter(), ""
+    with trace_call(spec, messages, Call(tags=("multiplex:passed",))) as end:
+        for attempt in attempts:
+            async with attempt:
+                sent = attempt.sent
+                request = Request(spec.model, sent.messages, sent.parameters, spec.timeout, at, line.secret)
+                async with aclosing((_streamed if asked.streamed else _whole)(line, request)) as pieces:
                     async for piece in pieces:
-                        begun = True
+                        attempt.last = True
                         if isinstance(piece, Closed):
-                            piece = Closed(piece.finish, piece.usage, tuple(sorted(wanted - set(asked.ours))))
+                            piece = Closed(piece.finish, attempts.lost + piece.usage, sent.notes)
+                            took, cut = perf_counter() - began, piece.finish == "length"
+                            end(Reply(text, piece.usage, took, cut, attempts.number))
+                        else:
+                            text += piece.delta.get("content") or ""
                         yield piece
-            return
-        except CallError as error:
-            failure = FailedAttempt(error)
-            cause: Exception = error
-        except Exception as error:
-            said = _refusal(error)
-            if refused := [name for name in asked.ours if name in said]:
-                for name in refused:
-                    del asked.ours[name]
-                continue
-            if "max_completion_tokens" in said and asked.limit is not None and limit_name == "max_tokens":
-                limit_name = "max_completion_tokens"
-                continue
-            failure, cause = explain(error, spec, line.secret), error
-        place.failed(failure)
-        if begun or attempt >= min(spec.retries + 1, failure.attempts or spec.retries + 1):
-            raise failure.error from cause
-        backoff = random.uniform(0, min(0.5 * 2**attempt, _LONGEST_BACKOFF))
-        await asyncio.sleep(max(failure.wait or 0.0, backoff))
-        attempt += 1
 
 
-def _refusal(error: Exception) -> str:
-    """What an endpoint says of a request that it refuses; empty for anything else."""
-    import openai
-
-    if not isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError):
-        return ""
-    return f"{error.param or ''} {error.message}".lower()
-
-
-async def _streamed(line: Connection, body: dict[str, Any], at: str, silence: float) -> AsyncGenerator[Passed | Closed]:
+async def _streamed(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
     from openai import AsyncStream
 
-    visible, finish, spent = ThinkingFilter(), None, dict[str, Any]()
+    visible, finish, spent = ThinkingFilter(line.manner), None, dict[str, Any]()
     with _clients(line).least_busy() as client:
-        stream: Any = await client.with_options(timeout=silence).post(
-            "/chat/completions", cast_to=object, body=body | {"stream": True}, stream=True,
+        stream: Any = await client.with_options(timeout=request.silence).post(
+            "/chat/completions", cast_to=object, body=request.streaming_body, stream=True,
             stream_cls=AsyncStream[object],
         )  # fmt: skip
         try:
             async for event in stream:
+                if not event.get("choices") and (error := find_error(event)) is not None:
+                    raise EndpointError(error)
                 spent = event.get("usage") or spent
                 for choice in (event.get("choices") or ())[:1]:
                     finish = choice.get("finish_reason") or finish
@@ -149,24 +128,28 @@ async def _streamed(line: Connection, body: dict[str, Any], at: str, silence: fl
             await stream.close()
     if rest := visible.feed("", last=True):
         yield Passed({"content": rest})
-    yield _closed(finish, spent, at)
+    yield _closed(finish, spent, request.at)
 
 
-async def _whole(line: Connection, body: dict[str, Any], at: str, silence: float) -> AsyncGenerator[Passed | Closed]:
+async def _whole(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
+    at = request.at
     with _clients(line).least_busy() as client:
-        reply: Any = await client.with_options(timeout=silence).post("/chat/completions", cast_to=object, body=body)
+        reply: Any = await client.with_options(timeout=request.silence).post(
+            "/chat/completions", cast_to=object, body=request.body
+        )
+    if (error := find_error(reply)) is not None and not reply.get("choices"):
+        raise EndpointError(error)
     try:
         choice = reply["choices"][0]
         passed = _passed(choice["message"])
     except (LookupError, TypeError, AttributeError):
-        error = reply.get("error") if isinstance(reply, dict) else reply
-        what = safe(str(error or "no message in it"), line.secret)
+        what = "no message in it" if isinstance(reply, dict) else safe(str(reply), line.secret)
         raise CallError("server", f"{at}: the reply is no OpenAI-compatible chat completion ({what})") from None
     if passed.get("content") and not choice.get("logprobs"):
         passed["content"] = without_thinking(passed["content"])
     closed = _closed(choice.get("finish_reason"), reply.get("usage") or {}, at)
     if not any(passed.values()) and closed.finish == "stop":
-        raise CallError("empty", f"{at}: the reply is empty")
+        raise UnusableError(CallError("empty", f"{at}: the reply is empty"), 2, closed.usage)
     yield Passed({name: value for name, value in passed.items() if value}, choice.get("logprobs"))
     yield closed
 
@@ -189,12 +172,14 @@ def _closed(finish: str | None, spent: Mapping[str, Any], at: str) -> Closed:
     """The end of a reply.
 
     Raises:
-        CallError: the endpoint says that it failed, or gives no reason, which is how a reply looks that broke off.
+        UnusableError: the endpoint says that it failed, or gives no reason, which is how a reply looks that broke off.
     """
-    if finish is None:
-        raise CallError("server", f"{at}: the stream ended in the middle of the answer")
     ending = find_ending(finish)
-    if ending in (None, "broken"):
-        raise CallError("server", f"{at}: the endpoint ended the answer with {safe(finish)!r}")
-    usage = Usage(calls=1, input_tokens=spent.get("prompt_tokens"), output_tokens=spent.get("completion_tokens"))
-    return Closed(_FINISHES.get(str(ending), finish.lower()), usage)
+    usage = read_usage(spent, spoke=ending in ("whole", "tools"))
+    if finish is None:
+        why = "the stream ended in the middle of the answer"
+    elif ending == "broken":
+        why = f"the endpoint ended the answer with {safe(finish)!r}"
+    else:
+        return Closed(_FINISHES.get(str(ending), finish.lower()), usage)
+    raise UnusableError(CallError("server", f"{at}: {why}"), None, usage)

@@ -165,6 +165,11 @@ def with_settings(spec: ModelSpec, settings: Settings) -> ModelSpec:
     return spec.model_copy(update=overrides)
 
 
+def limit_name(spec: ModelSpec) -> str:
+    """Under which name a limit of tokens is first sent; OpenAI itself has given the old one up."""
+    return "max_completion_tokens" if spec.base_url is None and not spec.local else "max_tokens"
+
+
 def room_advice(spec: ModelSpec, call: Call) -> str:
     """What gives a call more room whose tokens were spent before its answer began."""
     if spec.local or "multiplex:voice" in call.tags:

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans around calls to a model, by the conventions for generative AI.
+"""OpenTelemetry spans of questions and, in them, of calls to a model, by the conventions for generative AI.
 
 They go to the tracer provider that the process has set, and cost nothing where it has none. A span tells of the model,
 the tokens, the kind of call and the persona; what was said stands in it only where the environment variable
@@ -10,29 +10,64 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
 
-if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
+Said = tuple[str, str]
+Inside = Callable[[], AbstractContextManager[Any]]
+Piece = TypeVar("Piece")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+class _End:
+    pass
+
+
+_END = _End()
 _KIND = "multiplex:"
 _ROLES = {"human": "user", "ai": "assistant"}
 
 
 @contextmanager
-def trace_call(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> Iterator[Callable[[Reply], None]]:
+def trace_answer(strategies: Sequence[str], seed: int) -> Iterator[Inside]:
+    """A span for one question, however many calls its answers take.
+
+    The block is given a function that makes context managers: calls begun within one are children of the span. A
+    generator that yields leaves it before, since its caller's own spans are none of the question's (`each_inside`).
+    """
+    api = _api()
+    if api is None:
+        yield nullcontext
+        return
+    attributes = {"multiplex.strategies": list(strategies), "multiplex.seed": seed}
+    with _ended(api, api.get_tracer("multiplex").start_span("multiplex answer", attributes=attributes)) as span:
+        yield lambda: api.use_span(span, record_exception=False, set_status_on_exception=False)
+
+
+async def each_inside(inside: Inside, stream: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    """The pieces of a stream, each made within what `trace_answer` gave; the stream is closed at the end."""
+    async with aclosing(stream):
+        while True:
+            with inside():
+                piece = await anext(stream, _END)
+            if isinstance(piece, _End):
+                return
+            yield piece
+
+
+@contextmanager
+def trace_call(spec: ModelSpec, messages: Iterable[Said], call: Call) -> Iterator[Callable[[Reply], None]]:
     """A span for one call, its retries included; the block hands its reply to the function that it is given.
 
-    The text of an error stays out of the span: an endpoint may quote what it was asked.
+    `messages` are pairs of a role and a text, read only where content stands in spans. The text of an error stays out
+    of the span: an endpoint may quote what it was asked.
     """
-    api: Any = sys.modules.get("opentelemetry.trace")  # who has set a provider has imported it
+    api = _api()
     if api is None:
         yield lambda _: None
         return
@@ -40,8 +75,20 @@ def trace_call(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> 
     span = api.get_tracer("multiplex").start_span(
         f"chat {spec.model}", kind=api.SpanKind.CLIENT, attributes=_of_request(spec, messages, call, content=content)
     )
-    try:
+    with _ended(api, span):
         yield lambda reply: span.set_attributes(_of_reply(reply, content=content))
+
+
+def _api() -> Any:
+    """OpenTelemetry's interface, where anybody uses it: who has set a provider has imported it."""
+    return sys.modules.get("opentelemetry.trace")
+
+
+@contextmanager
+def _ended(api: Any, span: Any) -> Iterator[Any]:
+    """The span, over with the block, and marked where that failed."""
+    try:
+        yield span
     except BaseException as error:
         span.set_attribute("error.type", getattr(error, "kind", type(error).__name__))
         span.set_status(api.StatusCode.ERROR)
@@ -50,7 +97,7 @@ def trace_call(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call) -> 
         span.end()
 
 
-def _of_request(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call, *, content: bool) -> dict[str, Any]:
+def _of_request(spec: ModelSpec, messages: Iterable[Said], call: Call, *, content: bool) -> dict[str, Any]:
     kinds = [tag.removeprefix(_KIND) for tag in call.tags if tag.startswith(_KIND)]
     at = urlsplit(spec.base_url or "")
     told: dict[str, Any] = {
@@ -63,7 +110,7 @@ def _of_request(spec: ModelSpec, messages: Sequence[BaseMessage], call: Call, *,
         "multiplex.persona": call.persona,
     }
     if content:
-        said = [_message(_ROLES.get(each.type, each.type), str(each.text)) for each in messages]
+        said = [_message(_ROLES.get(role, role), text) for role, text in messages]
         told["gen_ai.input.messages"] = json.dumps(said, ensure_ascii=False)
     return {name: value for name, value in told.items() if value is not None}
 

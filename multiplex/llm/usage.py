@@ -43,5 +43,18 @@ def spent_on(error: BaseException) -> Usage:
     return Usage(calls=calls, input_tokens=given, output_tokens=made)
 
 
+def set_spent(error: CallError, usage: Usage) -> CallError:
+    """The error, which from now on says that its call took `usage`."""
+    error.spent = (usage.calls, usage.input_tokens, usage.output_tokens)
+    return error
+
+
+def shown_tokens(usage: Usage) -> str:
+    """Tokens for a reader, such as "1,200 in, 300 out"; "not reported" where the endpoint did not say."""
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return "not reported"
+    return f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+
+
 def _plus(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else a + b

@@ -7,6 +7,7 @@ from typing import Any
 
 from multiplex.answering import Measured, Result
 from multiplex.evaluation import Retention
+from multiplex.llm.usage import shown_tokens
 from multiplex.present import depth
 from multiplex.present.frames import By, FrameFigure, dependence, of_measures, rows
 from multiplex.present.stance import as_object
@@ -141,10 +142,7 @@ def _own(each: Measured) -> str:
 
 
 def _tokens(each: Measured) -> str:
-    usage = each.answer.usage
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return "not reported"
-    return f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
+    return shown_tokens(each.answer.usage)
 
 
 _ROWS = (

@@ -122,7 +122,6 @@ def _settle(service: Service) -> None:
     """Load what a question needs, and spare the garbage collector all that stays: it is a tenth of the work."""
     import langchain_openai  # noqa: F401
     import openai.resources.chat  # noqa: F401
-    import tenacity  # noqa: F401
 
     from multiplex.council.graph import build_graph
 

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from multiplex.text.tokens import has_word
 
 _QUOTES = str.maketrans(
-    {**dict.fromkeys("’‘‚‛ʼʻʿʾ´`′", "'"), **dict.fromkeys("“”„‟«»″", '"'), **dict.fromkeys("<>", "‹")} | {"›": "‹"}
+    {**dict.fromkeys("’‘‚‛ʼʻʿʾ´`′", "'"), **dict.fromkeys("“”„‟«»″「」『』", '"'), **dict.fromkeys("<>", "‹")}
+    | {"›": "‹"}
 )
+_WIDE = str.maketrans({wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)})
+_TATWEEL = "\u0640"  # stretches an Arabic word
 
 
 def locate(quotation: str, sentence: str) -> tuple[int, int] | None:
     """Where a quotation stands in a sentence: (start, end) in the sentence's own characters, or None.
 
-    Compared in NFC with one kind of each quotation mark and single spaces, case kept. Where it stands several
-    times, the first place that begins and ends with whole words is taken.
+    Compared in NFC with one kind of each quotation mark and single spaces, full-width letters as plain ones, case
+    kept. What a model leaves out in copying is passed over: vowel signs of Arabic and Hebrew, and characters that
+    show nothing, such as joiners and marks of direction. Where it stands several times, the first place that begins
+    and ends with whole words is taken.
     """
     (whole, places), wanted = _folded(sentence), _folded(quotation)[0].strip()
     if not has_word(wanted):
@@ -33,8 +38,11 @@ def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
     letters: list[str] = []
     places: list[tuple[int, int]] = []
     for start, end in _clusters(text):
-        for letter in _nfc(text[start:end]).translate(_QUOTES):
-            if letter.isspace() and letters[-1:] == [" "]:
+        for letter in _nfc(text[start:end]).translate(_WIDE).translate(_QUOTES):
+            if _is_optional(letter):
+                if places:
+                    places[-1] = (places[-1][0], end)
+            elif letter.isspace() and letters[-1:] == [" "]:
                 places[-1] = (places[-1][0], end)
             else:
                 letters.append(" " if letter.isspace() else letter)
@@ -61,8 +69,24 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _is_optional(letter: str) -> bool:
+    if letter.isascii():
+        return False
+    kind = unicodedata.category(letter)
+    return (
+        kind == "Cf"
+        or letter == _TATWEEL
+        or (kind == "Mn" and unicodedata.name(letter, "").startswith(("ARABIC", "HEBREW")))
+    )
+
+
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether no word goes on across either end."""
-    before = start > 0 and text[start - 1].isalnum() and text[start].isalnum()
-    after = end < len(text) and text[end - 1].isalnum() and text[end].isalnum()
+    before = start > 0 and _in_word(text[start - 1]) and _in_word(text[start])
+    after = end < len(text) and _in_word(text[end - 1]) and _in_word(text[end])
     return not before and not after
+
+
+def _in_word(letter: str) -> bool:
+    """Whether it is a letter, a digit, or a sign that belongs to one, such as a vowel of Devanagari."""
+    return letter.isalnum() or unicodedata.category(letter).startswith("M")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from multiplex.text.tokens import has_word
+from multiplex.text.tokens import JOINED, has_word
 
 # A full stop after these never ends a sentence: something always follows.
 _NEVER = frozenset(("mr", "mrs", "ms", "dr", "prof", "rev", "vs", "cf", "viz", "e.g", "i.e", "approx"))
@@ -24,20 +24,33 @@ _STARTERS_TEXT = (
     "people families elders among within across even instead similarly finally"
 )
 _STARTERS = frozenset(_STARTERS_TEXT.split())
+# Characters that show nothing may stand round a stop, above all where text runs from right to left.
+_UNSEEN = "\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+# Also the German closing marks, and the French one after its space.
+_CLOSERS = f"(?:[\"'”’“‘»›)\\]}}*_{_UNSEEN}]|[\u00a0\u202f](?=[»›]))*"
+_FOOTNOTES = r"(?:\[\d+\])*"
+_NO_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_STOPS, _OWN_STOPS = ".!?…؟۔‽", "։।॥།။።፧፨។៕。！？｡"
+"""Stops that may stand inside a sentence too, and those of a script that has no other use for them."""
 _STOP = re.compile(
-    r"(?P<mark>(?<![.!?…؟۔።‽])[.!?…؟۔።‽]++(?=[\"'”’»›)\]}*_]*(?:\[\d+\])*(?:\s|$))|[。！？｡।॥။។]+)"
-    r"(?P<close>[\"'”’»›)\]}」』）》】*_]*(?:\[\d+\])*)"
+    rf"(?P<mark>(?<![{_STOPS}])[{_STOPS}]++(?={_CLOSERS}{_FOOTNOTES}(?:\s|$))"
+    rf"|(?<=[{_NO_SPACES}])[!?]+(?=[{_NO_SPACES}])|[{_OWN_STOPS}]+)"
+    rf"(?P<close>{_CLOSERS}[」』）》】]*{_CLOSERS}{_FOOTNOTES})"
 )
-_CASELESS = frozenset("؟۔።।॥။។。！？｡")
-_BEFORE = re.compile(r"[\w.'’-]*$")
-_NEXT = re.compile(r"[\s\"'“‘«‹(\[*_¿¡—–-]*(\w*)")
+_CASELESS = frozenset(f"؟۔{_OWN_STOPS}")
+_BEFORE = re.compile(rf"[\w.'’{JOINED}-]*$")
+_NEXT = re.compile(rf"[\s\"'“‘«‹(\[*_¿¡—–{_UNSEEN}-]*(\w*)")
+_SYLLABLE = re.compile(f"[{_NO_SPACES}\\uac00-\\ud7af]")
 
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}(?:\s+|$)")
 _UNDERLINE = re.compile(r"\s{0,3}(?:=+|-{2,})\s*$")
 _RULE = re.compile(r"\s*(?:[-*_][ \t]*){3,}$")
-_ITEM = re.compile(r"\s*(?:[-*+•‣▪●◦∙]|(?P<number>\(?\d{1,3}[.)])|\(?[a-z]\))\s+(?:\[[ xX]\]\s+)?")
+_ITEM = re.compile(
+    r"\s*(?:(?:[-*+•‣▪●◦∙]|(?P<number>\(?\d{1,3}[.)])|\(?[a-z]\))\s+|(?:\d{1,3}、(?!\d)|（\d{1,3}）)\s*)"
+    r"(?:\[[ xX]\]\s+)?"
+)
 _ROW = re.compile(r"\s*\||.*\S[ \t]\|[ \t]\S")
 _ROW_LINE = re.compile(r"[\s|:-]*-[\s|:-]*$")
 _BOLD = re.compile(r"\s*(\*\*|__)(?:(?!\1).)+\1\s*:?\s*$")
@@ -57,9 +70,10 @@ def split(text: str) -> list[Sentence]:
     """The sentences of a text, in order, without overlap; each holds at least one word.
 
     A Markdown list item, heading and table row is one sentence, however many stops it holds; in
-    running text a sentence ends at a stop of the Latin, Arabic, Urdu, Ethiopic, Devanagari,
-    Burmese, Khmer, Chinese or Japanese script that no abbreviation, initial or lower-case
-    continuation takes back. A blank line, or a Markdown hard break, always ends one.
+    running text a sentence ends at a stop of the Latin, Arabic, Urdu, Ethiopic, Devanagari, Armenian,
+    Tibetan, Burmese, Khmer, Chinese or Japanese script that no abbreviation, initial or lower-case
+    continuation takes back. A blank line, or a Markdown hard break, always ends one. Thai and Lao
+    write no stops: there only these end a sentence.
     """
     found = []
     for start, end, whole in _blocks(text):
@@ -89,7 +103,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
         quoted = bool(quote)
         right = left + len(line)
         item = _ITEM.match(line)
-        if item and start is not None and not whole and item["number"] and item["number"].strip("(.)") != "1":
+        if item and start is not None and not whole and item["number"] and int(item["number"].strip("(.)")) != 1:
             item = None  # a wrapped line of prose that happens to begin with a number
         rule = bool(_RULE.match(line))
         underline = start is not None and not whole and lines == 1 and bool(_UNDERLINE.match(line))
@@ -133,7 +147,8 @@ def _ends(text: str, stop: re.Match[str], start: int, end: int) -> bool:
         return True
     after = _NEXT.match(text, stop.end(), end)
     following = after[1] if after else ""
-    if following[:1].islower():
+    first = following[:1]
+    if first.islower() and first.title() != first:  # a Georgian letter counts as small, and begins sentences
         return False
     if mark != ".":
         return True
@@ -143,6 +158,6 @@ def _ends(text: str, stop: re.Match[str], start: int, end: int) -> bool:
         return False
     if word == "no":
         return not following[:1].isdigit()
-    if word in _SELDOM or _DOTTED.fullmatch(word):
+    if word in _SELDOM or (_DOTTED.fullmatch(word) and not _SYLLABLE.match(word)):
         return following.lower() in _STARTERS or not following
     return True

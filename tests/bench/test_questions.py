@@ -236,5 +236,5 @@ def test_the_same_table_with_other_questions_does_not_take_the_originals_name(tm
     found = load(write(tmp_path, "seven.csv", HEADINGS.replace(" / ", "/") + row + "\n"))
     assert found.name == "seven"
     assert json.loads(found.questions[0].model_dump_json()) == {
-        "id": "ethical-moral-03", "question": "A, why?", "domain": "Ethical/Moral", "cued": None,
+        "id": "ethical-moral-03", "question": "A, why?", "domain": "Ethical/Moral", "cued": None, "language": "",
     }  # fmt: skip

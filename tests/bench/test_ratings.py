@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from multiplex.bench.analysis.ratings import read_ratings
 from multiplex.bench.plan.units import STRATEGIES
 from multiplex.bench.ratings.blind_folder import hand_out, read_keys
-from multiplex.bench.ratings.folder import accept_files
+from multiplex.bench.ratings.folder import accept_files, read_accepted
 from multiplex.bench.ratings.rubric import POINTS
 from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
@@ -247,10 +247,14 @@ def test_a_model_rates_by_the_same_rubric_blind_and_labelled(folder: Path, backe
     (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
     assert (group.kind, group.raters[0].rater, group.raters[0].questions) == ("model", "grader", 5)
     assert "could not be read" in next(iter(group.raters[0].unread.values()))
+    assert "6 calls, tokens: " in done.stderr
 
     backend.script, before = lambda body, n: Say(marks(body)), len(backend.requests)
     assert run(*command).returncode == 0
     assert len(backend.requests) == before + 1, "what has its marks is not asked again"
+    (kept,) = read_accepted(folder, {made.key.set: made.key})
+    assert kept.usage is not None
+    assert kept.usage.calls == before + 1
     (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
     assert (group.raters[0].questions, group.raters[0].unread) == (6, {})
 

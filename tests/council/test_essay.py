@@ -49,7 +49,7 @@ async def answered(
         reply = said[role(body)]
         return reply if isinstance(reply, Say) else Say(reply)
 
-    backend.script = script
+    backend.script = changes.pop("script", script)
     judge = changes.pop("judge", None)
     chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0, **changes}))
     council = Council.load(*(names or VOICES))
@@ -166,6 +166,20 @@ async def test_a_check_whose_call_fails_is_told(backend: Backend) -> None:
     answer, _ = await answered(backend, {"check": Say(status=500)})
     assert answer.text == ESSAY
     assert any("the check by the model failed" in note for note in answer.notes)
+
+
+async def test_what_an_endpoint_refuses_of_the_check_and_the_revision_is_told(backend: Backend) -> None:
+    def script(body: Body, n: int) -> Say:
+        for name, call in (("response_format", "check"), ("temperature", "revision")):
+            if name in body and role(body) == call:
+                return Say(status=400, error={"message": f"{name} is not supported", "param": name})
+        return Say(
+            {**VOICES, "essay": f"{ESSAY} It was 1975.", "check": '{"findings": []}', "revision": FIXED}[role(body)]
+        )
+
+    answer, _ = await answered(backend, {}, script=script)
+    told = [part.partition(" refuses ")[2] for note in answer.notes for part in note.split("; ") if "refuses" in part]
+    assert told == ["response_format", "temperature 0.7"]
 
 
 async def test_nothing_is_streamed_before_it_has_passed_its_check(backend: Backend) -> None:

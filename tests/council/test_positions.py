@@ -137,7 +137,8 @@ def asks(body: Body, n: int) -> Say:
 
 
 async def test_every_word_under_a_tradition_is_its_files(backend: Backend) -> None:
-    backend.script = asks
+    refusal = Say(status=400, error={"message": "temperature is not supported", "param": "temperature"})
+    backend.script = lambda body, n: refusal if "temperature" in body else asks(body, n)
     answer = await answered(backend)
     assert answer.form == "composed"
     for voice in answer.voices:
@@ -148,6 +149,7 @@ async def test_every_word_under_a_tradition_is_its_files(backend: Backend) -> No
             assert f"[{persona.name}/{cited.id}]" in voice.text
         left = masked(voice.text, [*voice.quoted, *voice.scaffold]).strip()
         assert left == voice.asks == "Would you ask a brother to share the nights?"
+    assert any(note.endswith(" refuses temperature 0.2; it was left out") for note in answer.notes)
     said = masked(answer.text, answer.scaffold)
     for start, end in answer.quoted:
         said = said[:start] + " " * (end - start) + said[end:]

@@ -103,6 +103,15 @@ def test_a_json_file_may_hold_lines_a_table_or_one_row(tmp_path: Path) -> None:
     assert list(read(written(tmp_path, "c.json", '{\n"text": "One."\n}'))) == [Passage("1", "One.", 1)]
     with pytest.raises(UsageError, match=r"d\.json: is not valid JSON: Expecting value: line 2 column 1"):
         list(read(written(tmp_path, "d.json", '[{"text": "One."},\n')))
+    deep = "[" * 100_000 + "]" * 100_000
+    with pytest.raises(UsageError, match=r"g\.json:3: is not valid JSON: nested too deeply$"):
+        list(read(written(tmp_path, "g.json", '[{"text": "[[One."},\n{"text": "Two."},\n{"text": ' + deep + "}]")))
+    lines = written(tmp_path, "h.jsonl", '{"text": "One."}\n{"text": "Two.", "x": ' + deep + '}\n{"text": "Three."}\n')
+    assert list(read(lines))[1] == Skipped(2, "not JSON (nested too deeply)")
+    spans = written(tmp_path, "i.jsonl", json.dumps({"text": "One.", "ours": deep}))
+    with_spans = list(read(spans, Columns(scaffold="ours")))
+    assert [type(each) for each in with_spans] == [Skipped]
+    assert "not JSON (nested too deeply)" in str(with_spans[0])
     with pytest.raises(UsageError, match="no 'text', and not one array of objects alone; it has 'a', 'b'"):
         list(read(written(tmp_path, "e.json", '{\n"a": 1, "b": 2}')))
     broken = written(tmp_path, "f.jsonl", '["text"]\n{"text": "Two."}\n')

@@ -74,6 +74,27 @@ async def test_what_it_quotes_becomes_a_reference_at_its_place_in_the_text(backe
     assert set(report.discarded.values()) == {0}
 
 
+SCRIPTS = {
+    "يدفع المسلمون الزكاة؟ نعم.": ("الزكاة", "islamic"),
+    "人们谈论很多。儒家讲究孝道！": ("孝道", "east_asian"),
+    "लोग बहुत बोलते हैं। धर्म सबको बाँधता है।": ("धर्म", "south_asian"),
+    "ሰዎች ይናገራሉ።ኡቡንቱ ያስተሳስራል።": ("ኡቡንቱ", "african"),
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+async def test_sentences_are_numbered_and_quoted_in_every_script(backend: Backend, text: str) -> None:
+    quotation, perspective = SCRIPTS[text]
+    number = next(number for number, each in enumerate(split(text), start=1) if quotation in each.text)
+    backend.script = says(
+        reply((number, quotation, perspective, "concept"), (3 - number, quotation, perspective, "named"))
+    )
+    report = await judged(backend, text)
+    assert shown(backend.requests[0]) == [(place, each.text) for place, each in enumerate(split(text), start=1)]
+    assert [(text[one.start : one.end], one.sentence + 1) for one in report.references] == [(quotation, number)]
+    assert report.discarded["quotation not in its sentence"] == 1
+
+
 async def test_what_cannot_be_believed_is_discarded_and_counted_by_reason(backend: Backend) -> None:
     backend.script = says(
         reply(
@@ -162,6 +183,7 @@ async def test_a_reply_that_stays_unreadable_is_an_error_and_never_no_references
     assert caught.value.kind == "server"
     assert "\n" not in str(caught.value)
     assert len(backend.requests) == 2
+    assert caught.value.spent == (2, sum(len(asked(body).split()) for body in backend.requests), 4)
 
 
 async def test_a_reply_cut_off_at_its_limit_is_not_taken_for_the_whole(backend: Backend) -> None:
@@ -290,6 +312,12 @@ def test_the_prompt_explains_every_perspective_and_every_cue() -> None:
         ("한국", unicodedata.normalize("NFD", "저는 한국에서"), unicodedata.normalize("NFD", "한국")),
         ('"the Qur\'an"', "so “the\n Qur’an” says", "“the\n Qur’an”"),
         ("孝", "百善孝为先", "孝"),
+        ("العدل أساس", "يقول: العَدْلُ أساسُ المُلْكِ", "العَدْلُ أساسُ"),
+        ("می\u200cرود", "او میرود", "میرود"),
+        ("क", "की क", "क"),
+        ("「和」", "“和”为贵", "“和”"),
+        ("Ｍaat", "of Maat", "Maat"),
+        ("\u0651", "الله", None),
         ("Maori", "The Māori speak", None),
         ("the  ", "then it is", "the"),
         ("", "then", None),
@@ -331,9 +359,13 @@ async def test_a_sentence_without_a_tone_is_asked_for_again_alone(backend: Backe
 
 async def test_a_sentence_that_never_gets_a_tone_is_an_error(backend: Backend) -> None:
     backend.script = says(json.dumps({"tones": [tone(1, 1, 0, 0)]}))
-    with pytest.raises(CallError, match="sentence 2 no tone"):
+    with pytest.raises(CallError, match="sentence 2 no tone") as caught:
         await toned(backend, ["a", "b"])
-    assert len(backend.requests) == 2
+    assert (len(backend.requests), caught.value.spent[0]) == (2, 2)
+    backend.script = lambda body, n: Say(status=400) if n == 3 else Say(json.dumps({"tones": [tone(1, 1, 0, 0)]}))
+    with pytest.raises(CallError) as caught:
+        await toned(backend, ["a", "b"])
+    assert (len(backend.requests), caught.value.spent[0]) == (4, 1)
 
 
 async def test_many_sentences_are_toned_in_several_calls_and_none_in_none(backend: Backend) -> None:

@@ -116,6 +116,7 @@ def test_nothing_to_measure_is_an_error_and_not_a_zero(
 def test_the_summary_is_the_contract_and_plain_json(measured: Measures) -> None:
     summary = json.loads(json.dumps(measured.summary(), allow_nan=False))
     assert list(summary) == [
+        "reference_count",
         "references",
         "shares",
         "entropy",
@@ -129,7 +130,7 @@ def test_the_summary_is_the_contract_and_plain_json(measured: Measures) -> None:
         "sentiment",
         "words",
     ]
-    assert summary["references"] == 3
+    assert summary["reference_count"] == summary["references"] == 3
     assert set(summary["shares"]) == set(FRAME)
     assert set(summary["sentiment"]) == {"positive", "neutral", "negative"}
 

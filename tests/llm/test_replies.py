@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 from typing import Any, get_args
 
 import pytest
@@ -140,6 +142,26 @@ async def test_a_value_that_one_caller_sent_changes_no_other_call(backend: Backe
     await chat.aclose()
     assert hot.notes == (f"m at {backend.base_url} refuses temperature 1.5; it was left out",)
     assert [body.get("temperature") for body in backend.requests] == [1.5, None, 0.7]
+
+
+async def test_a_call_under_way_is_mended_though_another_learned_of_the_refusal_meanwhile(backend: Backend) -> None:
+    learned = threading.Event()
+
+    def script(body: Body, n: int) -> Say:
+        if n == 0:
+            learned.wait(10)
+        return Say(status=400, error={"message": "seed is not supported", "type": "x"}) if "seed" in body else Say()
+
+    backend.script = script
+    chat = Chat(parse_spec("m", backend.base_url))
+    first = asyncio.create_task(chat.complete([HumanMessage("Why?")], Call(seed=1)))
+    while not backend.requests:
+        await asyncio.sleep(0.01)
+    await chat.complete([HumanMessage("Why?")], Call(seed=1))
+    learned.set()
+    await first
+    await chat.aclose()
+    assert ["seed" in body for body in backend.requests] == [True, True, False, False]
 
 
 async def test_an_error_that_only_quotes_a_field_teaches_nothing(backend: Backend) -> None:

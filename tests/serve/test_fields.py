@@ -139,9 +139,28 @@ def test_an_endpoints_400_stays_one_and_is_not_tried_again(house: House, model: 
 def test_what_the_caller_did_not_ask_for_is_left_out_where_the_endpoint_refuses_it_and_told(house: House) -> None:
     refusal = Say(status=400, error={"message": "temperature is not supported"})
     house.backend.script = lambda body, n: refusal if "temperature" in body else Say()
-    done = house.served.chat(model="uniplex", top_p=0.5).json()["choices"][0]["message"]["multiplex"]
-    assert done["notes"] == ["refused by the endpoint and left out: temperature"]
+    for seen in (1, 2):  # the second request profits from the first
+        done = house.served.chat(model="uniplex", top_p=0.5).json()["choices"][0]["message"]["multiplex"]
+        assert [note.partition(" refuses ")[2] for note in done["notes"]] == ["temperature 0.7; it was left out"]
+        assert len(house.backend.requests) == 1 + seen
     assert house.served.chat(model="uniplex", top_p=0.5, temperature=0.3).status_code == 400
+    assert house.backend.requests[-1]["temperature"] == 0.3
+
+
+def test_a_request_that_is_passed_on_is_adapted_and_repeated_as_any_other(house: House) -> None:
+    def script(body: dict[str, Any], n: int) -> Say:
+        if n == 0:
+            return Say("One", finish="abort")
+        if "max_tokens" in body:
+            return Say(status=400, error={"message": "use max_completion_tokens", "param": "max_tokens"})
+        return Say("One two.")
+
+    house.backend.script = script
+    response = house.served.chat(model="uniplex", top_p=0.5, max_tokens=4).json()
+    sent = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in house.backend.requests]
+    assert sent == [(4, None), (4, None), (None, 4)]
+    assert response["choices"][0]["message"]["content"] == "One two."
+    assert response["usage"]["completion_tokens"] == 3  # with that of the attempt that was of no use
 
 
 def test_no_limit_may_be_said_as_minus_one(house: House) -> None:

@@ -139,7 +139,7 @@ async def test_over_stdio_the_council_answers_and_tells_of_each_voice(backend: B
     given = result.structured_content["answers"]["multiplex"]
     assert given["lost"] == ["african"]
     assert given["usage"]["calls"] == 7
-    assert given["measures"]["references"] == 2
+    assert given["measures"]["reference_count"] == given["measures"]["references"] == 2
     assert given["measures"]["shares"]["east_asian"] == given["measures"]["shares"]["african"] == 0.5
     assert result.structured_content["answers"]["uniplex"]["measures"]["entropy"] is None
     assert any("African voice was lost" in note for note in result.structured_content["notes"])

@@ -9,6 +9,7 @@ from multiplex.bench.analysis.conditions import Draws, condition
 from multiplex.bench.analysis.contrasts import MULTIPLEX, Test, claims, contrasts, left_out
 from multiplex.bench.analysis.extractor_errors import Confusions
 from multiplex.bench.analysis.label_permutation import Voices
+from multiplex.bench.analysis.languages import compare_languages
 from multiplex.bench.analysis.model import Analysis, Condition, Contrast, LeftOut
 from multiplex.bench.analysis.observations import Observations
 from multiplex.bench.plan.units import STRATEGIES
@@ -80,10 +81,12 @@ def analysed(
     """
     if not 0 < alpha < 1:
         raise UsageError(f"alpha is {alpha}; it must lie between 0 and 1")
-    run = Gathered()
+    by_language: dict[str, Gathered] = {}
     for record in records:
-        run.add(record)
-    if run.measured_by is None:
+        language = record.unit.language
+        by_language.setdefault(language, Gathered(language)).add(record)
+    run = _first_measured(by_language)
+    if run is None or run.measured_by is None:
         raise UsageError("no answer of this run was measured; finish units and score them first")
     frame, cues = run.measured_by
     draws = Draws(resamples, seed)
@@ -120,18 +123,36 @@ def analysed(
         ),
         reliability=confusions.reliability(frame, cues),
         notes=(*(note for each in conditions for note in _notes(each)), *_dropped(made)),
+        language=run.language,
+        languages=compare_languages(
+            run.observations, [each.observations for each in by_language.values() if each is not run], draws
+        ),
     )
+
+
+def _first_measured(by_language: dict[str, Gathered]) -> Gathered | None:
+    """What was asked in the set's own words, or else in the first other language that has a measured answer.
+
+    Raises:
+        UsageError: the languages were measured over different frames or by different cues.
+    """
+    measured = [each for each in by_language.values() if each.measured_by is not None]
+    if len({each.measured_by for each in measured}) > 1:
+        raise UsageError("its languages were measured over different frames or by other cues; score the run anew")
+    return min(measured, key=lambda each: each.language != "", default=None)
 
 
 class Gathered:
     """What a pass over the records leaves: observations a condition, and the voices of multiplex answers.
 
     Attributes:
+        language: of the questions, as in `Unit`.
         measured_by: the frame and the cues; None until an answer is measured. `frame_name` is its name.
         questions: by id, the domain.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, language: str) -> None:
+        self.language = language
         self.measured_by: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self.frame_name = ""
         self.observations: dict[tuple[str, str], Observations] = {}
@@ -153,7 +174,7 @@ class Gathered:
                 raise UsageError(f"unit {unit.id} was measured over another frame or other cues; score the run anew")
         self.questions.setdefault(unit.question_id, unit.domain)
         observations = self.observations.setdefault(
-            (unit.model, unit.strategy), Observations(unit.model, unit.strategy)
+            (unit.model, unit.strategy), Observations(unit.model, unit.strategy, unit.language)
         )
         observations.add(record)
         if unit.strategy == MULTIPLEX and record.answer is not None and score is not None:

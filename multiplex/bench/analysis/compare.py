@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_serializer
 
 from multiplex.bench.analysis.conditions import READINGS, Draws, ratio
+from multiplex.bench.analysis.figure_change import FORMER_FIGURES, FigureChange, FigureName
 from multiplex.bench.analysis.observations import Observations, QuestionTable, figure_names
 from multiplex.bench.plan import manifest
 from multiplex.bench.plan.units import STRATEGIES
@@ -19,7 +20,7 @@ from multiplex.content import sha256
 from multiplex.errors import UsageError
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.statistics import permutation, resampling, row_sums
-from multiplex.evaluation.statistics.summary import Estimate, estimate
+from multiplex.evaluation.statistics.summary import estimate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FigureName = Literal[
-    "macro0", "macro", "micro", "unprompted macro0", "tone positive", "tone negative", "words", "seconds",
-    "input_tokens", "output_tokens",
-]  # fmt: skip
-FORMER_FIGURES: Mapping[str, str] = {
-    "macro0": "mean0", "macro": "mean", "micro": "pooled", "unprompted macro0": "unprompted mean0",
-}  # fmt: skip
-"""By name of a figure the one that it had in version 0.1.0; the JSON holds both."""
 _PERMUTATIONS = 9999
 _OTHERS: tuple[FigureName, ...] = (
     "tone positive", "tone negative", "words", "seconds", "input_tokens", "output_tokens",
@@ -48,25 +41,11 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class FigureChange(_Frozen):
-    """One figure of the paired units in both runs: entropies by reference in percent, tones 0..1, the rest as named.
-
-    Attributes:
-        before, after: in the first run and in the second; means over questions, each in the run's own denominators.
-        difference: after minus before over the questions that have the figure in both, with its 95% interval.
-        p: two-sided, by swapping the runs within a question.
-    """
-
-    before: float | None
-    after: float | None
-    difference: Estimate
-    p: float | None
-
-
 class ComparedCondition(_Frozen):
     """One model under one strategy in both runs.
 
     Attributes:
+        language: of the questions, as in `Unit`.
         only_before, only_after: units that one run has and the other has not.
         units: that both have; of those `unfinished_before`, `unfinished_after` have no measured answer there.
         paired: measured in both: what the changes stand on, together with `questions`.
@@ -76,6 +55,7 @@ class ComparedCondition(_Frozen):
 
     model: str
     strategy: str
+    language: str = ""
     only_before: int
     only_after: int
     units: int
@@ -125,7 +105,7 @@ def compare(a: Store, b: Store, scoring: str | None = None, *, draws: Draws | No
     before, after = _read(a.records(key)), _read(b.records(key))
     conditions = tuple(
         _compare_condition(before[name], after[name], draws if draws is not None else Draws())
-        for name in sorted(before.keys() & after.keys(), key=lambda name: (name[0], STRATEGIES.index(name[1])))
+        for name in sorted(before.keys() & after.keys(), key=lambda name: (name[0], STRATEGIES.index(name[1]), name[2]))
         if before[name].made & after[name].made
     )
     if not conditions:
@@ -160,11 +140,13 @@ class _Side:
             self.digests[record.unit.id] = sha256(record.answer.text)
 
 
-def _read(records: Iterator[Record]) -> dict[tuple[str, str], _Side]:
-    sides: dict[tuple[str, str], _Side] = {}
+def _read(records: Iterator[Record]) -> dict[tuple[str, str, str], _Side]:
+    sides: dict[tuple[str, str, str], _Side] = {}
     for record in records:
-        name = (record.unit.model, record.unit.strategy)
-        sides.setdefault(name, _Side(Observations(*name))).add(record)
+        unit = record.unit
+        sides.setdefault(
+            (unit.model, unit.strategy, unit.language), _Side(Observations(unit.model, unit.strategy, unit.language))
+        ).add(record)
     return sides
 
 
@@ -176,10 +158,11 @@ def _compare_condition(a: _Side, b: _Side, draws: Draws) -> ComparedCondition:
     changes: dict[FigureName, FigureChange] = {}
     if before is not None and after is not None:
         place = {name: number for number, name in enumerate(after.questions)}
-        changes = _changes(before, after.at([place[name] for name in before.questions]), draws)
+        changes = measure_changes(before, after.at([place[name] for name in before.questions]), draws)
     return ComparedCondition(
         model=a.observations.model,
         strategy=a.observations.strategy,
+        language=a.observations.language,
         only_before=len(a.made - b.made),
         only_after=len(b.made - a.made),
         units=len(both),
@@ -192,7 +175,8 @@ def _compare_condition(a: _Side, b: _Side, draws: Draws) -> ComparedCondition:
     )
 
 
-def _changes(before: QuestionTable, after: QuestionTable, draws: Draws) -> dict[FigureName, FigureChange]:
+def measure_changes(before: QuestionTable, after: QuestionTable, draws: Draws) -> dict[FigureName, FigureChange]:
+    """What differs from one table to another of the same questions in the same order."""
     made: dict[FigureName, FigureChange] = {}
     rows = before.rows["reference"], after.rows["reference"]
     made |= _change(*rows, {name: READINGS[name] for name in ("macro0", "macro", "micro")}, before.domains, draws)
@@ -255,5 +239,5 @@ def _versions(old: dict[str, str], new: dict[str, str]) -> Iterator[str]:
             yield f"{name}: was {old.get(name, 'not there')}, is {new.get(name, 'not there')}"
 
 
-def _models(sides: dict[tuple[str, str], _Side]) -> str:
-    return ", ".join(Counter(model for model, _ in sides)) or "none"
+def _models(sides: dict[tuple[str, str, str], _Side]) -> str:
+    return ", ".join(Counter(model for model, _, _ in sides)) or "none"

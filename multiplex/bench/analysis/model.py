@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from multiplex.bench.analysis.figure_change import FigureChange, FigureName
 from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.statistics.summary import Estimate, Weighting
 
@@ -280,12 +281,44 @@ class ExtractorReliability(_Frozen):
     note: str
 
 
+class LanguageComparison(_Frozen):
+    """One model under one strategy, asked the same questions in another language than the run's first.
+
+    Attributes:
+        language: as in `Unit`.
+        units: in this language: `paired` + `alone` + `unmeasured` + `unscored` + `failed` + `pending`.
+        paired: answers with a measure in both languages, to so many `questions`; all figures stand on them.
+        alone: answers whose counterpart in the first language has no measure.
+        unmeasured: answers without a measure: in a language that is not read, or without a word.
+        shares_first, shares: by perspective, 0..1, in the first language and in this one, of counts added over the
+            questions; empty where there is no reference.
+        changes: by figure, from the first language to this one; empty where nothing is paired.
+    """
+
+    model: str
+    strategy: str
+    language: str
+    units: int
+    paired: int
+    questions: int
+    alone: int
+    unmeasured: int
+    unscored: int
+    failed: int
+    pending: int
+    shares_first: dict[str, float]
+    shares: dict[str, float]
+    changes: dict[FigureName, FigureChange]
+
+
 class Analysis(_Frozen):
     """All statistics of a run under one scoring.
 
     Attributes:
         scoring: the key of the scoring.
         frame_name, frame, cues: what references are counted over, and by.
+        language: of the questions that all figures but `languages` stand on: the set's own, or else the first measured.
+        languages: the other languages of the run, each compared with that one.
         alpha, resamples, permutations, seed: of intervals and tests.
         units, answered, failed, pending: of the run.
         questions: of the run, whether answered or not.
@@ -322,6 +355,8 @@ class Analysis(_Frozen):
     reliability: ExtractorReliability | None
     notes: tuple[str, ...]
     frame_name: str = DEFAULT
+    language: str = ""
+    languages: tuple[LanguageComparison, ...] = ()
 
     def condition(self, model: str, strategy: str) -> Condition | None:
         """The condition of a model and strategy; None where the run has none."""

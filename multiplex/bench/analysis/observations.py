@@ -47,7 +47,9 @@ class Observations:
     Attributes:
         frame: of its measures; empty until there is one.
         units: all of them, those without a measured answer too.
+        language: of the questions, as in `Unit`.
         ids, questions: of the measured answers, in order of arrival.
+        measured: their ids by question and epoch.
         counts: by weighting, K counts an answer, one answer after another.
         figures: those of `figure_names`, one answer after another; NaN where the answer has no such figure.
         asked: by question, its domain and whether it is cued.
@@ -58,6 +60,7 @@ class Observations:
 
     model: str
     strategy: str
+    language: str = ""
     frame: tuple[str, ...] = ()
     units: int = 0
     wordless: int = 0
@@ -71,6 +74,7 @@ class Observations:
     failures: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
+    measured: dict[tuple[str, int], str] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     asked: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
     counts: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in WEIGHTINGS})
@@ -147,6 +151,7 @@ class Observations:
     def _measured(self, unit: Unit, answer: Answer, score: Score, measures: Measures) -> None:
         self.frame = measures.frame
         self.ids.append(unit.id)
+        self.measured[unit.question_id, unit.epoch] = unit.id
         self.questions.append(unit.question_id)
         self.asked.setdefault(unit.question_id, (unit.domain, unit.cued))
         counts: dict[str, Mapping[str, float]] = {

@@ -15,7 +15,7 @@ from multiplex.bench.execute.batch_run import BatchOrder, batch_chats, run_batch
 from multiplex.bench.execute.estimate import estimate, print_estimate
 from multiplex.bench.execute.progress import Progress
 from multiplex.bench.execute.runner import Outcome, Runner
-from multiplex.bench.plan import manifest, questions
+from multiplex.bench.plan import manifest, questions, translations
 from multiplex.bench.plan.budget import Budget
 from multiplex.bench.plan.units import Unit, checked, matrix
 from multiplex.bench.store.store import Store
@@ -60,6 +60,7 @@ class RunOrder:
 
     Attributes:
         seed: None takes that of the run that is continued, or 7.
+        languages: codes of the languages in which the questions are asked; `en` is the set itself.
         most_errors: the share of failed units above which the run counts as one with errors.
         redo_damaged: whether what is damaged, or lost of a batch, is asked for, and paid for, again.
         shard: the part of the units that this run takes; None for all.
@@ -88,6 +89,7 @@ class RunOrder:
     batch: bool = False
     wait: bool = False
     suite: Suite | None = None
+    languages: tuple[str, ...] = (translations.ITSELF,)
 
 
 def run(order: RunOrder) -> int:
@@ -156,6 +158,8 @@ def _check_way(order: RunOrder) -> None:
 
 def _benchmark(order: RunOrder) -> Suite:
     wanted = questions.load(order.questions)
+    codes = translations.check_codes(order.languages)
+    translated = translations.load_translations(order.questions, wanted, codes)
     checked(order.strategies)
     for spec in order.specs:
         for strategy in order.strategies:
@@ -164,7 +168,11 @@ def _benchmark(order: RunOrder) -> Suite:
     def order_of(seed: int) -> tuple[str, ...]:
         return tuple(question.id for question in questions.chosen(wanted, order.limit, seed))
 
-    return Suite(wanted.name, lambda seed: _units(order, wanted, seed), order_of)
+    def units_of(seed: int) -> tuple[Unit, ...]:
+        chosen = questions.chosen(wanted, order.limit, seed)
+        return _units(order, translations.in_languages(chosen, codes, translated), seed)
+
+    return Suite(wanted.name, units_of, order_of)
 
 
 def _fitting(order: RunOrder, wanted: Suite, store: Store) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
@@ -216,11 +224,11 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
     return frozenset(left_out)
 
 
-def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[Unit, ...]:
-    chosen = questions.chosen(wanted, order.limit, seed)
-    every = matrix(chosen, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+def _units(order: RunOrder, asked: Sequence[questions.Question], seed: int) -> tuple[Unit, ...]:
+    every = matrix(asked, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
     if order.shard is None:
         return every
+    # All of a question falls to one shard, in every language: what is measured together stands together.
     part = tuple(unit for unit in every if order.shard.has(f"{unit.question_id} {unit.model} {unit.epoch}"))
     if not part:
         raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
@@ -229,9 +237,11 @@ def _units(order: RunOrder, wanted: questions.QuestionSet, seed: int) -> tuple[U
 
 def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:
     """The questions whose words are not those that the run was asked."""
-    asked = {unit.question_id: unit.question for unit in units}
+    asked = {(unit.question_id, unit.language): unit.question for unit in units}
     changed = {
-        unit.question_id for unit in store.units() if asked.get(unit.question_id, unit.question) != unit.question
+        " in ".join(filter(None, (unit.question_id, unit.language)))
+        for unit in store.units()
+        if asked.get((unit.question_id, unit.language), unit.question) != unit.question
     }
     return [f"question {name!r} has other words" for name in sorted(changed)]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from multiplex.bench.execute.unit import Work, execute, length
+from multiplex.bench.plan.translations import language_name
 from multiplex.bench.plan.units import LENGTH_MATCHED, Unit
 from multiplex.bench.store.records import Record
 from multiplex.council.personas import Council
@@ -33,6 +34,7 @@ class EstimateRow:
     """What the units of one model and strategy would take in all; `usd` None where the model has no price.
 
     Attributes:
+        language: of their questions, as in `Unit`.
         observed: how many done units the tokens are the mean of; 0 where they are assumed.
     """
 
@@ -44,11 +46,12 @@ class EstimateRow:
     output_tokens: int
     usd: float | None
     observed: int = 0
+    language: str = ""
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What a run would take, by model and strategy, in the order of its units."""
+    """What a run would take, by model, strategy and language, in the order of its units."""
 
     rows: tuple[EstimateRow, ...]
 
@@ -94,33 +97,39 @@ def estimate(
         UsageError: a question is too long for its model.
     """
     seen = _seen(observed)
-    groups: dict[tuple[str, str], list[Unit]] = {}
+    groups: dict[tuple[str, str, str], list[Unit]] = {}
     for unit in units:
-        groups.setdefault((unit.model, unit.strategy), []).append(unit)
+        groups.setdefault(_condition(unit), []).append(unit)
     plays = {spec.name: _Play(spec, council) for spec in specs}
     rows = []
-    for (model, strategy), group in groups.items():
-        count, mean = seen.get((model, strategy), (0, Usage()))
+    for condition, group in groups.items():
+        count, mean = seen.get(condition, (0, Usage()))
         if count < FEW:
-            count, mean = 0, plays[model].rehearsed(_typical(group))
-        rows.append(_row(model, strategy, len(group), count, mean, prices or Prices()))
+            count, mean = 0, plays[condition[0]].rehearsed(_typical(group))
+        rows.append(_row(condition, len(group), count, mean, prices or Prices()))
     return RunEstimate(tuple(rows))
 
 
-def _row(model: str, strategy: str, units: int, count: int, spent: Usage, prices: Prices) -> EstimateRow:
+def _condition(unit: Unit) -> tuple[str, str, str]:
+    """Model, strategy and language."""
+    return unit.model, unit.strategy, unit.language
+
+
+def _row(condition: tuple[str, str, str], units: int, count: int, spent: Usage, prices: Prices) -> EstimateRow:
     """`spent` is what `count` units took, or one where `count` is 0, scaled to `units`."""
     calls, given, made = (
         round(units * (each or 0) / max(1, count)) for each in (spent.calls, spent.input_tokens, spent.output_tokens)
     )
+    model, strategy, language = condition
     usd = prices.cost(model, Usage(calls=calls, input_tokens=given, output_tokens=made))
-    return EstimateRow(model, strategy, units, calls, given, made, usd, count)
+    return EstimateRow(model, strategy, units, calls, given, made, usd, count, language)
 
 
-def _seen(records: Iterable[Record]) -> dict[tuple[str, str], tuple[int, Usage]]:
-    """By model and strategy: how many done units reported their tokens and lost no voice, and what they took."""
-    seen: dict[tuple[str, str], tuple[int, Usage]] = {}
+def _seen(records: Iterable[Record]) -> dict[tuple[str, str, str], tuple[int, Usage]]:
+    """By condition: how many done units reported their tokens and lost no voice, and what they took."""
+    seen: dict[tuple[str, str, str], tuple[int, Usage]] = {}
     for record in records:
-        answer, condition = record.answer, (record.unit.model, record.unit.strategy)
+        answer, condition = record.answer, _condition(record.unit)
         if answer is None or answer.lost or answer.usage.input_tokens is None or answer.usage.output_tokens is None:
             continue
         count, usage = seen.get(condition, (0, Usage()))
@@ -158,17 +167,19 @@ def print_estimate(console: Console, made: RunEstimate) -> None:
     from rich.text import Text
 
     priced = any(row.usd is not None for row in made.rows)
+    several = any(row.language for row in made.rows)
     table = Table(box=None, padding=(0, 2))
-    for name in ("model", "strategy"):
-        table.add_column(name, overflow="fold", no_wrap=name == "strategy")
+    for name in ("model", "strategy", *(["language"] if several else [])):
+        table.add_column(name, overflow="fold", no_wrap=name != "model")
     money = ["USD", "USD by batch"] if priced else []
     for name in ("units", "calls", "input tokens", "output tokens", *money):
         table.add_column(name, justify="right")
     for row in made.rows:
         counts = [f"{count:,}" for count in (row.units, row.calls, row.input_tokens, row.output_tokens)]
-        table.add_row(Text(row.model), row.strategy, *counts, *(_both(row.usd) if priced else []))
+        of = [row.strategy, *([language_name(row.language)] if several else [])]
+        table.add_row(Text(row.model), *of, *counts, *(_both(row.usd) if priced else []))
     totals = [f"{count:,}" for count in (made.units, made.calls, made.input_tokens, made.output_tokens)]
-    table.add_row("all", "", *totals, *(_both(made.usd) if priced else []))
+    table.add_row("all", *[""] * (1 + several), *totals, *(_both(made.usd) if priced else []))
     console.print(table)
     console.print(Text(_basis(made)), soft_wrap=True)
 
@@ -191,6 +202,8 @@ def _basis(made: RunEstimate) -> str:
             f"Prompts are the real ones, {CHARACTERS} characters to a token; the length of replies is assumed"
             + (f" for {len(assumed)} of {len(made.rows)} rows." if seen else ".")
         )
+    if any(row.language for row in assumed):
+        parts.append("Both are those of English; other languages, above all in other scripts, take more tokens.")
     if seen:
         parts.append(
             f"The other rows are means of the {seen:,} units done." if assumed else f"Means of the {seen:,} units done."

@@ -104,10 +104,10 @@ def score(store: Store, scoring: Scoring, evaluator: Evaluator | None = None, pr
     return done
 
 
-def _group(waiting: tuple[Unit, Answer]) -> tuple[str, str, int]:
+def _group(waiting: tuple[Unit, Answer]) -> tuple[str, str, str, int]:
     """What the units share that are measured together and written down in one go: a shard holds all of them."""
     unit, _ = waiting
-    return unit.question_id, unit.model, unit.epoch
+    return unit.question_id, unit.language, unit.model, unit.epoch
 
 
 def scores_of(batch: Sequence[tuple[Unit, Answer]], evaluator: Evaluator) -> list[Score]:

@@ -13,6 +13,7 @@ from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.evaluation.extraction.references import masked
 from multiplex.llm.chat import Chat
+from multiplex.llm.tracing import trace_answer
 from multiplex.text.tokens import count_words
 
 ROUND_TO = 10  # words: nobody writes to the word, and a round number is asked for more naturally
@@ -33,6 +34,11 @@ async def execute(work: Work, chat: Chat) -> Answer:
     Raises:
         MultiplexError: there is none; the error says why.
     """
+    with trace_answer((work.unit.strategy,), work.unit.seed) as inside, inside():
+        return await _answer(work, chat)
+
+
+async def _answer(work: Work, chat: Chat) -> Answer:
     unit, council = work.unit, work.council
     if unit.closed is not None:
         return await ask_closed(unit.closed, chat, unit.seed, unit.strategy, council)

@@ -71,7 +71,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
             numbers.append(groups.setdefault(each.passage.group, len(groups)))
             write(each)
         _write_rows(part.rows, lines, numbers, tally)
-        left = {
+        not_read = {
             group: UnreadTexts(left_out=each.left_out, unread=each.unread) for group, each in sorted(unread.items())
         }
     if stamp(part.source) != before:
@@ -82,7 +82,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     made = PartManifest(
         source=part.name, size=before[0], modified=before[1], shard=str(part.shard) if part.shard else None,
         measuring=measuring, scores=part.scores.name, digest=_digest(part.scores), measured=len(tally),
-        skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts, unread=left,
+        skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts, unread=not_read,
     )  # fmt: skip
     with _drafted(part.manifest) as draft:
         draft.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")

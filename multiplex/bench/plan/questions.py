@@ -36,6 +36,7 @@ class Question(BaseModel):
     Attributes:
         domain: empty where the set has none.
         cued: whether the wording names a culture, tradition, religion or colonial history; None where nobody said.
+        language: the code of the translation that these words are of; empty for the set's own words.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class Question(BaseModel):
     question: str
     domain: str = ""
     cued: bool | None = None
+    language: str = ""
 
 
 class QuestionSet(BaseModel):
@@ -64,8 +66,17 @@ def load(name: str) -> QuestionSet:
         UsageError: there is no such set or file.
         ContentError: the file is wrong; it is named with the line and, where there is one, the column.
     """
+    return read(find_file(name))
+
+
+def find_file(name: str) -> Path:
+    """The file of a set that is named by `worldviews-175`, or by the path of its file, which may be missing.
+
+    Raises:
+        UsageError: there is no such set.
+    """
     if name == BUILT_IN:
-        return read(content_root() / "eval" / "questions" / f"{BUILT_IN}.csv")
+        return content_root() / "eval" / "questions" / f"{BUILT_IN}.csv"
     if name == ORIGINAL:
         raise UsageError(
             f"--questions {ORIGINAL}: its questions do not come with this package; give the path of its file"
@@ -73,11 +84,22 @@ def load(name: str) -> QuestionSet:
     path = Path(name)
     if path.suffix.lower() not in _ENDINGS:
         raise UsageError(f"--questions {name!r}: no such set; {BUILT_IN!r} is built in, a file ends in .csv or .jsonl")
-    return read(path)
+    return path
 
 
 def read(path: Path) -> QuestionSet:
     """The question set of a file, named after it (the original WorldView-Bench by its own name).
+
+    Raises:
+        ContentError: see `load`.
+    """
+    found = tuple(question for _, question in read_lines(path))
+    digest = sha256("\n".join(sorted(question.question for question in found)))
+    return QuestionSet(name=ORIGINAL if digest == _ORIGINAL_DIGEST else path.stem, questions=found)
+
+
+def read_lines(path: Path) -> list[tuple[int, Question]]:
+    """The questions of a file, at least one, each with the line it stands in.
 
     What does not end in .csv is read as JSON Lines.
 
@@ -92,9 +114,7 @@ def read(path: Path) -> QuestionSet:
     if not questions:
         raise ContentError(path, "holds no question")
     _refuse_repetition(path, questions)
-    found = tuple(question for _, question in questions)
-    digest = sha256("\n".join(sorted(question.question for question in found)))
-    return QuestionSet(name=ORIGINAL if digest == _ORIGINAL_DIGEST else path.stem, questions=found)
+    return questions
 
 
 def chosen(questions: QuestionSet, limit: int | None, seed: int) -> tuple[Question, ...]:

@@ -1,4 +1,4 @@
-"""Units: one (question, model, strategy, epoch) each, the matrix they make, and which of them wait for another."""
+"""Units: one (question, language, model, strategy, epoch) each, the matrix they make, and which wait for another."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class Unit(BaseModel):
     """One (question, model, strategy, epoch) of a run; it holds all that names the work, and nothing of a process.
 
     Attributes:
-        id: 16 hex digits, the same in every run for the same question, model, strategy and epoch.
+        id: 16 hex digits, the same in every run for the same question, language, model, strategy and epoch.
         domain: empty where the question set has none.
         cued: whether the question names a culture, tradition, religion or colonial history; None where nobody said.
+        language: of the question, as in `Question`; its `question_id` is that of the same question in the others.
         epoch: from 1.
-        seed: the same for every model and strategy of one question and epoch.
+        seed: the same for every language, model and strategy of one question and epoch.
         strategy: of `BenchStrategy`, or, where `closed` is set, who is asked.
         needs: the id of the multiplex unit whose length this one is matched to.
         closed: the closed question of a survey; None where an answer in prose is wanted.
@@ -44,6 +45,7 @@ class Unit(BaseModel):
     question: str
     domain: str = ""
     cued: bool | None = None
+    language: str = ""
     model: str
     strategy: str
     epoch: int = 1
@@ -53,8 +55,9 @@ class Unit(BaseModel):
 
 
 def unit_id(question: Question, model: str, strategy: str, epoch: int) -> str:
-    """The stable id of a unit."""
-    return sha256(json.dumps([question.id, question.question, model, strategy, epoch]))[:16]
+    """The stable id of a unit; that of a question in the set's own words holds no language, as in version 0.2.0."""
+    named = [question.id, question.question, model, strategy, epoch]
+    return sha256(json.dumps([*named, question.language] if question.language else named))[:16]
 
 
 def matrix(
@@ -75,6 +78,7 @@ def matrix(
             question=question.question,
             domain=question.domain,
             cued=question.cued,
+            language=question.language,
             model=model,
             strategy=strategy,
             epoch=epoch,

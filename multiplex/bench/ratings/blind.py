@@ -137,10 +137,17 @@ def _line(title: str) -> str:
 
 
 def find_candidates(records: Iterable[Record]) -> list[Candidate]:
-    """What of a run can be shown, by question, model and epoch, in the order of the run."""
+    """What of a run can be shown, by question, model and epoch, in the order of the run.
+
+    Of a run in several languages that is what was asked in its first one.
+    """
     found: dict[tuple[str, str, int], Candidate] = {}
+    first: str | None = None
     for record in records:
         unit, answer = record.unit, record.answer
+        first = unit.language if first is None else first
+        if unit.language != first:
+            continue
         question = Question(id=unit.question_id, question=unit.question, domain=unit.domain, cued=unit.cued)
         of = found.setdefault(
             (unit.question_id, unit.model, unit.epoch), Candidate(question, unit.model, unit.epoch)

@@ -14,6 +14,7 @@ from multiplex.bench.ratings.blind import Key
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS
 from multiplex.content import sha256
 from multiplex.errors import ContentError
+from multiplex.llm.usage import Usage
 
 Mark = Annotated[int, Field(strict=True, ge=LEAST, le=MOST)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -70,6 +71,7 @@ class Accepted(BaseModel):
         kind: whether a person or a language model rated.
         place: the endpoint of a model; empty for a person.
         unread: by question, why a model's marks could not be had; those questions are not counted.
+        usage: what a model's calls took, those without marks too; None for a person, and where version 0.1.0 kept it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +79,7 @@ class Accepted(BaseModel):
     place: str = ""
     rating: Rating
     unread: dict[int, str] = {}
+    usage: Usage | None = None
 
     @property
     def identity(self) -> tuple[str, Kind, str]:

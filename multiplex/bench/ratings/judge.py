@@ -17,6 +17,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
+from multiplex.llm.usage import Usage, spent_on
 from multiplex.text.marks import make_marks
 
 if TYPE_CHECKING:
@@ -59,15 +60,18 @@ async def rate(
     marks: dict[int, list[Rated]] = {}
     for each in kept.rating.ratings if kept else ():
         marks.setdefault(each.question, []).append(each)
+    spent = Usage() if kept is None else kept.usage
     unread = {each.number: "it has not been asked" for each in sheet.questions if each.number not in marks}
 
     def found() -> Accepted:
         rated = tuple(each for number in sorted(marks) for each in marks[number])
         rating = Rating(set=sheet.set, rater=chat.spec.name, belongs=None, ratings=rated)
-        return Accepted(kind="model", place=chat.spec.place, rating=rating, unread=unread)
+        return Accepted(kind="model", place=chat.spec.place, rating=rating, unread=unread, usage=spent)
 
     async def ask(question: ShownQuestion) -> None:
-        outcome = await _rate_question(question, key.seed, rubric, chat)
+        nonlocal spent
+        outcome, usage = await _rate_question(question, key.seed, rubric, chat)
+        spent = None if spent is None else spent + usage
         if isinstance(outcome, str):
             unread[question.number] = outcome
             return
@@ -83,16 +87,19 @@ async def rate(
     return rating
 
 
-async def _rate_question(question: ShownQuestion, seed: int, rubric: Rubric, chat: Chat) -> list[Rated] | str:
-    """The marks of every answer to one question, or why there are none."""
+async def _rate_question(
+    question: ShownQuestion, seed: int, rubric: Rubric, chat: Chat
+) -> tuple[list[Rated] | str, Usage]:
+    """The marks of every answer to one question, or why there are none; and what that took."""
     call = Call(seed=call_seed(seed, "rate", question.number), response_format=_FORM, temperature=0.0)
     try:
         reply = await chat.complete(rating_messages(question, rubric), call)
-        return read_marks(reply.text, question)
     except CallError as error:
-        return str(error)
+        return str(error), spent_on(error)
+    try:
+        return read_marks(reply.text, question), reply.usage
     except ValueError as error:
-        return f"the reply of {chat.spec.name} could not be read: {error}"
+        return f"the reply of {chat.spec.name} could not be read: {error}", reply.usage
 
 
 def rating_messages(question: ShownQuestion, rubric: Rubric) -> list[BaseMessage]:

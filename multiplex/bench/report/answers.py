@@ -76,9 +76,12 @@ class Units:
         unit, answers = asked.unit, sorted(asked.answers)
         present = {key[0] for key, _, _ in answers}
         cued = "" if unit.cued is None else f", {'names a culture' if unit.cued else 'names no culture'}"
+        language = f" in {unit.language}" if unit.language else ""
+        in_it = f' lang="{escape(unit.language)}"' if unit.language else ""
         out.write(
-            f'<details class="question"{" open" if is_open else ""}><summary><span dir="auto">'
-            f'{escape(clean(unit.question))}</span> <span class="about">{escape(clean(unit.question_id))}{cued}, '
+            f'<details class="question"{" open" if is_open else ""}><summary><span dir="auto"{in_it}>'
+            f'{escape(clean(unit.question))}</span> <span class="about">{escape(clean(unit.question_id))}'
+            f"{escape(language)}{cued}, "
             f"{len(answers)} {'answer' if len(answers) == 1 else 'answers'}</span></summary>\n"
         )
         for model, place in self._models.items():

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.bench.analysis.compare import ComparedCondition, FigureChange, FigureName, RunComparison
+from multiplex.bench.analysis.compare import ComparedCondition, RunComparison
+from multiplex.bench.analysis.figure_change import FigureChange, FigureName
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
 
@@ -36,7 +37,7 @@ def rows(condition: ComparedCondition) -> list[tuple[str, ...]]:
 
 def title(condition: ComparedCondition) -> str:
     """Whose the changes are and what they stand on, a line."""
-    name = f"{condition.model}, {condition.strategy}"
+    name = ", ".join(filter(None, (condition.model, condition.strategy, condition.language)))
     said = [f"{name}: {condition.paired} answers to {condition.questions} questions in both"]
     said += [f"{condition.same} of them equal"] if condition.paired else []
     said += [f"{condition.unfinished_before} without a measure before"] if condition.unfinished_before else []

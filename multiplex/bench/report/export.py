@@ -81,11 +81,11 @@ def _frame(store: Records, scoring: str | None) -> tuple[str, ...]:
 
 
 _HEAD = (
-    "unit", "question_id", "domain", "cued", "question", "model", "strategy", "epoch", "state", "error", "lost",
-    "notes", "text", "words", "references", "entropy", "entropy_unprompted", "hill_number", "excluded", "berger_parker",
-    "depth", "label_share", "specific", "plurality", "plural", "disagreement", "balance", "generalised",
-    "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative", "coverage",
-    "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
+    "unit", "question_id", "domain", "cued", "question", "language", "model", "strategy", "epoch", "state", "error",
+    "lost", "notes", "text", "words", "references", "entropy", "entropy_unprompted", "hill_number", "excluded",
+    "berger_parker", "depth", "label_share", "specific", "plurality", "plural", "disagreement", "balance",
+    "generalised", "out_of_frame", "expected_perspectives", "per_100_words", "positive", "neutral", "negative",
+    "coverage", "homogeneity", "calls", "input_tokens", "output_tokens", "seconds", "score_note", *FORMER_COLUMNS,
 )  # fmt: skip
 
 
@@ -93,8 +93,9 @@ def _row(record: Record, frame: tuple[str, ...]) -> list[Cell]:
     unit, answer, failure, score = record.unit, record.answer, record.failure, record.score
     state = "done" if answer else "failed" if failure else "pending"
     cued = None if unit.cued is None else str(unit.cued).lower()
-    cells: list[Cell] = [unit.id, unit.question_id, unit.domain, cued, unit.question, unit.model, unit.strategy]
-    cells += [unit.epoch, state, f"{failure.kind}: {failure.message}" if failure and not answer else None]
+    cells: list[Cell] = [unit.id, unit.question_id, unit.domain, cued, unit.question, unit.language or None]
+    cells += [unit.model, unit.strategy, unit.epoch, state]
+    cells.append(f"{failure.kind}: {failure.message}" if failure and not answer else None)
     cells += [" ".join(answer.lost), "; ".join(answer.notes), answer.text] if answer else [None] * 3
     cells += _figures(score.measures if score else None)
     cells += [score.retention.coverage.mean, score.retention.homogeneity] if score and score.retention else [None] * 2

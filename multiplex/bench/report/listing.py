@@ -67,7 +67,15 @@ def show(store: Store, unit_id_prefix: str, console: Console) -> None:
     """
     record = _named(store, unit_id_prefix)
     unit = record.unit
-    where = [unit.model, unit.strategy, f"epoch {unit.epoch}", unit.question_id, unit.domain, _CUED[unit.cued]]
+    where = [
+        unit.model,
+        unit.strategy,
+        f"epoch {unit.epoch}",
+        unit.question_id,
+        unit.language,
+        unit.domain,
+        _CUED[unit.cued],
+    ]
     console.print(Text(f"unit {unit.id}", "bold"))
     console.print(_plain(", ".join(part for part in where if part), "dim"))
     console.print()

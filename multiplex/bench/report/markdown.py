@@ -13,7 +13,7 @@ from multiplex.bench.analysis.ratings import Ratings
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.plan.units import CONTROLS
 from multiplex.bench.report import contrast_tables as evidence
-from multiplex.bench.report import frame_tables, tables
+from multiplex.bench.report import frame_tables, language_tables, tables
 from multiplex.bench.report import rating_tables as rating_tables
 from multiplex.bench.report.tables import Table
 from multiplex.present.result import CONSTRUCTIONS
@@ -96,7 +96,7 @@ def limits(analysis: Analysis, beside: Sequence[Analysis] = ()) -> list[str]:
         lines.append("How well the extractor sees each perspective of this frame was not measured.")
     elif analysis.reliability.corrects:
         lines.append(analysis.reliability.note)
-    return lines
+    return [*lines, *language_tables.limit(analysis)]
 
 
 def strategies(analysis: Analysis) -> list[tuple[str, str]]:
@@ -168,6 +168,8 @@ def sections(
         Section("shares", "Shares", _there(
             tables.shares(analysis), tables.corrected(analysis), tables.shares(analysis, "presence"),
             tables.shares(analysis, "words"), evidence.reliability(analysis))),
+        *([Section("languages", "Languages", (language_tables.entropy(analysis), language_tables.shares(analysis)))]
+          if analysis.languages else []),
         Section("tone", "Tone", _there(tables.tone(analysis), tables.stance(analysis))),
         Section("voices", "Voices and their names", _there(
             evidence.councils(analysis), evidence.label_permutations(analysis))),

@@ -69,7 +69,7 @@ def write_report(
     with ExitStack() as files:
         page, text, csv, lines = (files.enter_context(open_draft(path)) for path in paths)
         units = files.enter_context(Units(shipped_gazetteer().entities))
-        table, cloud = export.CsvTable(csv, analysis.frame), Cloud()
+        table, cloud = export.CsvTable(csv, analysis.frame), Cloud(analysis.language)
         for record in store.records(analysis.scoring if described else None):
             table.add(record)
             lines.write(export.as_line(record))

@@ -21,15 +21,16 @@ POINTS = 500  # of one strategy in a scatter plot; more hide one another
 
 
 class Cloud:
-    """The points of the scatter plots: words and entropy of every answer that has one."""
+    """The points of the scatter plots: words and entropy of every answer that has one, to questions in one language."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = "") -> None:
+        self._language = language
         self._points: dict[str, dict[str, list[tuple[float, float]]]] = {}
 
     def add(self, record: Record) -> None:
         """One unit."""
         measures = record.score.measures if record.score else None
-        if measures is not None and measures.entropy is not None:
+        if measures is not None and measures.entropy is not None and record.unit.language == self._language:
             of = self._points.setdefault(record.unit.model, {}).setdefault(record.unit.strategy, [])
             of.append((float(measures.words), measures.entropy))
 

@@ -131,17 +131,17 @@ def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]
     return places, doubled, conflicts
 
 
-def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int, int, int]]:
+def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int, str, int, int]]:
     """The order in which one process would have made the units; where the runs do not say, they keep their own."""
     questions = {name: place for place, name in enumerate(manifest.order)}
     models = {name: place for place, name in enumerate(manifest.models)}
 
-    def key(place: _Place) -> tuple[int, int, int, int]:
+    def key(place: _Place) -> tuple[int, int, str, int, int]:
         unit = place.unit
         known = questions.get(unit.question_id)
         if known is None:
-            return (0, place.run, 0, 0)
-        return (unit.epoch, known, models[unit.model], STRATEGIES.index(unit.strategy))
+            return (0, place.run, "", 0, 0)
+        return (unit.epoch, known, unit.language, models[unit.model], STRATEGIES.index(unit.strategy))
 
     return key
 

@@ -22,7 +22,7 @@ from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
 from multiplex.llm.model import Model, as_chat
 from multiplex.llm.types import Call
-from multiplex.llm.usage import Usage, total
+from multiplex.llm.usage import Usage, set_spent, spent_on, total
 from multiplex.text.marks import as_data
 from multiplex.text.quotations import locate
 from multiplex.text.sentences import Sentence
@@ -131,14 +131,16 @@ class Judge:
         of the quotation stand in the question. The model is not shown the question.
 
         Raises:
-            CallError: a call failed for good, or its reply was twice not the JSON asked for.
+            CallError: a call failed for good, or its reply was twice not the JSON asked for; its `spent` is what all
+                calls about this text took.
             ContentError: the prompt is missing or wrong.
             UsageError: the key's environment variable is not set.
             WeightsError: the embedded model cannot be had.
         """
         words = LOCAL_WORDS if self._chat.spec.local else CHUNK_WORDS
         chunks = list(_chunks([sentence.text for sentence in sentences], words))
-        replies = await _together(self._ask("judge", _Findings, sentences, chunk) for chunk in chunks)
+        asking = (self._ask("judge", _Findings, sentences, chunk) for chunk in chunks)
+        replies = await _together(asking, lambda reply: reply.usage)
         asked = frozenset(token.key for token in tokens(question))
         found: dict[tuple[int, int, str], Reference] = {}
         discarded: Counter[Reason] = Counter(dict.fromkeys(REASONS, 0))
@@ -182,17 +184,19 @@ class Judge:
         """The tone of each sentence, shape (n, 3): positive, neutral, negative; each row sums to 1.
 
         Sentences that the reply leaves out, or gives no likelihood, are asked for once more. `on_usage` is told what
-        the calls cost, unless they fail.
+        the calls cost; where they fail the error says it.
 
         Raises:
-            CallError: a call failed for good, its reply was twice not the JSON asked for, or a sentence got no tone.
+            CallError: a call failed for good, its reply was twice not the JSON asked for, or a sentence got no tone;
+                its `spent` is what all calls took.
             ContentError, UsageError, WeightsError: as `afind`.
         """
         import numpy as np
 
         local = self._chat.spec.local
         words, most = (LOCAL_WORDS, LOCAL_TONES) if local else (CHUNK_WORDS, CHUNK_TONES)
-        parts = await _together(self._toned(sentences, chunk) for chunk in _chunks(sentences, words, most))
+        asking = (self._toned(sentences, chunk) for chunk in _chunks(sentences, words, most))
+        parts = await _together(asking, lambda part: part[1])
         if on_usage is not None:
             on_usage(total(usage for _, usage in parts))
         rows = [row for part, _ in parts for row in part]
@@ -224,7 +228,11 @@ class Judge:
         for again in (False, True):
             missing = [number for number in chunk if number not in told]
             if missing:
-                answer = await self._ask("judge_tone", _Tones, sentences, missing, again=again)
+                try:
+                    answer = await self._ask("judge_tone", _Tones, sentences, missing, again=again)
+                except CallError as error:
+                    set_spent(error, usage + spent_on(error))
+                    raise
                 usage += answer.usage
                 for tone in answer.content.tones:
                     row = (tone.positive, tone.neutral, tone.negative)
@@ -232,7 +240,8 @@ class Judge:
                         told.setdefault(tone.sentence - 1, row)
         for number in chunk:
             if number not in told:
-                raise CallError("server", f"{self._at}: gave sentence {number + 1} no tone, asked twice; {_BETTER}")
+                why = f"{self._at}: gave sentence {number + 1} no tone, asked twice; {_BETTER}"
+                raise set_spent(CallError("server", why), usage)
         return [told[number] for number in chunk], usage
 
     async def _ask(
@@ -260,7 +269,11 @@ class Judge:
                 response_format={"type": "json_schema", "json_schema": schema},
                 tags=("multiplex:judge", "nostream"),
             )
-            reply = await self._chat.complete(messages, call)
+            try:
+                reply = await self._chat.complete(messages, call)
+            except CallError as error:
+                set_spent(error, usage + spent_on(error))
+                raise
             usage += reply.usage
             cut, problem = reply.cut, "it is cut off at its token limit"
             if not cut:
@@ -268,10 +281,8 @@ class Judge:
                     return _Answer(read_reply(reply.text, form), usage, unreadable)
                 except ValueError as error:
                     problem = str(error)
-        raise CallError(
-            "cut_off" if cut else "server",
-            f"{self._at}: the judge's reply cannot be read ({problem}), twice; {_BETTER}",
-        )
+        why = f"{self._at}: the judge's reply cannot be read ({problem}), twice; {_BETTER}"
+        raise set_spent(CallError("cut_off" if cut else "server", why), usage)
 
     @property
     def _at(self) -> str:
@@ -357,11 +368,20 @@ def _shown(sentence: Sentence | str) -> str:
 _MARKS = str.maketrans("<>", "‹›")
 
 
-async def _together(jobs: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """The results in order; where one job fails, the others are stopped before its error goes on."""
+async def _together(jobs: Iterable[Coroutine[Any, Any, Result]], cost: Callable[[Result], Usage]) -> list[Result]:
+    """The results in order; where one job fails, the others are stopped before its error goes on.
+
+    The error then says what all of them took, as far as they had come to an end.
+    """
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         return await asyncio.gather(*tasks)
+    except CallError as error:
+        await _stop(tasks)
+        ended = [task for task in tasks if not task.cancelled()]
+        failed = {task: task.exception() for task in ended}
+        set_spent(error, total(cost(task.result()) if e is None else spent_on(e) for task, e in failed.items()))
+        raise
     finally:
         await _stop(tasks)
 

@@ -188,6 +188,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(raw)
             except json.JSONDecodeError as error:
                 raise UsageError(f"{path}:{line}: not JSON ({error.msg})") from error
+            except RecursionError as error:
+                raise UsageError(f"{path}:{line}: not JSON (nested too deeply)") from error
 
 
 def read_labelled(path: Path) -> Iterator[Labelled]:

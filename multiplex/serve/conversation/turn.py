@@ -26,6 +26,7 @@ from multiplex.council.events import (
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError, MemoryLostError
 from multiplex.llm.relay import Passed
+from multiplex.llm.tracing import each_inside, trace_answer
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
@@ -80,12 +81,14 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
         graph = copy.copy(graph)
         graph.checkpointer = keeper
     try:
-        async with aclosing(follow(graph, _input(asked), **_options(asked))) as following:
-            async for event in following:
-                if isinstance(event, EndState):
-                    state = event.values
-                else:
-                    yield event
+        with trace_answer((asked.offer.strategy,), asked.seed) as inside:
+            following = each_inside(inside, follow(graph, _input(asked), **_options(asked)))
+            async with aclosing(following):
+                async for event in following:
+                    if isinstance(event, EndState):
+                        state = event.values
+                    else:
+                        yield event
     except Exception as error:
         if (trouble := memory.trouble(error)) is None:
             raise

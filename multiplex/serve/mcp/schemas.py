@@ -28,7 +28,7 @@ def _as_list(given: Any) -> Any:
         return given
     try:
         read = json.loads(given)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [given]
     return read if isinstance(read, list) else [given]
 
@@ -106,14 +106,16 @@ class VoiceGiven(_Shape):
 class OwnWords(_Shape):
     """The figures of what does not stand so in a sourcebook."""
 
-    references: int
+    reference_count: int
+    references: Annotated[int, Field(description="The former name of reference_count.")]
     entropy: float | None
 
 
 class MeasuresGiven(_Shape):
     """The figures of one text; None where a figure does not exist. Shares 0..1, entropy 0..100."""
 
-    references: int
+    reference_count: int
+    references: Annotated[int, Field(description="The former name of reference_count.")]
     shares: dict[str, float]
     entropy: float | None
     depth: dict[str, float | None] | None

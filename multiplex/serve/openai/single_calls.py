@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +13,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.council.strategies import check_strategy
 from multiplex.llm.chat import Chat
 from multiplex.llm.relay import Closed, RelayRequest, relay
+from multiplex.llm.tracing import each_inside, trace_answer
 from multiplex.serve.conversation.turn import Ended, Piece, Said
 from multiplex.serve.openai.fields import as_given, passed_on
 from multiplex.serve.openai.schema import ChatRequest
@@ -37,10 +38,11 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
         given["seed"] = call_seed(seed, strategy)
     asked = RelayRequest(messages, given | passed_on(body), ours, chat.spec.answer_tokens, bool(body.stream))
     started, text = perf_counter(), ""
-    async with aclosing(relay(chat, asked)) as pieces:
+    async with AsyncExitStack() as held:
+        inside = held.enter_context(trace_answer((strategy,), seed))
+        pieces = await held.enter_async_context(aclosing(each_inside(inside, relay(chat, asked))))
         async for piece in pieces:
             if isinstance(piece, Closed):
-                notes = (f"refused by the endpoint and left out: {', '.join(piece.refused)}",) if piece.refused else ()
                 answer = Answer(
                     strategy=strategy,
                     text=text,
@@ -49,7 +51,7 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
                     usage=piece.usage,
                     seconds=perf_counter() - started,
                     cut=piece.finish == "length",
-                    notes=notes,
+                    notes=piece.notes,
                 )
                 yield Ended(answer, question, finish=piece.finish)
                 continue

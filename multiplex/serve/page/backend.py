@@ -175,8 +175,8 @@ class Page:
             raise ApiError(403, "only the one who asked can delete a question", code="not_yours")
         await self.answers.delete(name)
 
-    async def shown(self, name: str) -> dict[str, Any]:
-        """What the page shows of a question: that it is under way, or all that came of it.
+    async def shown(self, caller: Caller, name: str) -> dict[str, Any]:
+        """What the page shows of a question: that it is under way, or all that came of it; `mine`: the caller asked it.
 
         Raises:
             ApiError: 404, it is not here.
@@ -185,9 +185,11 @@ class Page:
         if name in self._speaking:
             posed = self._speaking[name].posed
             return {"state": "speaking", **self._head(posed.id, posed.question, posed.council.name, posed.model),
-                    "strategies": list(posed.asked), "thread": await self._titles(posed.thread)}  # fmt: skip
+                    "mine": posed.caller.space == caller.space, "strategies": list(posed.asked),
+                    "thread": await self._titles(posed.thread)}  # fmt: skip
         exchange = await self.exchange(name)
-        return {"thread": await self._titles(exchange.thread), **await asyncio.to_thread(self._ended, exchange)}
+        view = await asyncio.to_thread(self._ended, exchange)
+        return {"thread": await self._titles(exchange.thread), "mine": exchange.owner == caller.space, **view}
 
     def _ended(self, exchange: Exchange) -> dict[str, Any]:
         result = exchange.result

@@ -154,9 +154,9 @@ async def ask(body: PageQuestion, page: Behind, caller: Visitor) -> dict[str, st
 
 
 @_router.get("/page/answers/{name}")
-async def answer(name: str, page: Behind, _: Visitor) -> dict[str, Any]:
+async def answer(name: str, page: Behind, caller: Visitor) -> dict[str, Any]:
     """What came of a question."""
-    return await page.shown(name)
+    return await page.shown(caller, name)
 
 
 @_router.delete("/page/answers/{name}", status_code=204)

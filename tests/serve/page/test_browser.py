@@ -496,6 +496,28 @@ def test_this_browser_remembers_what_it_asked_until_told_to_forget(house: House,
     expect(history).to_have_count(0)
 
 
+def test_who_asked_deletes_an_answer_with_the_keyboard_once_that_is_confirmed(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("404")
+    page = reader.open()
+    ask(page, "Who owns a forest?")
+    ended(page)
+    path = page.url
+    first = page.get_by_role("button", name="Delete this question and its answers")
+    first.press("Enter")
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(first).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Delete it for good").press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Deleted")).to_be_focused()
+    page.get_by_role("link", name="Ask a question").click()
+    expect(page.locator("#question")).to_be_visible()
+    expect(page.get_by_role("link", name="Who owns a forest?")).to_have_count(0)
+    page.goto(path)
+    expect(page.get_by_role("alert")).to_have_text("This answer is not here.")
+
+
 def test_a_slow_answer_does_not_replace_the_page_that_was_opened_meanwhile(house: House, visit: Visit) -> None:
     page = visit(house.served).open()
     ask(page)

@@ -1,9 +1,10 @@
 /** One question and what comes of it: the voices as they come, the answers beside one another, what was measured. */
 
 import { answerView } from "./answer.js";
-import { get, post, sentence } from "./api.js";
+import { get, post, remove, sentence } from "./api.js";
 import { askForm } from "./ask.js";
 import { count, fill, h, prose } from "./dom.js";
+import { forget } from "./history.js";
 import { figures, legend } from "./measures.js";
 import { finish, progress, voiceCard, waitingCard } from "./voices.js";
 import { closeReference } from "./why.js";
@@ -237,7 +238,7 @@ function ended(shared, view, note = null) {
     views.some((each) => each.measures) ? legend(setup) : null,
     voices,
     figures(views, view.frame, setup),
-    keeping(view),
+    keeping(shared),
     h("section", { class: "further", "aria-label": "Ask on" }, form.element),
   );
   if (voices && reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
@@ -288,7 +289,8 @@ export function followLinks(page) {
   return () => page.removeEventListener("click", listen);
 }
 
-function keeping(view) {
+function keeping(shared) {
+  const { view } = shared;
   const path = `/answers/${encodeURIComponent(view.id)}`;
   const told = h("span", { role: "status", class: "soft" });
   const copy = h("button", {
@@ -315,7 +317,43 @@ function keeping(view) {
     h("p", { class: "soft" }, `${lasting} Seed ${view.seed}, ${view.created}.`),
     h("p", {}, "Download:"),
     h("ul", { class: "plain files" }, files),
+    view.mine ? deleting(shared) : null,
   );
+}
+
+/** A button that deletes the answer, once that was confirmed; for the one who asked. */
+function deleting({ view, page, stops }) {
+  const told = h("span", { role: "alert", class: "trouble" });
+  const yes = h("button", { type: "button" }, "Delete it for good");
+  const no = h("button", { type: "button", class: "quiet" }, "Keep it");
+  const first = h("button", { type: "button", class: "quiet" }, "Delete this question and its answers");
+  const sure = h("span", { role: "group", "aria-label": "Delete this question and its answers?" }, "It will be gone here and behind its link. ", yes, " ", no);
+  const turn = (asking) => {
+    first.hidden = asking;
+    sure.hidden = !asking;
+    (asking ? no : first).focus();
+  };
+  sure.hidden = true;
+  first.addEventListener("click", () => turn(true));
+  no.addEventListener("click", () => turn(false));
+  sure.addEventListener("keydown", (event) => event.key === "Escape" && turn(false));
+  yes.addEventListener("click", async () => {
+    yes.disabled = true;
+    try {
+      await remove(`/page/answers/${encodeURIComponent(view.id)}`);
+    } catch (error) {
+      yes.disabled = false;
+      told.textContent = error.message;
+      return;
+    }
+    forget(view.id);
+    stops.splice(0).forEach((stop) => stop());
+    closeReference();
+    const gone = h("h1", { tabindex: "-1" }, "Deleted");
+    fill(page, gone, h("p", {}, "The question and its answers are gone from this server. "), h("p", {}, h("a", { href: "/" }, "Ask a question")));
+    gone.focus();
+  });
+  return h("p", {}, first, sure, " ", told);
 }
 
 // --- answers beside one another, or as tabs where there is no room

@@ -18,6 +18,11 @@ export function post(path, body = {}) {
   return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
 
+/** Delete what stands at a path. */
+export function remove(path) {
+  return ask(path, { method: "DELETE" });
+}
+
 async function ask(path, options) {
   let reply;
   try {

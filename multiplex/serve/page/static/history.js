@@ -11,12 +11,17 @@ export function remember(id, question) {
   write([{ id, question: question.slice(0, 300), at: new Date().toISOString() }, ...rest].slice(0, MOST));
 }
 
+/** Forget one question. */
+export function forget(id) {
+  write(all().filter((each) => each.id !== id));
+}
+
 /** The list, with a way to forget it; null where it is empty. */
 export function historyList() {
   const there = all();
   if (!there.length) return null;
   const section = h("section", { class: "history", "aria-labelledby": "history-title" });
-  const forget = h("button", {
+  const forgetAll = h("button", {
     type: "button",
     class: "quiet",
     onclick: () => {
@@ -27,7 +32,7 @@ export function historyList() {
   const items = there.map((each) =>
     h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question), " ", when(each.at)),
   );
-  return fill(section, h("h2", { id: "history-title" }, "Asked in this browser"), h("ul", { class: "plain" }, items), forget);
+  return fill(section, h("h2", { id: "history-title" }, "Asked in this browser"), h("ul", { class: "plain" }, items), forgetAll);
 }
 
 function when(at) {
