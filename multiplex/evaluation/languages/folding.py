@@ -11,7 +11,13 @@ from multiplex.text.tokens import Token, plain
 # Marks that are seldom written: Arabic vowel signs, tatweel, Hebrew points, stress marks, joiners, direction marks.
 _UNWRITTEN = re.compile("[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640\u0591-\u05c7\u0301\u0300\u200c-\u200f"
                         "\u202a-\u202e\u2066-\u2069\u00ad\u061c\u093c]")  # fmt: skip
+# Amharic writes some sounds by one or another series of letters: ሠ as ሰ, ዐ as አ, ፀ as ጸ, ሐ and ኀ as ሀ; ሃ, ኣ as ሀ, አ.
+_SERIES = {0x1220: 0x1230, 0x12D0: 0x12A0, 0x1340: 0x1338, 0x1210: 0x1200, 0x1280: 0x1200}
+_AMHARIC = {chr(one + order): chr(other + order) for one, other in _SERIES.items() for order in range(7)} | {
+    **dict.fromkeys("ሃሓኃ", "ሀ"), **dict.fromkeys("ኣዓ", "አ"),
+}  # fmt: skip
 _SAME = str.maketrans({
+    **_AMHARIC,
     **dict.fromkeys("أإآٱ", "ا"), **dict.fromkeys("ىیئ", "ي"), "ة": "ه", "ۀ": "ه", "ک": "ك", "ؤ": "و", "ё": "е", "ँ": "ं",
     **dict.fromkeys("ʼʻʿʾ’‘´′", "'"), "ς": "σ", "·": "・",
 })  # fmt: skip

@@ -117,7 +117,9 @@ class Lexicon:
                 break
             entry = _Entry(form, tuple(map(fold, written)), written)
             others = self._index.setdefault((entry.keys[0], "".join(entry.keys[1:2])), [])
-            if not any(other.keys == entry.keys and _same(other, entry) for other in others):
+            if not any(
+                other.keys == entry.keys and other.form.gaps == form.gaps and _same(other, entry) for other in others
+            ):
                 others.append(entry)
             self._known.update(entry.keys)
 
