@@ -12,7 +12,7 @@ ANSWER = {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
 VOICE = {"persona", "perspective", "text", "error", "seconds", "usage", "positions", "asks"}
 USAGE = {"calls", "input_tokens", "output_tokens"}
 MEASURES = {
-    "references", "shares", "entropy", "hill_number", "effective", "excluded", "berger_parker", "dominance",
+    "reference_count", "references", "shares", "entropy", "depth", "hill_number", "effective", "excluded", "berger_parker", "dominance",
     "out_of_frame", "sentiment", "words",
 }  # fmt: skip
 
