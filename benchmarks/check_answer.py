@@ -12,8 +12,8 @@ ANSWER = {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
 VOICE = {"persona", "perspective", "text", "error", "seconds", "usage", "positions", "asks"}
 USAGE = {"calls", "input_tokens", "output_tokens"}
 MEASURES = {
-    "reference_count", "references", "shares", "entropy", "depth", "hill_number", "effective", "excluded", "berger_parker", "dominance",
-    "out_of_frame", "sentiment", "words",
+    "reference_count", "references", "shares", "entropy", "depth", "hill_number", "effective", "excluded",
+    "berger_parker", "dominance", "out_of_frame", "sentiment", "words",
 }  # fmt: skip
 
 
