@@ -32,9 +32,9 @@ from multiplex.council.events import (
 from multiplex.council.locales import locale_of
 from multiplex.council.order import Order
 from multiplex.evaluation import Retention
+from multiplex.present.depth import READING
 from multiplex.present.document import harm_lines
 from multiplex.present.result import (
-    READING,
     closing,
     comparison,
     reading_order,

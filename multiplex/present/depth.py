@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 from multiplex.evaluation.depth.figures import Depth
 
+READING = (
+    "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
+    "Few references bias it downward, so read it with their number. It counts names; depth, "
+    "(1 - labels only) x ln(1 + holders a perspective), says how far a text goes beyond them. "
+    "More positive is not better."
+)
+
 
 class Label(NamedTuple):
     """A figure's name for readers, the factor and format of its number, its unit, and what it says, one line."""

@@ -9,8 +9,8 @@ from multiplex.answering import Result
 from multiplex.council.answer import Answer, Voice
 from multiplex.council.locales import ENGLISH, Locale, locale_of
 from multiplex.council.names import fold, trace_names
+from multiplex.present.depth import READING
 from multiplex.present.result import (
-    READING,
     closing,
     comparison,
     reading_order,

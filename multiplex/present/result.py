@@ -16,12 +16,6 @@ from multiplex.present.stance import as_object
 from multiplex.text.terminal import escape_json
 
 CONSTRUCTIONS = locale_of(ENGLISH).say("constructions")
-READING = (
-    "Entropy is how evenly the references spread over the frame (100% = evenly; a convention, not an ideal). "
-    "Few references bias it downward, so read it with their number. It counts names; depth, "
-    "(1 - labels only) x ln(1 + holders a perspective), says how far a text goes beyond them. "
-    "More positive is not better."
-)
 
 
 def contract(result: Result) -> dict[str, Any]:

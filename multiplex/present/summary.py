@@ -19,8 +19,8 @@ from multiplex.evaluation.scorer import Scored, Unread
 from multiplex.evaluation.statistics.resampling import LEAST_BIASED, LEAST_FREEDOM
 from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summary
 from multiplex.present import depth
+from multiplex.present.depth import READING
 from multiplex.present.frames import SpreadTally, rows
-from multiplex.present.result import READING
 from multiplex.text.terminal import one_line
 
 INTERVALS = (

@@ -13,7 +13,8 @@ from multiplex.council.order import Strategy
 from multiplex.evaluation import Tone
 from multiplex.llm.spec import QUESTION_LIMIT
 from multiplex.llm.usage import Usage
-from multiplex.present.result import CONSTRUCTIONS, READING
+from multiplex.present.depth import READING
+from multiplex.present.result import CONSTRUCTIONS
 
 TEXT_LIMIT = 100_000  # characters of all texts of one call together
 TEXTS_LIMIT = 20

@@ -20,8 +20,8 @@ from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures
 from multiplex.evaluation.languages.reading import UnreadError
 from multiplex.llm.chat import Chat
-from multiplex.present.depth import shown
-from multiplex.present.result import CONSTRUCTIONS, READING, contract, reading_order, warnings
+from multiplex.present.depth import READING, shown
+from multiplex.present.result import CONSTRUCTIONS, contract, reading_order, warnings
 from multiplex.serve.mcp.schemas import (
     TEXT_LIMIT,
     AnswerArguments,
