@@ -258,7 +258,7 @@ def test_a_run_on_a_read_only_mount_is_listed_shown_reported_and_exported(tmp_pa
     )
     assert "old" in said.split("new", 1)[1]
     assert sorted(path.name for path in out.iterdir()) == [
-        "old.csv", "report.html", "report.md", "results.csv", "results.jsonl",
+        "figures", "old.csv", "report.html", "report.md", "results.csv", "results.jsonl",
     ]  # fmt: skip
     assert "Elders are heard first." in (out / "old.csv").read_text()
     assert sorted(path.name for path in (runs / "old").iterdir()) == ["run.sqlite"]

@@ -114,7 +114,7 @@ async def test_the_chainlit_app_shows_every_voice_as_a_step_and_then_the_answer(
     assert "they represent no people" in first[1]
     assert {name for name, _ in voices} == {f"the {title} voice" for title in VOICES}
     assert dict(voices)["the African voice"] == "Elders are heard first."
-    assert dict(voices)["the Western voice"].startswith("lost. ")
+    assert dict(voices)["the Western voice"].startswith("Lost: ")
     assert last[0] == "Message"
     assert ANSWER in last[1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from multiplex.council.answer import Cited, Voice
+from multiplex.council.locales import locale_of
 from multiplex.present.document import _html_voice
 from multiplex.serve.page.views import voice_view
 
@@ -38,9 +39,9 @@ def test_a_voice_that_quotes_says_itself_whose_it_is() -> None:
 
 
 def test_the_document_links_a_sentence_to_its_position_and_escapes_both() -> None:
-    html = _html_voice(VOICE, [])
+    html = _html_voice(VOICE, [], locale_of("en"))
     assert 'Care is owed<sup><a href="#position-african-0">[1]</a></sup>.' in html
     assert '<li id="position-african-1">Others &lt;i&gt;do&lt;/i&gt;. <em>Others</em>; B. Author, Work (1991)' in html
     assert "<b>" not in html
     assert "<code>own/owed</code>" in html
-    assert "position-" not in _html_voice(QUOTING, [])
+    assert "position-" not in _html_voice(QUOTING, [], locale_of("en"))
