@@ -100,7 +100,7 @@ def locale_of(code: str) -> Locale:
     Raises:
         ContentError: its file is wrong.
     """
-    return _read(code if code in languages() else ENGLISH)
+    return _read(code if _has_file(code) else ENGLISH)
 
 
 def checked_language(code: str) -> str:
@@ -116,10 +116,16 @@ def checked_language(code: str) -> str:
 
 def fallback_note(code: str) -> str | None:
     """Why our own words are in English though the question is not; None where they are in its language."""
-    if code in languages():
+    if _has_file(code):
         return None
     what = f"there is no file of it for the question's language ({code})" if code else "its language was not recognised"
     return f"what the program itself writes into this answer is in English: {what}"
+
+
+@cache
+def _has_file(code: str) -> bool:
+    """Whether a language has a file; no folder is listed, which `langgraph dev` forbids while a run is under way."""
+    return code.isalpha() and (_folder() / f"{code}.yaml").is_file()
 
 
 @cache
