@@ -15,9 +15,13 @@ from multiplex.cli.options import (
     CheckFlag,
     CouncilFlag,
     DirFlag,
+    DryRunFlag,
     FrameFlag,
     KeyFlag,
+    MaxTokensFlag,
+    MaxUsdFlag,
     ModelFlag,
+    ModelsFlag,
     PricesFlag,
     RayFlag,
     RunArgument,
@@ -37,9 +41,7 @@ bench = typer.Typer(
 
 @bench.command()
 def run(
-    models: Annotated[
-        str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
-    ] = None,
+    models: ModelsFlag = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
     strategies: Annotated[
@@ -86,18 +88,12 @@ def run(
         int | None,
         typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20; it grows and backs off]"),
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, help="Stop when the run has spent so many tokens.")
-    ] = None,
-    max_usd: Annotated[
-        float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
-    ] = None,
+    max_tokens: MaxTokensFlag = None,
+    max_usd: MaxUsdFlag = None,
     prices: PricesFlag = None,
     check: CheckFlag = None,
     words: WordsFlag = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
-    ] = False,
+    dry_run: DryRunFlag = False,
     no_score: Annotated[
         bool, typer.Option("--no-score", help="Leave the measuring to `multiplex bench score`.")
     ] = False,

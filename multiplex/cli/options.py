@@ -48,6 +48,18 @@ RayFlag = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="Do the work on this Ray cluster; local: one on this machine."),
 ]
+ModelsFlag = Annotated[
+    str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
+]
+MaxTokensFlag = Annotated[
+    int | None, typer.Option("--max-tokens", min=1, help="Stop when the run has spent so many tokens.")
+]
+MaxUsdFlag = Annotated[
+    float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
+]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
+]
 PricesFlag = Annotated[
     Path | None,
     typer.Option(

@@ -13,7 +13,11 @@ from multiplex.cli.options import (
     BaseUrlFlag,
     CouncilFlag,
     DirFlag,
+    DryRunFlag,
     KeyFlag,
+    MaxTokensFlag,
+    MaxUsdFlag,
+    ModelsFlag,
     PricesFlag,
     VoiceModelFlag,
     council_names,
@@ -63,9 +67,7 @@ def prepare(
 @survey.command()
 def run(
     people: Annotated[Path, typer.Argument(metavar="SURVEY", help="A file that `multiplex survey prepare` wrote.")],
-    models: Annotated[
-        str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
-    ] = None,
+    models: ModelsFlag = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
     respondents: Annotated[
@@ -101,16 +103,10 @@ def run(
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20]")
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, help="Stop when the run has spent so many tokens.")
-    ] = None,
-    max_usd: Annotated[
-        float | None, typer.Option("--max-usd", min=0, help="Stop when the run has spent so much; needs --prices.")
-    ] = None,
+    max_tokens: MaxTokensFlag = None,
+    max_usd: MaxUsdFlag = None,
     prices: PricesFlag = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and what it would cost; send nothing.")
-    ] = False,
+    dry_run: DryRunFlag = False,
     redo_damaged: Annotated[
         bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `bench verify` finds damaged.")
     ] = False,

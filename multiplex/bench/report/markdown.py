@@ -256,19 +256,20 @@ def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str, beside
     for claim in analysis.claims:
         lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(describe_claim(claim))}")
         lines.append(escaped(compared(claim, analysis)))
-    lines.append(_table(tables.first(analysis)))
+    lines.append(markdown_table(tables.first(analysis)))
     lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis, beside))]
     lines += ["## The strategies", "\n".join(f"- {name}: {words}." for name, words in strategies(analysis))]
     lines.append(frame_line(analysis))
     for part in parts:
         lines.append(f"## {part.title}")
-        lines += [_table(table) for table in part.tables]
+        lines += [markdown_table(table) for table in part.tables]
         for lead, listed in part.lists:
             lines += [escaped(lead), "\n".join(f"- {escaped(line)}" for line in listed)]
     return "\n\n".join(line for line in lines if line) + "\n"
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table under its title."""
     named = sum(1 for _, rows in table.groups if rows) > 1
     head = (*(["model"] if named else []), *table.head)
     lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.report.export import FORMULA
-from multiplex.bench.report.markdown import escaped
+from multiplex.bench.report.markdown import escaped, markdown_table
 from multiplex.bench.report.tables import Table, plain
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
@@ -21,7 +21,7 @@ from multiplex.survey.baselines import mean_of
 from multiplex.survey.collected import SurveyAnswers, Who
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, SurveyQuestion
-from multiplex.survey.report.layout import html_head, html_table, markdown_table
+from multiplex.survey.report.layout import html_head, html_table
 from multiplex.survey.report.plots import plots
 from multiplex.survey.report.tables import tables
 from multiplex.survey.report.words import LIMITS, QUESTION, headline, summary, unmeasured

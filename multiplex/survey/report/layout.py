@@ -1,4 +1,4 @@
-"""Tables as Markdown and HTML, and the frame of a page that loads nothing. Every text that comes in is escaped."""
+"""Tables as HTML, and the frame of a page that loads nothing. Every text that comes in is escaped."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from multiplex.bench.report.markdown import escaped
 from multiplex.bench.report.tables import Table
 
 WORDS = 30  # characters from which a cell is prose, and may break
-
-
-def markdown_table(table: Table) -> str:
-    """A table under its title."""
-    named = sum(1 for _, rows in table.groups if rows) > 1
-    head = (*(["model"] if named else []), *table.head)
-    lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]
-    for name, rows in table.groups:
-        lines += [_row((*([name] if named else []), *row)) for row in rows]
-    note = f"\n\n{escaped(table.note)}" if table.note else ""
-    return f"### {escaped(table.title)}\n\n" + "\n".join(lines) + note
 
 
 def html_table(table: Table) -> str:
@@ -53,10 +41,6 @@ def html_head(title: str) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
     )
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
 
 
 def _line(row: Iterable[str]) -> str:
