@@ -14,7 +14,7 @@ from multiplex.content import prompt
 from multiplex.council.answer import Answer
 from multiplex.council.essay import essay_words
 from multiplex.council.events import Emit
-from multiplex.council.locales import IN_ENGLISH
+from multiplex.council.locales import IN_ENGLISH, Language
 from multiplex.council.personas import Council, Persona
 from multiplex.council.planning import NEAR_POSITIONS
 from multiplex.council.similarity import nearest_positions
@@ -29,7 +29,9 @@ ECHOED = (
 TOKENS_A_WORD = 1.8  # generous for English; a reply that reaches the limit is cut to full sentences
 
 
-async def checklist(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, words: int) -> Answer:
+async def checklist(
+    question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, words: int, language: Language = IN_ENGLISH
+) -> Answer:
     """One call, told to mention every perspective of the council in about this many words.
 
     Raises:
@@ -37,20 +39,28 @@ async def checklist(question: str, chat: Chat, seed: int, emit: Emit, *, council
     """
     titles = ", ".join(as_data(persona.title) for persona in council.personas)
     system = prompt("checklist", perspectives=titles, words=str(words))
-    return await one_call("checklist", question, system, chat, seed, emit, max_tokens=_tokens(words, chat))
+    return await one_call(
+        "checklist", question, system, chat, seed, emit, max_tokens=_tokens(words, chat), language=language
+    )
 
 
-async def uniplex_long(question: str, chat: Chat, seed: int, emit: Emit, *, words: int) -> Answer:
+async def uniplex_long(
+    question: str, chat: Chat, seed: int, emit: Emit, *, words: int, language: Language = IN_ENGLISH
+) -> Answer:
     """The question alone, with the length that is wanted.
 
     Raises:
         CallError: the call failed for good.
     """
     asked = prompt("uniplex_long", question=question, words=str(words))
-    return await one_call("uniplex-long", asked, "", chat, seed, emit, max_tokens=_tokens(words, chat))
+    return await one_call(
+        "uniplex-long", asked, "", chat, seed, emit, max_tokens=_tokens(words, chat), language=language
+    )
 
 
-async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+async def solo_council(
+    question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, language: Language = IN_ENGLISH
+) -> Answer:
     """One call that plays every persona, with the same positions near the question, and writes the essay.
 
     Raises:
@@ -66,14 +76,16 @@ async def solo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
     system = prompt(
         "solo_council",
         personas="\n\n".join(parts),
-        essay=prompt("essay", low=low, high=high, language=IN_ENGLISH.asked_for),
+        essay=prompt("essay", low=low, high=high, language=language.asked_for),
     )
     marks = chat.marks(seed, question)
     asked = f"{marks.enclose('question', question)}\n\n{prompt('marks', nonce=marks.nonce)}"
-    return await one_call("solo-council", asked, system, chat, seed, emit)
+    return await one_call("solo-council", asked, system, chat, seed, emit, language=language)
 
 
-async def echo_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+async def echo_council(
+    question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, language: Language = IN_ENGLISH
+) -> Answer:
     """One persona as often as the council has voices, through the same synthesizer: what an ensemble alone does.
 
     Raises:
@@ -81,11 +93,13 @@ async def echo_council(question: str, chat: Chat, seed: int, emit: Emit, *, coun
         VoicesLostError: too few voices spoke.
     """
     check_strategy("echo-council", chat.spec)
-    answer = await multiplex(question, chat, seed, emit, council=echo(council))
+    answer = await multiplex(question, chat, seed, emit, council=echo(council), language=language)
     return answer.model_copy(update={"strategy": "echo-council"})
 
 
-async def blank_council(question: str, chat: Chat, seed: int, emit: Emit, *, council: Council) -> Answer:
+async def blank_council(
+    question: str, chat: Chat, seed: int, emit: Emit, *, council: Council, language: Language = IN_ENGLISH
+) -> Answer:
     """As many voices as the council has, without a persona, through the same synthesizer: what compute alone does.
 
     Raises:
@@ -93,7 +107,7 @@ async def blank_council(question: str, chat: Chat, seed: int, emit: Emit, *, cou
         VoicesLostError: too few voices spoke.
     """
     check_strategy("blank-council", chat.spec)
-    answer = await multiplex(question, chat, seed, emit, council=blank(council))
+    answer = await multiplex(question, chat, seed, emit, council=blank(council), language=language)
     return answer.model_copy(update={"strategy": "blank-council"})
 
 

@@ -18,6 +18,7 @@ from multiplex.bench.report.tables import Table
 from multiplex.bench.store.records import Record, Score
 from multiplex.bench.store.store import Store
 from multiplex.content import content_root
+from multiplex.council.locales import locale_of
 from multiplex.errors import MultiplexError
 from tests.backend import Backend, Say, asked
 from tests.bench import simulated
@@ -156,7 +157,7 @@ def test_languages_are_compared_on_answers_that_both_have_measured_and_the_rest_
 def test_a_run_takes_up_languages_later_and_its_shards_join_in_one_order(
     own: Path, backend: Backend, tmp_path: Path
 ) -> None:
-    backend.script = lambda body, _: Say("It depends.")
+    backend.script = lambda body, _: Say("It depends. On", finish="length")
 
     def bench(*arguments: str, languages: str = "en,ar") -> str:
         flags = ["--models", "m", "--base-url", backend.base_url, "--questions", str(own), "--strategies", "uniplex",
@@ -179,3 +180,6 @@ def test_a_run_takes_up_languages_later_and_its_shards_join_in_one_order(
     bench("run", "--name", "once")
     with Store.read(tmp_path / "joined") as joined, Store.read(tmp_path / "once") as once:
         assert [unit.id for unit in joined.units()] == [unit.id for unit in once.units()]
+        notes = {record.unit.language: record.answer.notes for record in joined.records() if record.answer}
+    for unit_language, language in (("", "en"), ("ar", "ar")):  # our own words are in the question's language
+        assert notes[unit_language] == (f"uniplex: {locale_of(language).say('cut')}",)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from multiplex.answering import language_for
 from multiplex.bench.plan.units import Unit
 from multiplex.council import controls, strategies
 from multiplex.council.answer import Answer
 from multiplex.council.closed import ask_closed
 from multiplex.council.events import silent
+from multiplex.council.locales import Language
 from multiplex.council.personas import Council
 from multiplex.council.planning import checked_question
 from multiplex.evaluation.extraction.references import masked
@@ -42,24 +44,25 @@ async def _answer(work: Work, chat: Chat) -> Answer:
     unit, council = work.unit, work.council
     if unit.closed is not None:
         return await ask_closed(unit.closed, chat, unit.seed, unit.strategy, council)
+    language = Language(unit.language) if unit.language else await language_for(unit.question, None)
     asked = (checked_question(unit.question, local=chat.spec.local), chat, unit.seed, silent)
     match unit.strategy:
         case "multiplex":
-            return await strategies.multiplex(*asked, council=council)
+            return await strategies.multiplex(*asked, council=council, language=language)
         case "uniplex":
-            return await strategies.uniplex(*asked)
+            return await strategies.uniplex(*asked, language=language)
         case "contextual":
-            return await strategies.contextual(*asked)
+            return await strategies.contextual(*asked, language=language)
         case "checklist":
-            return await controls.checklist(*asked, council=council, words=_matched(work))
+            return await controls.checklist(*asked, council=council, words=_matched(work), language=language)
         case "uniplex-long":
-            return await controls.uniplex_long(*asked, words=_matched(work))
+            return await controls.uniplex_long(*asked, words=_matched(work), language=language)
         case "solo-council":
-            return await controls.solo_council(*asked, council=council)
+            return await controls.solo_council(*asked, council=council, language=language)
         case "echo-council":
-            return await controls.echo_council(*asked, council=council)
+            return await controls.echo_council(*asked, council=council, language=language)
         case "blank-council":
-            return await controls.blank_council(*asked, council=council)
+            return await controls.blank_council(*asked, council=council, language=language)
         case _:
             raise AssertionError(f"unit {unit.id} has no strategy {unit.strategy!r}")
 
