@@ -357,10 +357,10 @@ bench.command()(export)
 def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
     """What is asked for; left out, the usual ones that every model may carry out."""
     from multiplex.bench.plan.units import STRATEGIES
-    from multiplex.council.strategies import STATED
+    from multiplex.council.strategies import SMALL_MODEL_STRATEGIES
 
     if named is None:
-        return STATED if small else ("uniplex", "contextual", "multiplex")
+        return SMALL_MODEL_STRATEGIES if small else ("uniplex", "contextual", "multiplex")
     return STRATEGIES if named.strip() == "all" else tuple(_names(named))
 
 
