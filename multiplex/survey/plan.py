@@ -64,6 +64,11 @@ class SurveyPlan:
     voice_models: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def variants(self) -> int:
+        """In how many forms each question is asked."""
+        return self.orders * self.labels * self.wordings
+
+    @property
     def settings(self) -> dict[str, str]:
         """What must stay the same for answers to stand in one run."""
         told: dict[str, object] = {
@@ -129,7 +134,7 @@ def respondents(plan: SurveyPlan) -> list[Respondent]:
 
 
 def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
-    """Every unit of the run: all variants of a question together, question by question.
+    """Every unit of the run: question by question, within one model by model and respondent by respondent.
 
     Raises:
         UsageError: as `respondents`, or a number is out of range, or nothing is left to ask.
@@ -137,12 +142,12 @@ def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
     _check(plan)
     everybody = respondents(plan)
     found = tuple(
-        _unit(plan, question, who, who.model or model, epoch, variant, seed)
+        _unit(plan, question, who, model, epoch, variant, seed)
         for repeat in range(plan.epochs)
         for question in plan.survey.questions
+        for model in dict.fromkeys((*plan.models, *plan.voice_models.values()))
         for who in everybody
-        if _asked(plan.survey, question, who)
-        for model in (plan.models[:1] if who.model else plan.models)
+        if model in ((who.model,) if who.model else plan.models) and _asked(plan.survey, question, who)
         for epoch, variant in _variants(plan, repeat)
     )
     if not found:
@@ -175,6 +180,18 @@ def select_questions(survey: Survey, chosen: str | None, method: Method) -> Surv
     return survey.restricted(names)
 
 
+def select_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds that `--respondents` names.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for name in names:
+        if name not in KINDS:
+            raise UsageError(f"--respondents {name!r}: there are {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in names)
+
+
 def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
     """The codes that `--countries` names; by default all countries of the survey.
 
@@ -189,6 +206,8 @@ def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check(plan: SurveyPlan) -> None:
+    if plan.method not in METHODS:
+        raise UsageError(f"--method {plan.method!r}: there are {', '.join(METHODS)}")
     bounds = (
         ("orders", plan.orders, 10),
         ("labels", plan.labels, len(LABELS)),

@@ -57,6 +57,8 @@ class Manifest(BaseModel):
         questions: the name of the question set.
         models: by the name the user gave.
         order: of a shard, the ids of all questions of the whole run in their order; else empty.
+        strategies: of a shard, those that the whole run may have, in their order; else empty.
+        variants: of a shard, how many epochs of one question follow each other.
         survey: how a survey's closed questions are asked, by name; empty for a benchmark.
     """
 
@@ -73,6 +75,8 @@ class Manifest(BaseModel):
     questions: str
     models: dict[str, Parameters]
     order: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    variants: int = 1
     survey: dict[str, str] = {}
 
 
@@ -148,6 +152,8 @@ def merged(old: Manifest, new: Manifest) -> Manifest:
             "prompts": old.prompts | new.prompts,
             "models": old.models | new.models,
             "order": tuple(dict.fromkeys(old.order + new.order)),
+            "strategies": tuple(dict.fromkeys(old.strategies + new.strategies)),
+            "variants": new.variants,
         }
     )
 
