@@ -226,6 +226,9 @@ def _scored_under(folder: Path, frames: Sequence[str]) -> list[str]:
     return [scoring.key for scoring in scorings]
 
 
+bench.command()(merge)
+
+
 @bench.command()
 def verify(run: RunArgument, runs: DirFlag = RUNS) -> None:
     """Check every record of a run against its checksum, and its file; the exit code is 1 where anything is damaged."""
@@ -307,7 +310,6 @@ def ratings(
     raise typer.Exit(carry_out(RatingsOrder(folder, handed_in, judge, blind_set, as_json)))
 
 
-bench.command()(merge)
 bench.command()(compare)
 bench.command("list")(list_runs)
 bench.command()(show)

@@ -129,20 +129,20 @@ def run(
     from multiplex.council.registry import chosen
     from multiplex.settings import load_settings
     from multiplex.survey.command import survey_suite
-    from multiplex.survey.plan import SurveyPlan, select_countries, select_kinds, select_questions
+    from multiplex.survey.plan import SurveyPlan, select_countries, select_kinds, select_method, select_questions
     from multiplex.survey.readers import read_survey
 
     settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency)
     specs, voices = read_models(models, settings), read_voice_models(voice_model, settings)
-    whole, part = read_survey(people), read_shard(shard)
+    whole, part, asked_by = read_survey(people), read_shard(shard), select_method(method)
     plan = SurveyPlan(
-        survey=select_questions(whole, questions, method),
+        survey=select_questions(whole, questions, asked_by),
         council=chosen(council_names(council)),
         models=tuple(specs),
         source=whole.digest,
         kinds=select_kinds(split_names(respondents)),
         countries=select_countries(whole, split_names(countries) if countries else ()),
-        method=method,
+        method=asked_by,
         orders=orders,
         labels=labels,
         wordings=paraphrases,

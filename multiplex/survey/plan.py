@@ -192,6 +192,18 @@ def select_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in names)
 
 
+def select_method(name: str) -> Method:
+    """The method that `--method` names.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    for method in METHODS:
+        if method == name:
+            return method
+    raise UsageError(f"--method {name!r}: there are {', '.join(METHODS)}")
+
+
 def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
     """The codes that `--countries` names; by default all countries of the survey.
 
@@ -206,8 +218,6 @@ def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check(plan: SurveyPlan) -> None:
-    if plan.method not in METHODS:
-        raise UsageError(f"--method {plan.method!r}: there are {', '.join(METHODS)}")
     bounds = (
         ("orders", plan.orders, 10),
         ("labels", plan.labels, len(LABELS)),
