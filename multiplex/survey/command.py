@@ -14,7 +14,7 @@ from multiplex.llm.logprobs import MOST, TOKENS
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call
 from multiplex.survey.data import Survey
-from multiplex.survey.plan import SurveyPlan, respondents, units
+from multiplex.survey.plan import SurveyPlan, units
 from multiplex.survey.readers import read_survey, write_survey
 
 PEOPLE = "survey.jsonl"  # in a run's folder: the survey that its answers are compared with
@@ -31,9 +31,6 @@ def survey_suite(plan: SurveyPlan, people: Survey, order: RunOrder) -> Suite:
     return Suite(
         plan.survey.name,
         lambda seed: units(plan, seed),
-        lambda _: tuple(question.id for question in plan.survey.questions),
-        tuple(who.strategy for who in respondents(plan)),
-        plan.variants,
         survey=plan.settings,
         report=REPORT,
         probe=probe,

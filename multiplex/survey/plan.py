@@ -64,11 +64,6 @@ class SurveyPlan:
     voice_models: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def variants(self) -> int:
-        """In how many forms each question is asked."""
-        return self.orders * self.labels * self.wordings
-
-    @property
     def settings(self) -> dict[str, str]:
         """What must stay the same for answers to stand in one run."""
         told: dict[str, object] = {
@@ -134,7 +129,7 @@ def respondents(plan: SurveyPlan) -> list[Respondent]:
 
 
 def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
-    """Every unit of the run: question by question, within one model by model and respondent by respondent.
+    """Every unit of the run: all variants of a question together, question by question.
 
     Raises:
         UsageError: as `respondents`, or a number is out of range, or nothing is left to ask.
@@ -142,12 +137,12 @@ def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
     _check(plan)
     everybody = respondents(plan)
     found = tuple(
-        _unit(plan, question, who, model, epoch, variant, seed)
+        _unit(plan, question, who, who.model or model, epoch, variant, seed)
         for repeat in range(plan.epochs)
         for question in plan.survey.questions
-        for model in dict.fromkeys((*plan.models, *plan.voice_models.values()))
         for who in everybody
-        if model in ((who.model,) if who.model else plan.models) and _asked(plan.survey, question, who)
+        if _asked(plan.survey, question, who)
+        for model in (plan.models[:1] if who.model else plan.models)
         for epoch, variant in _variants(plan, repeat)
     )
     if not found:

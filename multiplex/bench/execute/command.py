@@ -74,14 +74,15 @@ def run(order: RunOrder, suite: Suite) -> int:
     _check_way(order)
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
-    new = None if there else _units(order, suite, SEED if order.seed is None else order.seed)
+    every = None if there else suite.units(SEED if order.seed is None else order.seed)
     if order.dry_run:
-        _estimate(order, suite, new, prices)
+        _estimate(order, suite, every, prices)
         return COMPLETE
-    if not there:
+    if every is not None:
+        _part(order, every)  # raises before a folder is made
         suite.probe()
     with Store.open(order.folder, create=True) as store:
-        made, units = _fitting(order, suite, store, new)
+        made, units = _fitting(order, suite, store, every)
         spoiled = _checked(order, store, units, console) if there else frozenset()
         if not order.batch and (out := store.batches().batches("planned", "sent")):
             raise UsageError(
@@ -102,10 +103,10 @@ def run(order: RunOrder, suite: Suite) -> int:
     return _told(order, suite, outcome, console)
 
 
-def _estimate(order: RunOrder, suite: Suite, new: tuple[Unit, ...] | None, prices: Prices | None) -> None:
-    """Print what is left to do, and what it would cost. `new` are the units of a run that is not there yet."""
-    if new is not None:
-        print_estimate(SafeConsole(), estimate(new, order.specs, order.council, (), prices))
+def _estimate(order: RunOrder, suite: Suite, every: tuple[Unit, ...] | None, prices: Prices | None) -> None:
+    """Print what is left to do, and what it would cost; `every` are the units of a run that is not there yet."""
+    if every is not None:
+        print_estimate(SafeConsole(), estimate(_part(order, every), order.specs, order.council, (), prices))
         return
     with Store.read(order.folder) as store:
         units = _fitting(order, suite, store)[1]
@@ -133,9 +134,9 @@ def _check_way(order: RunOrder) -> None:
 
 
 def _fitting(
-    order: RunOrder, suite: Suite, store: Store, new: tuple[Unit, ...] | None = None
+    order: RunOrder, suite: Suite, store: Store, every: tuple[Unit, ...] | None = None
 ) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
-    """The manifest of the run as this order continues it, and the units that it names (`new`, where they are known).
+    """The manifest of the run as this order continues it, and the units that it names, of `every` where that is known.
 
     Raises:
         UsageError: answers made now could not stand beside those that are there.
@@ -144,10 +145,10 @@ def _fitting(
     seed = order.seed if order.seed is not None else old.seed if old is not None else SEED
     quorum = order.council.quorum
     made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, suite.name, suite.survey)
-    units = new if new is not None else _units(order, suite, seed)
+    every = every if every is not None else suite.units(seed)
+    units = _part(order, every)
     if order.shard is not None:
-        ranks = {"order": suite.questions(seed), "strategies": suite.strategies, "variants": suite.variants}
-        made = made.model_copy(update=ranks)
+        made = made.model_copy(update={"order": tuple(unit.id for unit in every)})
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -184,12 +185,10 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
     return frozenset(left_out)
 
 
-def _units(order: RunOrder, suite: Suite, seed: int) -> tuple[Unit, ...]:
-    every = suite.units(seed)
+def _part(order: RunOrder, every: tuple[Unit, ...]) -> tuple[Unit, ...]:
     if order.shard is None:
         return every
-    # All of a question falls to one shard, in every language: what is measured together stands together.
-    part = tuple(unit for unit in every if order.shard.has(f"{unit.question_id} {unit.model} {unit.epoch}"))
+    part = tuple(unit for unit in every if order.shard.has(unit.together))
     if not part:
         raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
     return part

@@ -56,9 +56,7 @@ class Manifest(BaseModel):
         min_voices: how many voices had to speak.
         questions: the name of the question set.
         models: by the name the user gave.
-        order: of a shard, the ids of all questions of the whole run in their order; else empty.
-        strategies: of a shard, those that the whole run may have, in their order; else empty.
-        variants: of a shard, how many epochs of one question follow each other.
+        order: of a shard, the ids of all units of the whole run in their order; else empty.
         survey: how a survey's closed questions are asked, by name; empty for a benchmark.
     """
 
@@ -75,8 +73,6 @@ class Manifest(BaseModel):
     questions: str
     models: dict[str, Parameters]
     order: tuple[str, ...] = ()
-    strategies: tuple[str, ...] = ()
-    variants: int = 1
     survey: dict[str, str] = {}
 
 
@@ -152,8 +148,6 @@ def merged(old: Manifest, new: Manifest) -> Manifest:
             "prompts": old.prompts | new.prompts,
             "models": old.models | new.models,
             "order": tuple(dict.fromkeys(old.order + new.order)),
-            "strategies": tuple(dict.fromkeys(old.strategies + new.strategies)),
-            "variants": new.variants,
         }
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from multiplex.bench.plan import questions, translations
-from multiplex.bench.plan.units import STRATEGIES, Unit, checked, matrix
+from multiplex.bench.plan.units import Unit, checked, matrix
 from multiplex.council.strategies import check_strategy
 from multiplex.llm.spec import ModelSpec
 
@@ -17,10 +17,7 @@ class Suite:
 
     Attributes:
         name: of the question set.
-        units: every unit for a seed: question by question, within one model by model, strategy by strategy, and
-            `variants` epochs at a time.
-        questions: the ids of all questions in their order for a seed.
-        strategies: all that its runs may have, in their order.
+        units: every unit for a seed, in their order.
         survey: how closed questions are asked, by name; empty for a benchmark.
         report: the command that reports on the run.
         score: whether answers are measured when they are done.
@@ -30,9 +27,6 @@ class Suite:
 
     name: str
     units: Callable[[int], tuple[Unit, ...]]
-    questions: Callable[[int], tuple[str, ...]]
-    strategies: tuple[str, ...]
-    variants: int = 1
     survey: Mapping[str, str] = field(default_factory=dict)
     report: str = "multiplex bench report"
     score: bool = False
@@ -64,11 +58,8 @@ def benchmark(
             check_strategy(strategy, spec)
     models = [spec.name for spec in specs]
 
-    def questions_of(seed: int) -> tuple[str, ...]:
-        return tuple(question.id for question in questions.chosen(wanted, limit, seed))
-
     def units_of(seed: int) -> tuple[Unit, ...]:
         asked = translations.in_languages(questions.chosen(wanted, limit, seed), codes, translated)
         return matrix(asked, models, strategies, epochs, seed)
 
-    return Suite(wanted.name, units_of, questions_of, STRATEGIES, score=score)
+    return Suite(wanted.name, units_of, score=score)

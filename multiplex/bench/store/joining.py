@@ -136,21 +136,10 @@ def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]
     return places, doubled, conflicts
 
 
-def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int, str, int, int, int]]:
+def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int]]:
     """The order in which one process would have made the units; where the runs do not say, they keep their own."""
-    questions, models, strategies = (
-        {name: place for place, name in enumerate(names)}
-        for names in (manifest.order, manifest.models, manifest.strategies)
-    )
-
-    def key(place: _Place) -> tuple[int, int, str, int, int, int]:
-        unit = place.unit
-        if unit.question_id not in questions:
-            return (0, place.run, "", 0, 0, 0)
-        repeat, strategy = (unit.epoch - 1) // manifest.variants, strategies.get(unit.strategy, len(strategies))
-        return (repeat, questions[unit.question_id], unit.language, models[unit.model], strategy, unit.epoch)
-
-    return key
+    ranks = {name: rank for rank, name in enumerate(manifest.order)}
+    return lambda place: (ranks.get(place.unit.id, len(ranks)), place.run)
 
 
 def _copy(source: Reader, target: sqlite3.Connection, table: str, unit: str) -> None:
