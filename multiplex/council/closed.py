@@ -13,7 +13,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,6 +29,9 @@ from multiplex.llm.logprobs import MOST, TOKENS, read_alternatives
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage, total
 from multiplex.text.marks import as_data
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
 
 Method = Literal["logprobs", "verbalised", "sample"]
 LabelSet = Literal["letters", "numbers"]
@@ -111,24 +115,30 @@ async def elicit(
 ) -> tuple[Choice, list[Reply]]:
     """What a model told so answers, and the replies it took. `heard` is what others said, in our own words.
 
+    Draws are made at once, so that with batches all of them go in one.
+
     Raises:
         CallError: a call failed for good, other than by declining to answer.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
     messages = [*([SystemMessage(system)] if system else []), HumanMessage(_prompt(question, heard))]
-    replies: list[Reply] = []
-    refused = 0
-    for number in range(question.draws if question.method == "sample" else 1):
-        one = call if number == 0 else Call(**{**vars(call), "seed": call_seed(call.seed or 0, number)})
-        try:
-            replies.append(await chat.complete(messages, one))
-        except CallError as error:
-            if error.kind != "declined":
-                raise
-            refused += 1
+    count = question.draws if question.method == "sample" else 1
+    calls = [replace(call, seed=call_seed(call.seed or 0, number)) if number else call for number in range(count)]
+    drawn = await asyncio.gather(*(_ask(chat, messages, one) for one in calls))
+    replies = [reply for reply in drawn if reply is not None]
     read = {"logprobs": _read_logprobs, "verbalised": _read_stated, "sample": _read_draws}[question.method]
-    return read(question, [reply.text for reply in replies], refused), replies
+    return read(question, [reply.text for reply in replies], count - len(replies)), replies
+
+
+async def _ask(chat: Chat, messages: Sequence[BaseMessage], call: Call) -> Reply | None:
+    """The reply; None where the model declined to answer."""
+    try:
+        return await chat.complete(messages, call)
+    except CallError as error:
+        if error.kind != "declined":
+            raise
+        return None
 
 
 def how_to_call(question: ClosedQuestion, seed: int, slot: int | None, persona: str | None) -> Call:
@@ -163,7 +173,7 @@ async def _voice(
         text=in_words(choice),
         note=choice.note,
         round=number,
-        seconds=sum(reply.seconds for reply in replies),
+        seconds=max((reply.seconds for reply in replies), default=0.0),
         usage=total(reply.usage for reply in replies) if replies else Usage(),
         digest=persona.digest if persona else "",
         choice=choice,

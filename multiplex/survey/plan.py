@@ -175,6 +175,30 @@ def select_questions(survey: Survey, chosen: str | None, method: Method) -> Surv
     return survey.restricted(names)
 
 
+def select_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds that `--respondents` names.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for name in names:
+        if name not in KINDS:
+            raise UsageError(f"--respondents {name!r}: there are {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in names)
+
+
+def select_method(name: str) -> Method:
+    """The method that `--method` names.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    for method in METHODS:
+        if method == name:
+            return method
+    raise UsageError(f"--method {name!r}: there are {', '.join(METHODS)}")
+
+
 def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
     """The codes that `--countries` names; by default all countries of the survey.
 

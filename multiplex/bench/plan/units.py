@@ -53,6 +53,14 @@ class Unit(BaseModel):
     needs: str | None = None
     closed: ClosedQuestion | None = None
 
+    @property
+    def together(self) -> str:
+        """The same for units that fall to one shard: those that rest on each other or are measured together.
+
+        Of a benchmark, a question in every language; of a survey, a form of a question for every respondent and model.
+        """
+        return f"{self.question_id} {self.epoch}" if self.closed else f"{self.question_id} {self.model} {self.epoch}"
+
 
 def unit_id(question: Question, model: str, strategy: str, epoch: int) -> str:
     """The stable id of a unit; that of a question in the set's own words holds no language, as in version 0.2.0."""
