@@ -150,7 +150,10 @@ def test_languages_are_compared_on_answers_that_both_have_measured_and_the_rest_
     said = "\n".join(
         each for table in (language_tables.entropy, language_tables.shares) for each in cells(table(found))
     )
-    assert "uniplex | ar | 4 | 4 (without a measure 1, counterpart without one 1, concepts not read 1, failed 1) | 100.0 | 0.0 | " in said
+    assert (
+        "uniplex | ar | 4 | 4 (without a measure 1, counterpart without one 1, concepts not read 1, failed 1) | 100.0 | 0.0 | "
+        in said
+    )
     assert "uniplex | ar | 14.3 / 100.0 | " in said
     assert "asked in en and in ar. Every figure is of the answers to those in en" in language_tables.limit(found)[0]
     alone = analysed([each for each in records if each.unit.language], resamples=50, permutations=99)
