@@ -179,7 +179,7 @@ class Evaluator:
                 if self.reads_tone:
                     from multiplex.evaluation.sentiment import Sentiment
 
-                    sentiment = Sentiment(local.embedder, self._sentiment_model)
+                    sentiment = Sentiment(self._sentiment_model)
                 self._loaded = (local, sentiment)
             return self._loaded
 
