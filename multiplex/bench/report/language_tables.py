@@ -86,6 +86,7 @@ def _left_out(of: LanguageComparison) -> str:
     kinds = {
         "without a measure": of.unmeasured,
         "counterpart without one": of.alone,
+        "concepts not read": of.partial,
         "failed": of.failed,
         "pending": of.pending,
         "not scored": of.unscored,

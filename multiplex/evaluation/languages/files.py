@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from multiplex.content import content_root, line_of, read_tree
 from multiplex.errors import ContentError
 
-MEASURABLE = ("names", "concepts", "tone", "implied")
+MEASURABLE = ("names", "concepts", "tone")
 """What a language's file says of itself: whether it is measured, or why not."""
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -25,7 +25,6 @@ class Readable(BaseModel):
     names: _Readable
     concepts: _Readable
     tone: _Readable
-    implied: _Readable
 
     def why_not(self) -> dict[str, str]:
         """What is not measured, with the reason."""
