@@ -20,6 +20,7 @@ from multiplex.present.result import (
     warnings,
 )
 from multiplex.present.stance import stance_band, stance_lines
+from multiplex.text.markdown import escape_markdown
 
 
 def as_markdown(result: Result, *, show_voices: bool = False) -> str:
@@ -29,7 +30,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
 
 
 def _answers(result: Result, *, show_voices: bool) -> list[str]:
-    parts = [f"# {_escaped(' '.join(result.question.split()))}"]
+    parts = [f"# {escape_markdown(' '.join(result.question.split()))}"]
     for strategy in reading_order(result):
         answer = result.answers[strategy].answer
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
@@ -73,12 +74,12 @@ def _figures(result: Result) -> list[str]:
 def _closing(result: Result) -> list[str]:
     """What a reader must know, and what the voices are."""
     lines = warnings(result)
-    return [*(["\n".join(f"- {_escaped(line)}" for line in lines)] if lines else []), f"*{closing(result)}*"]
+    return [*(["\n".join(f"- {escape_markdown(line)}" for line in lines)] if lines else []), f"*{closing(result)}*"]
 
 
 def _stances(answer: Answer) -> list[str]:
     """Each voice's stance and whether they are split; nothing where no stance was asked for."""
-    lines = [f"- {_escaped(line)}" for line in stance_lines(answer)]
+    lines = [f"- {escape_markdown(line)}" for line in stance_lines(answer)]
     return [f"**{locale_of(answer.language).say('stances')}**", "\n".join(lines)] if lines else []
 
 
@@ -89,8 +90,8 @@ def _found(answer: Answer) -> list[str]:
     locale = locale_of(answer.language)
     lines = [
         f"- {locale.say(f'kind_{finding.kind}')}{locale.separator}{locale.say(f'state_{finding.state}')}"
-        + (f": “{_escaped(finding.quote)}”" if finding.quote else "")
-        + f". {_escaped(finding.why)} ({locale.say(f'by_{finding.by}')})"
+        + (f": “{escape_markdown(finding.quote)}”" if finding.quote else "")
+        + f". {escape_markdown(finding.why)} ({locale.say(f'by_{finding.by}')})"
         for finding in answer.findings
     ]
     return [f"**{locale.say('found')}**", "\n".join(lines)]
@@ -108,19 +109,14 @@ def harm_lines(answer: Answer) -> list[str]:
 
 
 def _harms(answer: Answer) -> list[str]:
-    lines = [f"- {_escaped(line)}" for line in harm_lines(answer)]
+    lines = [f"- {escape_markdown(line)}" for line in harm_lines(answer)]
     heading = locale_of(answer.language).say("contested_where")
     return [f"**{heading}**", "\n".join(lines)] if lines else []
 
 
 def _voice(voice: Voice, locale: Locale) -> str:
-    text = voice.text if voice.error is None else f"*{locale.say('lost', error=_escaped(voice.error))}*"
+    text = voice.text if voice.error is None else f"*{locale.say('lost', error=escape_markdown(voice.error))}*"
     return f"### {locale.say('voice_of', voice=locale.title(voice.title))}\n\n{text}"
-
-
-def _escaped(text: str) -> str:
-    """A foreign line as literal Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)
 
 
 _PAGE = """<!doctype html>
@@ -228,7 +224,7 @@ def _html_voice(voice: Voice, names: list[tuple[str, str, str]], locale: Locale)
     if voice.error is None:
         body, cited = _cited(voice, locale)
     else:
-        body, cited = _render(f"*{locale.say('lost', error=_escaped(voice.error))}*"), ""
+        body, cited = _render(f"*{locale.say('lost', error=escape_markdown(voice.error))}*"), ""
     back = locale.separator.join(
         f'<a href="#name-{number}">{escape(name)}</a>'
         for number, (_, name, perspective) in enumerate(names)

@@ -52,7 +52,7 @@ def test_a_form_marked_ambiguous_must_be_among_the_forms_of_its_entry(tmp_path: 
 
 def test_a_wrong_file_of_words_is_named_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "senses.yaml").write_text("supports: [faith]\n", "utf-8")
-    with pytest.raises(ContentError, match=r"senses\.yaml: mentions: Field required"):
+    with pytest.raises(ContentError, match=r"senses\.yaml:\d+: mentions: Field required"):
         SenseWords.load(tmp_path / "senses.yaml")
 
 

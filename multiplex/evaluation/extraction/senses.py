@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, read_yaml
-from multiplex.errors import ContentError
+from multiplex.content import content_root, read_model
 from multiplex.evaluation.extraction.frame import Cue
 from multiplex.evaluation.extraction.gazetteer import Entity, Slot
 from multiplex.text.matching import Match, whole_words
@@ -48,11 +47,7 @@ class SenseWords:
             ContentError: it is absent or not of the schema; the field is named.
         """
         path = path if path is not None else content_root() / "eval" / "senses.yaml"
-        try:
-            words = _SenseWords.model_validate(read_yaml(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        words = read_model(path, _SenseWords)
         return cls(
             whole_words(words.supports),
             re.compile(whole_words(words.mentions).pattern + r"[\s\"'“‘*_]*$", re.IGNORECASE),

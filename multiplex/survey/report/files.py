@@ -12,7 +12,7 @@ from typing import TextIO
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.report.export import FORMULA
-from multiplex.bench.report.markdown import escaped, markdown_table
+from multiplex.bench.report.markdown import markdown_table
 from multiplex.bench.report.tables import Table, plain
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
@@ -26,6 +26,7 @@ from multiplex.survey.report.plots import plots
 from multiplex.survey.report.tables import tables
 from multiplex.survey.report.words import LIMITS, QUESTION, headline, summary, unmeasured
 from multiplex.survey.results import Results
+from multiplex.text.markdown import escape_markdown
 from multiplex.text.terminal import escape_json
 
 _COLUMNS = (
@@ -59,9 +60,9 @@ def write_report(
 
 
 def _markdown(results: Results, made: list[Table], title: str) -> str:
-    lines = [f"# {escaped(title)}", QUESTION, escaped(summary(results))]
-    lines += [f"**{escaped(model)}.** {escaped(headline(results, model))}" for model in results.models]
-    lines += ["\n".join(f"- {escaped(line)}" for line in [*unmeasured(results), *LIMITS, *results.notes])]
+    lines = [f"# {escape_markdown(title)}", QUESTION, escape_markdown(summary(results))]
+    lines += [f"**{escape_markdown(model)}.** {escape_markdown(headline(results, model))}" for model in results.models]
+    lines += ["\n".join(f"- {escape_markdown(line)}" for line in [*unmeasured(results), *LIMITS, *results.notes])]
     lines += [markdown_table(table) for table in made]
     return "\n\n".join(lines) + "\n"
 
