@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from multiplex.answering import Result
 from multiplex.council.answer import Answer, Voice
@@ -20,6 +21,7 @@ from multiplex.present.result import (
     warnings,
 )
 from multiplex.present.stance import stance_band, stance_lines
+from multiplex.present.templates import render
 from multiplex.text.markdown import escape_markdown
 
 
@@ -119,31 +121,6 @@ def _voice(voice: Voice, locale: Locale) -> str:
     return f"### {locale.say('voice_of', voice=locale.title(voice.title))}\n\n{text}"
 
 
-_PAGE = """<!doctype html>
-<html lang="{lang}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>multiplex</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }}
-body {{ overflow-wrap: anywhere }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; text-align: left }}
-sup a {{ text-decoration: none; padding: 0 .15em }}
-article {{ border-inline-start: 3px solid #8886; padding-inline-start: 1rem; margin-block: 1.5rem }}
-h2 {{ margin-top: 2rem }}
-</style>
-</head>
-<body dir="{direction}">
-{body}
-</body>
-</html>
-"""
-
-
 def as_html(result: Result, *, show_voices: bool = False) -> str:
     """The result as one HTML page that loads nothing; text of models and users is escaped.
 
@@ -178,8 +155,15 @@ def _body(result: Result, *, show_voices: bool) -> str:
 
 
 def _page(body: str, language: str) -> str:
+    from markupsafe import Markup
+
     locale = locale_of(language)
-    return _PAGE.format(body=body, lang=locale.code, direction="auto" if locale.code == ENGLISH else locale.direction)
+    return render(
+        Path(__file__).with_name("answer.html.jinja"),
+        body=Markup(body),  # noqa: S704  # escaped where it was made
+        language=locale.code,
+        direction="auto" if locale.code == ENGLISH else locale.direction,
+    )
 
 
 VOICES_HERE = "\n\n\U0010fffd"  # a place in the Markdown that no text has: signs are chosen beside it
