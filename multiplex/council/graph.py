@@ -4,7 +4,7 @@ START -> plan -> speak x K -> gather -> synthesize -> check -> END
                     ^------------'  while rounds are left
 
 Where nothing is to be checked, `synthesize` makes the whole answer and there is no `check`. `build_graph` draws these
-arrows; `_Nodes` says what each node reads of the state (`council/state.py`) and what it adds. What a node does stands in
+arrows; `_Nodes` says what each node reads of the state (`council/state.py`) and adds to it. What a node does stands in
 a module of its own: `planning`, `voice`, `synthesis` (and, for its check, `checking`).
 """
 
