@@ -25,8 +25,9 @@ from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
     from multiplex.llm.chat import Chat
-    from multiplex.llm.clients import Clients
     from multiplex.llm.connection import Connection
 
 _KEPT = ("content", "tool_calls", "function_call", "refusal", "audio", "annotations")
@@ -106,26 +107,25 @@ async def _streamed(line: Connection, request: Request) -> AsyncGenerator[Passed
     from openai import AsyncStream
 
     visible, finish, spent = ThinkingFilter(line.manner), None, dict[str, Any]()
-    with _clients(line).least_busy() as client:
-        stream: Any = await client.with_options(timeout=request.silence).post(
-            "/chat/completions", cast_to=object, body=request.streaming_body, stream=True,
-            stream_cls=AsyncStream[object],
-        )  # fmt: skip
-        try:
-            async for event in stream:
-                if not event.get("choices") and (error := find_error(event)) is not None:
-                    raise EndpointError(error)
-                spent = event.get("usage") or spent
-                for choice in (event.get("choices") or ())[:1]:
-                    finish = choice.get("finish_reason") or finish
-                    passed = _passed(choice.get("delta") or {})
-                    text = passed.get("content")
-                    if text and not choice.get("logprobs"):  # which belong to the tokens as they came
-                        passed["content"] = visible.feed(text)
-                    if any(passed.values()):
-                        yield Passed({name: value for name, value in passed.items() if value}, choice.get("logprobs"))
-        finally:
-            await stream.close()
+    stream: Any = await _client(line).with_options(timeout=request.silence).post(
+        "/chat/completions", cast_to=object, body=request.streaming_body, stream=True,
+        stream_cls=AsyncStream[object],
+    )  # fmt: skip
+    try:
+        async for event in stream:
+            if not event.get("choices") and (error := find_error(event)) is not None:
+                raise EndpointError(error)
+            spent = event.get("usage") or spent
+            for choice in (event.get("choices") or ())[:1]:
+                finish = choice.get("finish_reason") or finish
+                passed = _passed(choice.get("delta") or {})
+                text = passed.get("content")
+                if text and not choice.get("logprobs"):  # which belong to the tokens as they came
+                    passed["content"] = visible.feed(text)
+                if any(passed.values()):
+                    yield Passed({name: value for name, value in passed.items() if value}, choice.get("logprobs"))
+    finally:
+        await stream.close()
     if rest := visible.feed("", last=True):
         yield Passed({"content": rest})
     yield _closed(finish, spent, request.at)
@@ -133,10 +133,11 @@ async def _streamed(line: Connection, request: Request) -> AsyncGenerator[Passed
 
 async def _whole(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
     at = request.at
-    with _clients(line).least_busy() as client:
-        reply: Any = await client.with_options(timeout=request.silence).post(
-            "/chat/completions", cast_to=object, body=request.body
-        )
+    reply: Any = (
+        await _client(line)
+        .with_options(timeout=request.silence)
+        .post("/chat/completions", cast_to=object, body=request.body)
+    )
     if (error := find_error(reply)) is not None and not reply.get("choices"):
         raise EndpointError(error)
     try:
@@ -154,10 +155,10 @@ async def _whole(line: Connection, request: Request) -> AsyncGenerator[Passed | 
     yield closed
 
 
-def _clients(line: Connection) -> Clients:
-    if line.clients is None:
+def _client(line: Connection) -> AsyncOpenAI:
+    if line.client is None:
         raise AssertionError("a server's models are endpoints, and no chat models of LangChain")
-    return line.clients
+    return line.client
 
 
 def _passed(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from multiplex.content import open_draft
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 from multiplex.survey.assembly import Assembly, QuestionDraft
 from multiplex.survey.data import Survey
 from multiplex.survey.microdata import is_microdata, read_microdata
@@ -114,8 +114,8 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
             means={name: each for name, each in means.items() if each},
         )  # fmt: skip  # pydantic checks what the file holds
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, field=wrong.field) from error
 
 
 def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, QuestionDraft]:

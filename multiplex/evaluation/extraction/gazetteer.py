@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from multiplex.content import content_root, line_of, read_tree
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 from multiplex.evaluation.extraction.atlas import Place, places
 from multiplex.evaluation.extraction.facets import AXES, NO_FACETS, OF_PERSPECTIVE, Facets, People, Region, Religion
 from multiplex.evaluation.extraction.frame import Perspective
@@ -238,9 +238,8 @@ def _read(path: Path) -> Iterator[_Listed]:
     try:
         content = (_Traps if path.stem == TRAPS else _File).model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=place) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, line=line_of(tree, wrong.place), field=wrong.field) from error
     if isinstance(content, _Traps):
         for row, phrase in enumerate(content.none):
             yield _Listed(phrase, "trap", _NOTHING, path, line_of(tree, ("none", row)), f"none.{row}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from multiplex.council.order import is_essay_checked
 from multiplex.llm.dry_run import FakeChat
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
@@ -50,14 +51,10 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> CostEstimat
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
         usd=prices.total(spent),
-        revisions=sum(map(_may_be_revised, ways)),
+        revisions=sum(
+            is_essay_checked(each.chat.spec, each.offer.council) for each in ways if each.offer.council is not None
+        ),
     )
-
-
-def _may_be_revised(asked: TurnRequest) -> bool:
-    """Whether an essay is written and read against its voices."""
-    spec, council = asked.chat.spec, asked.offer.council
-    return council is not None and len(council.personas) > 1 and spec.synthesis == "written" and spec.check != "none"
 
 
 def _calls(asked: TurnRequest) -> int:

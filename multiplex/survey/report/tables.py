@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multiplex.bench.report.tables import NONE, Table, chance, number, plain
+from multiplex.bench.report.tables import Table, chance, plain
+from multiplex.present.numbers import NONE, number
 from multiplex.survey.countries import find_country
 from multiplex.survey.results import Profile, Results, SurveyFigure
 
