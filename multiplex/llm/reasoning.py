@@ -192,10 +192,11 @@ class ThinkingFilter:
         if last:
             shown = _without_last_mark(shown)
             shown = re.sub(rf"\s*</{self._wrap}>\s*$", "", shown, flags=re.I) if self._wrap else shown
-        elif self._wrap and (mark := _PART_OF_WRAP.search(shown, max(0, len(shown) - _TAIL))):
-            shown, self._held = shown[: mark.start()], shown[mark.start() :]
-        elif mark := _PART_OF_LAST.search(shown, max(0, len(shown) - _TAIL)):  # may become a last mark
-            shown, self._held = shown[: mark.start()], shown[mark.start() :]
+        else:  # what may become a last mark waits
+            ends = [_PART_OF_LAST, _PART_OF_WRAP] if self._wrap else [_PART_OF_LAST]
+            marks = (end.search(shown, max(0, len(shown) - _TAIL)) for end in ends)
+            place = min((mark.start() for mark in marks if mark), default=len(shown))
+            shown, self._held = shown[:place], shown[place:]
         if not self._begun:
             shown = shown.lstrip()
             self._begun = bool(shown)

@@ -109,7 +109,7 @@ async def test_an_error_under_200_counts_as_what_it_says(way: str, pieces: list[
         ({"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}}, "no balance"),
         ({"code": 1302, "msg": "too fast", "data": None}, "too fast"),
         ({"message": {"role": "assistant", "content": "Kin."}, "done": True}, "no OpenAI-compatible chat completion"),
-        (
+        ({"choices": [{"message": {}, "finish_reason": "error", "error": {"message": "it is gone"}}]}, "it is gone"),
             {"choices": [{"message": {"content": "Kin"}, "finish_reason": "error", "error": {"message": "gone"}}]},
             "gone",
         ),
