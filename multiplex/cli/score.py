@@ -142,7 +142,8 @@ def score(order: ScoreOrder) -> int:
         aside.print(Text(f"the judge: {scorer.usage.calls:,} calls; tokens: {shown_tokens(scorer.usage)}", "dim"))
     if not made:
         why = languages_of(tallies[EVERY_TEXT].unread) if unread else ""
-        raise UsageError(f"{order.path}: no text could be measured{why}")
+        column = "; --text-column names the column that holds it" if skipped > lost else ""
+        raise UsageError(f"{order.path}: no text could be measured{why}{column}")
     return 1 if lost or ((skipped or unread) and order.strict) else 0
 
 
