@@ -180,7 +180,8 @@ def _told(aside: Console, made: Mapping[str, Summary], texts: _Texts) -> int:
         aside.print(Text(f"the judge: {usage.calls:,} calls; tokens: {shown_tokens(usage)}", "dim"))
     if not made:
         why = languages_of(texts.tallies[EVERY_TEXT].unread) if texts.unread else ""
-        raise UsageError(f"{texts.order.path}: no text could be measured{why}")
+        column = "; --text-column names the column that holds it" if texts.skipped > texts.lost else ""
+        raise UsageError(f"{texts.order.path}: no text could be measured{why}{column}")
     return 1 if texts.lost or ((texts.skipped or texts.unread) and texts.order.strict) else 0
 
 

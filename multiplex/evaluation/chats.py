@@ -1,10 +1,12 @@
-"""The text of a chat, as files of chats hold it: `messages` of OpenAI, `conversations` of ShareGPT."""
+"""The text of a chat, as files of chats hold it: `messages` of OpenAI, `conversations` of ShareGPT, an API's reply."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+CHATS = ("messages", "conversations", "conversation")
 _SPEAKERS = {
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "ai": "assistant", "bot": "assistant",
     "user": "user", "human": "user", "system": "system", "developer": "system",
@@ -18,6 +20,21 @@ class ChatRow:
     text: str = ""
     question: str = ""
     prompt: str = ""
+
+
+def find_messages(row: Mapping[str, Any]) -> Sequence[object] | None:
+    """The messages of a row: its chat, or the reply of a chat completion, which a batch holds in `response`."""
+    for name in CHATS:
+        if isinstance(row.get(name), list):
+            found: list[object] = row[name]
+            return found
+    response = row.get("response")
+    body = response.get("body") if isinstance(response, dict) else None
+    for reply in (row, response, body):
+        choices = reply.get("choices") if isinstance(reply, Mapping) else None
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            return [choices[0].get("message")]
+    return None
 
 
 def read_chat(messages: Sequence[object]) -> ChatRow | None:

@@ -5,6 +5,7 @@ A JSON array is read too, at once; a row may be a chat (`messages`), whose last 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.chats import ChatRow, read_chat
+from multiplex.evaluation.chats import CHATS, ChatRow, find_messages, read_chat
+from multiplex.evaluation.csv_form import UNCLOSED, check_quotes, find_delimiter, unclosed
 from multiplex.evaluation.extraction.references import Span
 from multiplex.text.nesting import find_deep_line
 from multiplex.text.tokens import has_word
@@ -30,10 +32,11 @@ _KINDS: Mapping[str, Kind] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-_SHEETS = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers"})
-_CHATS = ("messages", "conversations")
+_OTHERS = dict.fromkeys(
+    (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".numbers"),
+    "a spreadsheet; save the sheet as CSV (UTF-8) and give that file",
+) | dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"), "packed; unpack it and give the file that is in it")
 _DEEP = "nested too deeply"
-_UNCLOSED = "unexpected end of data"  # the csv module's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class Skipped:
 class Columns:
     """Which columns are read; a column that is named must be there.
 
-    Where a row has no `text`, the last reply of its `messages` (or `conversations`) is its text, what the user asked
-    before it the question, and the system's words the prompt.
+    Where a row has no `text`, the last reply of its `messages` (or `conversations`, or an API's `choices`) is its text,
+    what the user asked before it the question, and the system's words the prompt.
     """
 
     text: str = "text"
@@ -94,19 +97,21 @@ def read(
     file can, becomes "?".
 
     Raises:
-        UsageError: the file cannot be read, is a spreadsheet, has a CSV quote that is never closed or a JSON array that
-            does not hold, or lacks a named column altogether.
+        UsageError: the file cannot be read, is a spreadsheet, packed or UTF-16, has a CSV quote that is never closed or
+            a JSON array that does not hold, or lacks a named column altogether or has it twice.
     """
     columns = columns or Columns()
     tell = progress or (lambda _: None)
-    if path != STDIN and Path(path).suffix.lower() in _SHEETS:
-        raise UsageError(f"{path}: a spreadsheet; save the sheet as CSV (UTF-8) and give that file")
+    if path != STDIN and (other := _OTHERS.get(Path(path).suffix.lower())) is not None:
+        raise UsageError(f"{path}: {other}")
     try:
         kind = "stdin" if path == STDIN else _KINDS.get(Path(path).suffix.lower(), "text")
         if kind == "parquet":
             yield from _parquet(path, columns, tell)
             return
         with _opened(path) as stream:
+            if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise UsageError(f"{path}: is UTF-16; save it as UTF-8 (Excel: CSV UTF-8) and give that file")
             if kind == "stdin":
                 kind = "jsonl" if _beginning(stream) in (b"{", b"[") else "text"
             yield from {"jsonl": _json, "csv": _csv, "text": _plain}[kind](path, stream, columns, tell)
@@ -131,11 +136,12 @@ def _beginning(stream: io.BufferedReader) -> bytes:
 def _json(
     path: str, stream: io.BufferedReader, columns: Columns, tell: Callable[[int], object]
 ) -> Iterator[Passage | Skipped]:
-    """The rows of JSON Lines, of an array, or of an object that is spread over several lines."""
+    """The rows of JSON Lines, of an array, or of one object, which alone may hold an array of rows."""
     begins = _beginning(stream)
     first = stream.readline() if begins == b"{" else b""
     lines_only = path.lower().endswith((".jsonl", ".ndjson"))
-    if begins != b"[" and (lines_only or not first or _parsed(first) is not None):
+    alone = bool(first) and not lines_only and not _beginning(stream)
+    if begins != b"[" and not alone and (lines_only or not first or _parsed(first) is not None):
         yield from _json_lines(chain([first], stream), columns, tell)
         return
     raw = first + stream.read(ARRAY_LIMIT + 1 - len(first))
@@ -145,7 +151,7 @@ def _json(
     value = _parsed(raw)
     if value is not None:
         yield from _json_rows(path, value, columns)
-    elif lines_only or (path == STDIN and begins == b"{"):
+    elif lines_only or alone or (path == STDIN and begins == b"{"):
         yield from _json_lines(raw.splitlines(keepends=True), columns, tell)
     elif path == STDIN:
         yield from _plain(path, io.BufferedReader(io.BytesIO(raw)), columns, tell)
@@ -171,7 +177,7 @@ def _json_lines(lines: Iterable[bytes], columns: Columns, tell: Callable[[int], 
 
 def _json_rows(path: str, value: object, columns: Columns) -> Iterator[Passage | Skipped]:
     """The rows of one JSON value: an array of objects, an object that holds one such array, or a single row."""
-    if isinstance(value, dict) and not {columns.text, *_CHATS} & value.keys():
+    if isinstance(value, dict) and columns.text not in value and find_messages(value) is None:
         arrays = [each for each in value.values() if _is_table(each)]
         if len(arrays) != 1:
             there = ", ".join(map(repr, list(value)[:8])) or "nothing"
@@ -211,47 +217,21 @@ def _csv(
     path: str, stream: io.BufferedReader, columns: Columns, tell: Callable[[int], object]
 ) -> Iterator[Passage | Skipped]:
     csv.field_size_limit(FIELD_LIMIT)
+    delimiter = find_delimiter(path, stream)
     if Path(path).is_file():  # a pipe can be read once
-        _check_quotes(path)
+        check_quotes(path, delimiter)
     # What is not UTF-8 comes through as a lone surrogate and is told below with its line.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     try:
-        yield from _records(path, text, columns, lambda: tell(stream.tell()))
+        yield from _records(path, text, delimiter, columns, lambda: tell(stream.tell()))
     finally:
         text.detach()
 
 
-def _check_quotes(path: str) -> None:
-    """Read the file once before anything is measured: a quote that is never closed takes all that follows it.
-
-    Raises:
-        UsageError: there is such a quote.
-    """
-    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
-        line = 1
-        while True:
-            try:
-                if next(reader, None) is None:
-                    return
-            except csv.Error as error:
-                if str(error) == _UNCLOSED:
-                    raise _unclosed(path, line) from error
-            line = reader.line_num + 1
-
-
-def _unclosed(path: str, line: int) -> UsageError:
-    return UsageError(f"{path}:{line}: is not valid CSV: {_UNCLOSED}; the quote that opens there is never closed")
-
-
-def _delimiter(path: str) -> str:
-    return "\t" if path.lower().endswith(".tsv") else ","
-
-
 def _records(
-    path: str, text: io.TextIOWrapper, columns: Columns, tell: Callable[[], object]
+    path: str, text: io.TextIOWrapper, delimiter: str, columns: Columns, tell: Callable[[], object]
 ) -> Iterator[Passage | Skipped]:
-    reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         header = next(reader, None)
     except csv.Error as error:
@@ -267,8 +247,8 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
-            if str(error) == _UNCLOSED:
-                raise _unclosed(path, line) from error
+            if str(error) == UNCLOSED:
+                raise unclosed(path, line) from error
             last = reader.line_num
             yield Skipped(line, f"not CSV ({error})" + (f", up to line {last}" if last > line else ""))
             continue
@@ -295,9 +275,9 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            _require(path, [*names, columns.text] if {*_CHATS} & {*names} else names, columns)
+            _require(path, [*names, columns.text] if {*CHATS} & {*names} else names, columns)
             wanted = {columns.text, columns.group, columns.scaffold, columns.question}
-            wanted |= {"id", "question", "prompt", *_CHATS}
+            wanted |= {"id", "question", "prompt", *CHATS}
             line = 0
             size = max(1, file.metadata.num_rows)
             total = Path(path).stat().st_size
@@ -334,12 +314,14 @@ def _require(path: str, names: list[str], columns: Columns) -> None:
     ):
         if name is not None and name not in names:
             raise UsageError(f"{path}: no column {name!r}; it has {', '.join(map(repr, names))}; name one with {flag}")
+        if name is not None and names.count(name) > 1:
+            raise UsageError(f"{path}: {names.count(name)} columns are called {name!r}; rename one, or {flag} another")
 
 
 def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int | None = None) -> Passage | Skipped:
     text, chat = row.get(columns.text), ChatRow()
     if text is None:
-        text = next((row[name] for name in _CHATS if isinstance(row.get(name), list)), None)
+        text = find_messages(row)
     if text is None:
         return Skipped(line, f"no {columns.text!r}")
     if isinstance(text, list):

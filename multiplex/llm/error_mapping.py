@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
 _KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
+_BAD_KEY = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired|not found)|invalid api[ _]key", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
 
 
@@ -94,15 +95,15 @@ def read_told(error: Exception) -> Told | None:
 
 
 def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> FailedAttempt:
-    status, said = told.status, safe(told.message, secret)
+    status, said = told.status, safe(told.message, secret) or "no reason given"
     number = f"{status} " if status is not None else ""
     if status in (400, 403, 422, 451) and told.declined:
         return FailedAttempt(
             CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1
         )
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and _BAD_KEY.search(f"{told.code} {told.message}")):
         named = spec.api_key_env or "no key was sent; name its variable with --api-key-env"
-        why = f": {said}" if status == 403 and said else ""
+        why = f": {said}" if status != 401 and told.message else ""
         return FailedAttempt(
             CallError("refused", f"{at}: {status}, the key is refused or missing ({named}){why}"), attempts=1
         )

@@ -40,6 +40,25 @@ def read_answer(said: Completion, at: str, room: str) -> str:
     return text
 
 
+def check_end(said: Completion, at: str, *, passed: bool) -> None:
+    """Whether a reply that is passed on ended as one; `passed`: something of it was.
+
+    A refusal, a filter's end, a limit that was reached and calls of tools are its caller's to read.
+
+    Raises:
+        UnusableError: it did not, or nothing came.
+        EndpointError: the endpoint tells of an error.
+    """
+    if said.error is not None:
+        raise EndpointError(said.error)
+    fault = _find_break(said)
+    if fault is None and not passed and said.ending == "whole":
+        fault = _find_nothing(said)
+    if fault is not None:
+        kind, why, attempts = fault
+        raise UnusableError(CallError(kind, f"{at}: {why}"), attempts, said.usage)
+
+
 def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int | None] | None:
     """The kind of error, why, and how many attempts make sense: another would mostly be paid for the same."""
     if said.refusal:
@@ -47,18 +66,28 @@ def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int |
     if said.ending == "declined":
         part = f" after {len(text.split())} words" if text else ""
         return "declined", f"stopped by the endpoint's content filter{part} ({safe(said.finish)})", 1
-    if not said.heard:
-        return "server", "the reply holds no answer (no choice in it)", 2
-    if said.ending is None:
-        return "server", "the stream ended in the middle of the answer", None
-    if said.ending == "broken":
-        return "server", f"the answer is not whole: it ended with {safe(said.finish)!r}", None
+    if (fault := _find_break(said)) is not None:
+        return fault
     if said.ending == "tools":
         return "empty", f"the model called a tool in place of answering ({safe(', '.join(said.tools)) or 'unnamed'})", 1
     if text:
         return None
     if said.ending == "cut":
         return "cut_off", f"the token limit was spent before the answer began; {room}", 1
+    return _find_nothing(said)
+
+
+def _find_break(said: Completion) -> tuple[str, str, int | None] | None:
+    if not said.heard:
+        return "server", "the reply holds no answer (no choice in it)", 2
+    if said.ending is None:
+        return "server", "the stream ended in the middle of the answer", None
+    if said.ending == "broken":
+        return "server", f"the answer is not whole: it ended with {safe(said.finish)!r}", None
+    return None
+
+
+def _find_nothing(said: Completion) -> tuple[str, str, int | None]:
     if said.reasoned or said.text.strip():
         return "empty", "only reasoning came, no answer", 1
     return "empty", "the reply is empty", 2

@@ -37,7 +37,9 @@ STATUSES: Mapping[str, int] = {
 TOKENS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 MOST_WORDS = 4000  # characters of an error that are read
 _MOST_TOKENS = 10**12  # of one call; more is no count of tokens
-_MESSAGES = ("message", "msg", "detail", "error", "errors", "error_description", "reason", "title")
+_MESSAGES = (
+    "message", "msg", "detail", "error", "errors", "error_description", "error_msg", "reason", "status_msg", "title",
+)  # fmt: skip
 _FILTER = re.compile(
     r"content[\s_-]?(?:filter|management|policy)|responsible_?ai|moderation|was flagged|safety system|"
     r"prohibited content|data_inspection|inappropriate content|usage policies",
@@ -51,7 +53,7 @@ _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
 def find_ending(finish: str | None) -> Ending | None:
     """How a reply with this finish reason ended; None where the endpoint gave none."""
-    return ENDINGS.get(finish.lower(), "broken") if finish else None
+    return ENDINGS.get(finish.lower().removeprefix("finishreason."), "broken") if finish else None
 
 
 def read_usage(usage: Any, *, spoke: bool) -> Usage:
@@ -109,11 +111,14 @@ def find_error(body: Any) -> Told | None:
         return None
     if error := body.get("error"):
         return read_error(error)
-    if body.get("object") == "error" or (
-        "choices" not in body and any(body.get(name) for name in ("detail", "message"))
-    ):
+    if body.get("object") == "error":
         return read_error(body)
-    return None
+    if body.get("choices") or isinstance(body.get("message"), Mapping):
+        return None  # a message that is an object is a reply of another API
+    if any(body.get(name) for name in _MESSAGES):
+        return read_error(body)
+    state = body.get("base_resp")  # MiniMax's
+    return read_error(state) if isinstance(state, Mapping) and state.get("status_code") else None
 
 
 def read_error(body: Any, status: int | None = None) -> Told:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from multiplex.content import storable
 from multiplex.llm.protocol import Ending, EndpointError, Told, find_ending, find_error, read_error, read_usage
@@ -54,8 +54,29 @@ class Completion:
     logprobs: tuple[Any, ...] = ()
 
 
+Shown_co = TypeVar("Shown_co", covariant=True)
+
+
+class Reader(Protocol[Shown_co]):
+    """Takes a reply in, event by event, and says what of it may be shown or passed on: where nothing, what is false."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything came that belongs to a chat completion."""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the rest need not be read."""
+
+    def take(self, event: Any, kind: str = "") -> Shown_co | None:
+        """Take in one event or a whole reply."""
+
+    def close(self) -> Shown_co | None:
+        """What is still shown, once nothing more comes."""
+
+
 class ReplyReader:
-    """A reply as it comes in.
+    """A reply as it comes in; `choice` is what the endpoint sent last of the one that is read.
 
     Args:
         max_tokens: the call's limit, which bounds how long the reply can be; None sets none.
@@ -64,6 +85,8 @@ class ReplyReader:
 
     def __init__(self, max_tokens: int | None = None, manner: Manner | None = None) -> None:
         self.begun = self.too_long = False
+        self.choice: Mapping[str, Any] = {}
+        self._index: int | None = None  # of the choice that is read: some endpoints send more than were asked for
         self._most = LONGEST if max_tokens is None else min(LONGEST, CHARACTERS * max_tokens + SLACK)
         self._visible = ThinkingFilter(manner)
         self._pieces: list[str] = []
@@ -87,27 +110,39 @@ class ReplyReader:
         """
         if not isinstance(event, Mapping):
             raise TypeError(f"an object is expected, not {type(event).__name__}")
-        if event.get("usage") is not None:
-            self._usage = event["usage"]
         choices = event.get("choices") or ()
         error = read_error(event) if kind == "error" else find_error(event)
         if error is not None and not choices:
             raise EndpointError(error)
         self.begun = self.begun or "choices" in event
-        shown = ""
-        for choice in choices[:1]:
-            self._error = error or find_error({"choices": (), "error": choice.get("error")}) or self._error
-            shown += self._choose(choice)
-        return shown
-
-    def _choose(self, choice: Mapping[str, Any]) -> str:
+        self.choice = self._choose(choices)
+        self._count(event)
+        if not self.choice:
+            return ""
         self._heard = True
-        self._finish = choice.get("finish_reason") or self._finish
+        self._error = error or find_error({"choices": (), "error": self.choice.get("error")}) or self._error
+        return self._read(self.choice)
+
+    def _choose(self, choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        if self._index is None and choices:
+            self._index = min(choice.get("index") or 0 for choice in choices)
+        return next((choice for choice in choices if (choice.get("index") or 0) == self._index), {})
+
+    def _count(self, event: Mapping[str, Any]) -> None:
+        """Keep the newest report of tokens, at one of the places where endpoints put it, but one of nothing at all."""
+        places = (event, self.choice, event.get("x_groq") or {})
+        usage = next((place["usage"] for place in places if place.get("usage") is not None), None)
+        if usage is not None and (self._usage is None or read_usage(usage, spoke=True).output_tokens):
+            self._usage = usage
+
+    def _read(self, choice: Mapping[str, Any]) -> str:
+        finish = choice.get("finish_reason")
+        self._finish = self._finish if finish in (None, "") else str(finish)
         said = choice.get("delta") or choice.get("message") or {}
-        text, thought, refusal = _split(said.get("content"))
+        text, thought, refusal = read_content(said)
         thoughts = [thought, *(value for name in _THOUGHTS if isinstance(value := said.get(name), str))]
         self._reasoned = self._reasoned or any(thoughts)
-        self._refusal.append(refusal + (said.get("refusal") or ""))
+        self._refusal.append(refusal)
         for call in said.get("tool_calls") or ():
             if name := (call.get("function") or {}).get("name"):
                 self._tools.append(str(name))
@@ -154,12 +189,13 @@ class ReplyReader:
         )  # fmt: skip
 
 
-def _split(content: Any) -> tuple[str, str, str]:
-    """The text, the thinking and the refusal of a message's content: a text, one part, or a list of them."""
+def read_content(said: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The text, the thinking and the refusal of a message, whose content is a text, one part, or a list of them."""
+    content, refusal = said.get("content"), said.get("refusal") or ""
     if content is None or isinstance(content, str):
-        return content or "", "", ""
+        return content or "", "", refusal
     parts = [content] if isinstance(content, Mapping) else content
-    text, thought, refusal = "", "", ""
+    text, thought = "", ""
     for part in parts:
         kind = "text" if isinstance(part, str) else part.get("type", "text")
         if kind in _PARTS:
@@ -182,7 +218,10 @@ class TooLargeError(Exception):
     """A response goes on beyond what any reply takes."""
 
 
-async def read_response(chunks: AsyncIterator[bytes], reader: ReplyReader) -> AsyncGenerator[str]:
+Shown = TypeVar("Shown")
+
+
+async def read_response(chunks: AsyncIterator[bytes], reader: Reader[Shown]) -> AsyncGenerator[Shown]:
     """Read a response to its end, or up to [DONE]; yields what may be shown.
 
     A stream of events and a reply in one piece are told apart by how they begin, whatever was asked for.

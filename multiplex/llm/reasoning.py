@@ -16,15 +16,19 @@ _FINAL = r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<]{0,40}<\
 
 @dataclass(frozen=True)
 class _Form:
-    """How thinking begins and ends; `certain`: what begins so is thinking even where it never ends."""
+    """How thinking begins and ends.
+
+    `certain`: what begins so is thinking even where it never ends. `nests`: its own opening mark may stand inside it.
+    """
 
     opens: re.Pattern[str]
     closes: re.Pattern[str]
     certain: bool = True
+    nests: bool = False
 
 
-def _form(opens: str, closes: str, *, certain: bool = True) -> _Form:
-    return _Form(re.compile(opens, re.IGNORECASE), re.compile(closes, re.IGNORECASE), certain)
+def _form(opens: str, closes: str, *, certain: bool = True, nests: bool = False) -> _Form:
+    return _Form(re.compile(opens, re.IGNORECASE), re.compile(closes, re.IGNORECASE), certain, nests)
 
 
 _FORMS = (
@@ -33,7 +37,10 @@ _FORMS = (
     _form(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
     _form(r"<\|start_thinking\|>", r"<\|end_thinking\|>"),  # Cohere
     _form(r"<\|channel>\s*thought\b", r"<channel\|>"),  # Gemma
-    _form(r"<unused94>\s*(?:thought\b)?", r"<unused95>"),  # MedGemma
+    _form(r"<(?:unused|ctrl)94>\s*(?:thought\b)?", r"<(?:unused|ctrl)95>"),  # MedGemma, Gemini
+    _form(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
+    _form(r"<\|think\|>", r"<\|end\|>"),  # Solar
+    _form(r"<details type=\"reasoning\"[^<>]{0,80}>", r"</details>"),  # web front ends that are an endpoint themselves
     _form(r"(?:<\|start\|>assistant)?<\|channel\|>(?!final)\w{1,20}[^<]{0,40}<\|message\|>", _FINAL),  # harmony
     _form(r"analysis(?=[A-Z\"'“])", r"(?:assistant)?final(?=[A-Z\"'“*#\d\s])", certain=False),  # without its marks
     _form(r"here(?: is|'s) my thought process:", r"here(?: is|'s) my response:", certain=False),  # Granite
@@ -41,7 +48,9 @@ _FORMS = (
 _TAG = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,80}})?>", re.IGNORECASE)
 _PREFIXES = (
     "[think]", "[thinking]", "◁think▷", "<|begin_of_thought|>", "<|start_thinking|>", "<|channel>thought",
-    "<unused94>thought", "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
+    "<unused94>thought", "<ctrl94>thought", "<|inner_prefix|>", "<|think|>",
+    "<|begin|>assistant<|content|>", "<|content|>",
+    "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
     "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
     "<|start_response|>", 'analysis"', "here is my thought process:",
     "here's my thought process:",
@@ -49,11 +58,16 @@ _PREFIXES = (
 _PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)
 _ALONE = re.compile(
     r"</(?:[a-z]{1,12}[:_-])?(?:think(?:ing)?|thoughts?|reason(?:ing)?)\s*>|\[/think(?:ing)?\]|◁/think▷"
-    rf"|<\|end_of_thought\|>|<\|end_thinking\|>|<channel\|>|<unused95>|{_FINAL}",
+    rf"|<\|end_of_thought\|>|<\|end_thinking\|>|<channel\|>|<(?:unused|ctrl)95>"
+    rf"|<\|inner_suffix\|>|{_FINAL}",
     re.IGNORECASE,
 )
 _OPENED = re.compile(r"<(?:[a-z]{1,12}[:_-])?(?:think|thought|reason)[^<>]{0,80}>|\[think|◁think▷", re.IGNORECASE)
-_ANSWER = re.compile(rf"{_FINAL}|<\|begin_of_solution\|>|<\|start_response\|>", re.IGNORECASE)
+_ANSWER = re.compile(
+    rf"{_FINAL}|<\|begin_of_solution\|>|<\|start_response\|>|(?:<\|begin\|>assistant)?<\|content\|>", re.IGNORECASE
+)
+_WRAP = re.compile(r"<(answer|output|response|solution|final[_-]?answer)>\s*", re.IGNORECASE)  # after thinking only
+_PART_OF_WRAP = re.compile(r"\s*<(?:/[a-z_-]{0,12}(?:>\s*)?)?$", re.IGNORECASE)
 _LAST_MARK = re.compile(r"<\|(?:return|end|end_of_solution|end_response)\|>$", re.IGNORECASE)
 _PART_OF_LAST = re.compile(r"<(?:\|(?:[a-z_]{1,15}\|?>?)?)?$", re.IGNORECASE)
 _TAIL = 128  # characters, more than any mark has
@@ -95,6 +109,8 @@ class ThinkingFilter:
         self._state = "start"
         self._seen = 0  # up to where no mark begins in what is held back
         self._thought = self._begun = False
+        self._nested = False  # whether the thinking opened itself again, so that it may close twice
+        self._wrap = ""  # the tag in which the answer stands
 
     def feed(self, piece: str, *, last: bool = False) -> str:
         """The part of the reply that may be shown now; `last` lets go of what was held back."""
@@ -123,13 +139,16 @@ class ThinkingFilter:
             self._held, self._state = text[final.end() :], "open"
             return True
         if mark := _ALONE.match(text):
-            self._held, self._thought = text[mark.end() :], True
+            self._held, self._thought, self._nested = text[mark.end() :], True, False
+            return True
+        if self._thought and (tag := _WRAP.match(text)):
+            self._held, self._wrap, self._state = text[tag.end() :], tag[1], "open"
             return True
         if not last and _may_open(text):
             return False
         if not self._thought and not last and any(word.startswith(text.lower()) for word in _ALOUD_WORDS):
             return False
-        aloud = not self._thought and (self._manner.closes_alone or _ALOUD.match(text) is not None)
+        aloud = self._nested or (not self._thought and (self._manner.closes_alone or _ALOUD.match(text) is not None))
         self._state = "aloud" if aloud or (not self._thought and last) else "open"
         return True
 
@@ -137,7 +156,10 @@ class ThinkingFilter:
         """Whether the thinking ended; what is surely thinking is let go of."""
         if self._form is None:
             raise AssertionError("thinking has a form")
-        if end := self._form.closes.search(self._held, self._seen):
+        end = self._form.closes.search(self._held, self._seen)
+        if self._form.nests and self._form.opens.search(self._held, 0, end.start() if end else len(self._held)):
+            self._nested = True
+        if end:
             self._held, self._state, self._thought = self._held[end.end() :], "start", True
             self._seen = 0
             return True
@@ -152,9 +174,10 @@ class ThinkingFilter:
         for mark in islice(_ALONE.finditer(self._held, self._seen), MOST_MARKS):
             if mark.end() == len(self._held) and not last:
                 return False  # what follows says whether it is quoted
-            if _closes(self._held, mark):
+            if not _is_quoted(self._held, mark) and (self._nested or _closes(self._held, mark)):
+                self._manner.closes_alone = self._manner.closes_alone or not self._nested
                 self._held, self._state, self._thought = self._held[mark.end() :], "start", True
-                self._manner.closes_alone = True
+                self._nested = False
                 return True
         self._seen = max(self._seen, len(self._held) - _TAIL)
         return False
@@ -168,8 +191,12 @@ class ThinkingFilter:
         shown, self._held = self._held, ""
         if last:
             shown = _without_last_mark(shown)
-        elif mark := _PART_OF_LAST.search(shown, max(0, len(shown) - _TAIL)):  # may become a last mark
-            shown, self._held = shown[: mark.start()], shown[mark.start() :]
+            shown = re.sub(rf"\s*</{self._wrap}>\s*$", "", shown, flags=re.I) if self._wrap else shown
+        else:  # what may become a last mark waits
+            ends = [_PART_OF_LAST, _PART_OF_WRAP] if self._wrap else [_PART_OF_LAST]
+            marks = (end.search(shown, max(0, len(shown) - _TAIL)) for end in ends)
+            place = min((mark.start() for mark in marks if mark), default=len(shown))
+            shown, self._held = shown[:place], shown[place:]
         if not self._begun:
             shown = shown.lstrip()
             self._begun = bool(shown)
@@ -180,7 +207,7 @@ def _opening(text: str) -> tuple[_Form, int] | None:
     """The form of the thinking that a text begins with, and where its opening mark ends."""
     if tag := _TAG.match(text):
         stem = re.escape(tag[1].lower().removesuffix("ing").removesuffix("s"))
-        return _form("", rf"</{stem}(?:ing|s)?\s*>"), tag.end()
+        return _form(rf"<{stem}(?:ing|s)?\s*>", rf"</{stem}(?:ing|s)?\s*>", nests=True), tag.end()
     return next(((form, mark.end()) for form in _FORMS if (mark := form.opens.match(text))), None)
 
 
@@ -200,15 +227,15 @@ def _may_open(text: str) -> bool:
     return any(mark.startswith(tight) for mark in _PREFIXES)
 
 
+def _is_quoted(text: str, mark: re.Match[str]) -> bool:
+    before, after = text[: mark.start()], text[mark.end() :]
+    return bool(before.count("```") % 2 or before[-1:] in tuple(_QUOTES) or after[:1] in tuple(_QUOTES))
+
+
 def _closes(text: str, mark: re.Match[str]) -> bool:
     """Whether a closing mark that was never opened ends thinking, and is not one that the text speaks of."""
     before, after = text[: mark.start()], text[mark.end() :]
-    if (
-        before.count("```") % 2
-        or before[-1:] in tuple(_QUOTES)
-        or after[:1] in tuple(_QUOTES)
-        or _OPENED.search(before)
-    ):
+    if _OPENED.search(before):
         return False
     bare = before.rstrip(" \t")
     if not bare or bare[-1] == "\n" or bare[-1] in _ENDS:

@@ -1,6 +1,7 @@
 """A request that is passed to an endpoint as its caller wrote it, and the reply as the endpoint gave it.
 
-What `Chat.complete` reads of a reply is its text. Here tools' calls, log probabilities and refusals come back too.
+What `Chat.complete` reads of a reply is its text. Here tools' calls, log probabilities and refusals come back too; what
+comes is read as it is there.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from multiplex.errors import CallError
+from multiplex.content import storable
 from multiplex.llm.adaptation import LIMITS
 from multiplex.llm.attempts import Attempts
-from multiplex.llm.error_mapping import safe
-from multiplex.llm.outcome import UnusableError
-from multiplex.llm.protocol import EndpointError, find_ending, find_error, read_usage
-from multiplex.llm.reasoning import ThinkingFilter, without_thinking
+from multiplex.llm.outcome import check_end
+from multiplex.llm.reading import ReplyReader, read_content
+from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import limit_name
 from multiplex.llm.tracing import trace_call
-from multiplex.llm.transport import Request
+from multiplex.llm.transport import Request, exchange
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from multiplex.llm.chat import Chat
     from multiplex.llm.connection import Connection
 
-_KEPT = ("content", "tool_calls", "function_call", "refusal", "audio", "annotations")
-_FINISHES = {"whole": "stop", "cut": "length", "declined": "content_filter"}  # OpenAI's reasons; of tools it has two
+_KEPT = ("tool_calls", "function_call", "audio", "annotations")
+_FINISHES = {"whole": "stop", "cut": "length", "declined": "content_filter", "tools": "tool_calls"}
 
 
 @dataclass(frozen=True)
@@ -91,96 +91,129 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
             async with attempt:
                 sent = attempt.sent
                 request = Request(spec.model, sent.messages, sent.parameters, spec.timeout, at, line.secret)
-                async with aclosing((_streamed if asked.streamed else _whole)(line, request)) as pieces:
+                most = next((sent.parameters[name] for name in LIMITS if name in sent.parameters), None)
+                reader = RelayReader(asked, most, line.manner)
+                attempt.spent = reader.spent
+                async with aclosing(_pieces(line, request, reader, asked)) as pieces:
                     async for piece in pieces:
                         attempt.last = True
-                        if isinstance(piece, Closed):
-                            piece = Closed(piece.finish, attempts.lost + piece.usage, sent.notes)
-                            took, cut = perf_counter() - began, piece.finish == "length"
-                            end(Reply(text, piece.usage, took, cut, attempts.number))
-                        else:
-                            text += piece.delta.get("content") or ""
+                        text += piece.delta.get("content") or ""
                         yield piece
+                finish, usage = reader.finish(at)
+                end(Reply(text, usage, perf_counter() - began, finish == "length", attempts.number))
+                yield Closed(finish, attempts.lost + usage, sent.notes)
 
 
-async def _streamed(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
-    from openai import AsyncStream
-
-    visible, finish, spent = ThinkingFilter(line.manner), None, dict[str, Any]()
-    stream: Any = await _client(line).with_options(timeout=request.silence).post(
-        "/chat/completions", cast_to=object, body=request.streaming_body, stream=True,
-        stream_cls=AsyncStream[object],
-    )  # fmt: skip
-    try:
-        async for event in stream:
-            if not event.get("choices") and (error := find_error(event)) is not None:
-                raise EndpointError(error)
-            spent = event.get("usage") or spent
-            for choice in (event.get("choices") or ())[:1]:
-                finish = choice.get("finish_reason") or finish
-                passed = _passed(choice.get("delta") or {})
-                text = passed.get("content")
-                if text and not choice.get("logprobs"):  # which belong to the tokens as they came
-                    passed["content"] = visible.feed(text)
-                if any(passed.values()):
-                    yield Passed({name: value for name, value in passed.items() if value}, choice.get("logprobs"))
-    finally:
-        await stream.close()
-    if rest := visible.feed("", last=True):
-        yield Passed({"content": rest})
-    yield _closed(finish, spent, request.at)
+async def _pieces(
+    line: Connection, request: Request, reader: RelayReader, asked: RelayRequest
+) -> AsyncGenerator[Passed]:
+    """The pieces of a stream as they come; of a reply that was asked for whole one piece, if it ended as it should."""
+    body = request.streaming_body if asked.streamed else request.body
+    whole: list[Passed] = []
+    async with aclosing(exchange(_client(line), request, reader, body)) as pieces:
+        async for piece in pieces:
+            if asked.streamed:
+                yield piece
+            else:
+                whole.append(piece)
+    if not asked.streamed:
+        reader.finish(request.at)
+    if whole:
+        yield _together(whole)
 
 
-async def _whole(line: Connection, request: Request) -> AsyncGenerator[Passed | Closed]:
-    at = request.at
-    reply: Any = (
-        await _client(line)
-        .with_options(timeout=request.silence)
-        .post("/chat/completions", cast_to=object, body=request.body)
-    )
-    if (error := find_error(reply)) is not None and not reply.get("choices"):
-        raise EndpointError(error)
-    try:
-        choice = reply["choices"][0]
-        passed = _passed(choice["message"])
-    except (LookupError, TypeError, AttributeError):
-        what = "no message in it" if isinstance(reply, dict) else safe(str(reply), line.secret)
-        raise CallError("server", f"{at}: the reply is no OpenAI-compatible chat completion ({what})") from None
-    if passed.get("content") and not choice.get("logprobs"):
-        passed["content"] = without_thinking(passed["content"])
-    closed = _closed(choice.get("finish_reason"), reply.get("usage") or {}, at)
-    if not any(passed.values()) and closed.finish == "stop":
-        raise UnusableError(CallError("empty", f"{at}: the reply is empty"), 2, closed.usage)
-    yield Passed({name: value for name, value in passed.items() if value}, choice.get("logprobs"))
-    yield closed
+class RelayReader:
+    """A reply as it comes in, read as any other; what its caller gets of it are the fields that are passed on.
+
+    With log probabilities the text is that of the tokens, any thinking included. `most` tokens were asked for.
+    """
+
+    def __init__(self, asked: RelayRequest, most: int | None, manner: Manner) -> None:
+        # a reply that is shown whole can be held back whole: a closing mark alone is then never missed
+        self._reply = ReplyReader(most, manner if asked.streamed else Manner(closes_alone=True))
+        self._by_token = bool(asked.given.get("logprobs"))
+        self._streamed = asked.streamed
+        self._passed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything came that belongs to a chat completion."""
+        return self._reply.begun
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the rest need not be read."""
+        return self._reply.too_long
+
+    def take(self, event: Any, kind: str = "") -> Passed | None:
+        """Take in one event or a whole reply; what of it is passed on now.
+
+        Raises:
+            EndpointError: it tells of an error.
+        """
+        shown = self._reply.take(event, kind)
+        choice = self._reply.choice
+        said = choice.get("delta") or choice.get("message") or {}
+        text, _, refusal = read_content(said)
+        logprobs = choice.get("logprobs") if self._by_token else None
+        made = {name: said[name] for name in _KEPT if said.get(name)}
+        if self._streamed and isinstance(calls := made.get("tool_calls"), list):
+            made["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
+        if shown := storable(text) if self._by_token else shown:
+            made["content"] = shown
+        if refusal:
+            made["refusal"] = refusal
+        self._passed = self._passed or bool(made)
+        return Passed(made, logprobs) if made or logprobs else None
+
+    def close(self) -> Passed | None:
+        """What is still passed on, once nothing more comes.
+
+        Raises:
+            ValueError: nothing came that belongs to a chat completion.
+        """
+        rest = self._reply.close()
+        if not rest or self._by_token:
+            return None
+        self._passed = True
+        return Passed({"content": rest})
+
+    def spent(self) -> Usage:
+        """What the reply has cost so far."""
+        return self._reply.spent
+
+    def finish(self, at: str) -> tuple[str, Usage]:
+        """OpenAI's reason for the end of the reply, and what it cost.
+
+        Raises:
+            UnusableError: it is none, or not the whole of one.
+            EndpointError: the endpoint tells of an error.
+        """
+        said = self._reply.finished()
+        check_end(said, at, passed=self._passed)
+        ended = _FINISHES.get(str(said.ending), "stop")
+        return ("function_call" if said.finish.lower() == "function_call" else ended), said.usage
+
+
+def _together(pieces: Sequence[Passed]) -> Passed:
+    """The pieces of one message as the message; an endpoint may stream what it was asked for whole."""
+    if len(pieces) == 1:
+        return pieces[0]
+    made, calls, logprobs = dict[str, Any](), dict[int, dict[str, Any]](), list[Any]()
+    for piece in pieces:
+        for name, value in piece.delta.items():
+            made[name] = made.get(name, "") + value if isinstance(value, str) else value
+        for place, call in enumerate(piece.delta.get("tool_calls") or ()):
+            begun = calls.setdefault(call.get("index", place), {**call, "function": {"name": "", "arguments": ""}})
+            for name, value in (call.get("function") or {}).items():
+                begun["function"][name] = begun["function"].get(name, "") + value if isinstance(value, str) else value
+        logprobs += (piece.logprobs or {}).get("content") or ()
+    if calls:
+        made["tool_calls"] = [{k: v for k, v in call.items() if k != "index"} for _, call in sorted(calls.items())]
+    return Passed(made, {"content": logprobs} if logprobs else None)
 
 
 def _client(line: Connection) -> AsyncOpenAI:
     if line.client is None:
         raise AssertionError("a server's models are endpoints, and no chat models of LangChain")
     return line.client
-
-
-def _passed(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are passed on; content that comes in parts as one text."""
-    kept = {name: said[name] for name in _KEPT if said.get(name)}
-    if isinstance(kept.get("content"), list):
-        kept["content"] = "".join(str(part.get("text") or "") for part in kept["content"] if isinstance(part, dict))
-    return kept
-
-
-def _closed(finish: str | None, spent: Mapping[str, Any], at: str) -> Closed:
-    """The end of a reply.
-
-    Raises:
-        UnusableError: the endpoint says that it failed, or gives no reason, which is how a reply looks that broke off.
-    """
-    ending = find_ending(finish)
-    usage = read_usage(spent, spoke=ending in ("whole", "tools"))
-    if finish is None:
-        why = "the stream ended in the middle of the answer"
-    elif ending == "broken":
-        why = f"the endpoint ended the answer with {safe(finish)!r}"
-    else:
-        return Closed(_FINISHES.get(str(ending), finish.lower()), usage)
-    raise UnusableError(CallError("server", f"{at}: {why}"), None, usage)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from multiplex.errors import CallError
 from multiplex.llm.error_mapping import is_broken_connection, safe
 from multiplex.llm.protocol import EndpointError
-from multiplex.llm.reading import MOST_BYTES, Completion, ReplyReader, TooLargeError, read_response
+from multiplex.llm.reading import MOST_BYTES, Completion, Reader, ReplyReader, Shown, TooLargeError, read_response
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -127,8 +127,8 @@ async def deferred(transport: Deferred, request: Request, reader: ReplyReader) -
 
 
 async def exchange(
-    client: AsyncOpenAI, request: Request, reader: ReplyReader, body: Mapping[str, Any]
-) -> AsyncGenerator[str]:
+    client: AsyncOpenAI, request: Request, reader: Reader[Shown], body: Mapping[str, Any]
+) -> AsyncGenerator[Shown]:
     """Send a request and read its response into `reader`; yields what may be shown.
 
     Raises:
@@ -154,8 +154,8 @@ async def exchange(
                     await _drain(chunks)
         finally:
             await stream.close()
-        if shown := reader.close():
-            yield shown
+        if rest := reader.close():
+            yield rest
     except TooLargeError:
         raise CallError(
             "server", f"{at}: the response has more than {MOST_BYTES:,} bytes; is --base-url right?"

@@ -100,6 +100,9 @@ def test_a_json_file_may_hold_lines_a_table_or_one_row(tmp_path: Path) -> None:
     assert [each.text for each in read(lines) if isinstance(each, Passage)] == ["One.", "Two."]
     table = written(tmp_path, "b.json", json.dumps({"version": 1, "rows": [{"text": "One."}]}, indent=1))
     assert list(read(table)) == [Passage("1", "One.", 1)]
+    assert list(read(written(tmp_path, "b2.json", json.dumps({"rows": [{"text": "One."}]}) + "\n"))) == [
+        Passage("1", "One.", 1)
+    ]
     assert list(read(written(tmp_path, "c.json", '{\n"text": "One."\n}'))) == [Passage("1", "One.", 1)]
     with pytest.raises(UsageError, match=r"d\.json: is not valid JSON: Expecting value: line 2 column 1"):
         list(read(written(tmp_path, "d.json", '[{"text": "One."},\n')))
@@ -128,12 +131,14 @@ def test_the_last_reply_of_a_chat_is_its_text(tmp_path: Path) -> None:
         ]},
         {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Kin."}]},
         {"messages": [{"role": "user", "content": "Who?"}]},
+        {"custom_id": "x", "response": {"body": {"choices": [{"message": {"role": "assistant", "content": "All."}}]}}},
     ]  # fmt: skip
     path = written(tmp_path, "a.jsonl", "".join(json.dumps(chat) + "\n" for chat in chats))
     assert list(read(path)) == [
         Passage("1", "Elders\nspeak.", 1, question="Who?", prompt="Be brief."),
         Passage("2", "Kin.", 2, question="Who?"),
         Skipped(3, "no reply of an assistant in its messages"),
+        Passage("4", "All.", 4),
     ]
 
 
@@ -144,9 +149,25 @@ def test_the_column_of_the_question_can_be_named(tmp_path: Path) -> None:
         list(read(path, Columns(question="query")))
 
 
-def test_a_spreadsheet_is_told_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"a\.XLSX: a spreadsheet; save the sheet as CSV"):
-        list(read(written(tmp_path, "a.XLSX", b"PK")))
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.XLSX", b"PK", "a spreadsheet; save the sheet as CSV"),
+        ("a.jsonl.gz", b"\x1f\x8b", "packed; unpack it"),
+        ("a.csv", "id,text\n1,One.\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("a.csv", b"text,id,text\nOne.,1,Two.\n", "2 columns are called 'text'"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_it_is_says_what_to_do(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        list(read(written(tmp_path, name, content)))
+
+
+def test_fields_may_be_parted_by_semicolons(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", 'id;text\n1;"Kin, then; all."\n')
+    assert list(read(path)) == [Passage("1", "Kin, then; all.", 2)]
 
 
 def test_a_column_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: Path) -> None:

@@ -149,13 +149,15 @@ async def test_a_lasting_failure_ends_after_the_retries_with_one_line(backend: B
     assert len(backend.requests) == 3
 
 
+@pytest.mark.parametrize(("status", "said"), [(401, "Incorrect API key"), (400, "API key not valid")])
 async def test_a_refused_key_is_not_tried_again_and_never_shown(
-    backend: Backend, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, status: int, said: str
 ) -> None:
     monkeypatch.setenv("TEST_KEY", KEY)
-    backend.script = lambda body, n: Say(status=401, error={"message": f"Incorrect API key: {KEY}", "type": "auth"})
+    backend.script = lambda body, n: Say(status=status, error={"message": f"{said}: {KEY}", "type": "auth"})
     with pytest.raises(CallError, match="TEST_KEY") as caught:
         await asks(spec_of(backend, api_key_env="TEST_KEY"))
+    assert caught.value.kind == "refused"
     assert KEY not in str(caught.value)
     assert len(backend.requests) == 1
     assert backend.headers[0]["authorization"] == f"Bearer {KEY}"

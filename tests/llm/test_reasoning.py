@@ -13,7 +13,9 @@ FORMS = [
     ("<|channel>thought\n", "<channel|>"), ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     ("analysis", "assistantfinal"), ("Here is my thought process:", "Here is my response:"), ("", "\n</think>"),
-    ("<think>a</think>\n<think>", "</think>"),
+    ("<think>a</think>\n<think>", "</think>"), ("<think>a <think>b</think> c ", "</think>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"), ("<ctrl94>thought\n", "<ctrl95>"),
+    ("<|think|>", "<|end|><|begin|>assistant<|content|>"), ('<details type="reasoning" done="true">', "</details>"),
 ]  # fmt: skip
 CASES = [
     *[(f"{opens}{T}{closes}\n\n{A}", A) for opens, closes in FORMS],
@@ -25,6 +27,9 @@ CASES = [
     )],
     ("<think>never closed", ""),
     ("I reason.</think>The answer.", "The answer."),
+    (f"<think>{T}</think>\n<answer>\n{A}\n</answer>\n", A),
+    (f"<think>A <think> tag opens it.</think>{A} `</think>` closes it.", f"{A} `</think>` closes it."),
+    (f"<think>{T}</think>{A} <answer>no</answer>", f"{A} <answer>no</answer>"),
     ("</think>\n\nHi.", "Hi."),
     ("<|channel|>final<|message|>Hi<|return|>", "Hi"),
 ]  # fmt: skip

@@ -16,14 +16,17 @@ from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
 from multiplex.llm.protocol import read_error, read_usage
+from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
 from multiplex.llm.spec import api_key, parse_spec
 from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call, Reply
+from multiplex.llm.usage import Usage
 from tests.backend import Backend, Body, Say
 from tests.llm.test_transport import DONE, Endpoint, event, running
 
 HALF = "In Confucian thought filial piety binds families. Ubuntu teaches that a person"
 EVERY = pytest.mark.parametrize("transport", get_args(Transport))
+WAYS = pytest.mark.parametrize("way", [*get_args(Transport), "relayed", "relayed whole"])
 
 
 async def ask(url: str, transport: Transport, call: Call | None = None, **changes: Any) -> Reply:
@@ -33,6 +36,21 @@ async def ask(url: str, transport: Transport, call: Call | None = None, **change
         return await chat.complete([SystemMessage("You are P."), HumanMessage("Why?")], call)
     finally:
         await chat.aclose()
+
+
+async def hear(url: str, way: Any) -> tuple[str, Usage]:
+    """The text and the tokens of a reply over a transport, or passed on."""
+    if way in get_args(Transport):
+        reply = await ask(url, way)
+        return reply.text, reply.usage
+    chat = Chat(parse_spec("m", url).model_copy(update={"retries": 0, "timeout": 5.0}))
+    asked = RelayRequest([{"role": "user", "content": "Why?"}], {"top_p": 0.5}, {}, streamed=way == "relayed")
+    try:
+        pieces = [piece async for piece in relay(chat, asked)]
+    finally:
+        await chat.aclose()
+    said = "".join(piece.delta["content"] for piece in pieces if isinstance(piece, Passed))
+    return said, next(piece.usage for piece in pieces if isinstance(piece, Closed))
 
 
 @pytest.mark.parametrize(
@@ -76,12 +94,54 @@ async def test_a_refusal_is_told_and_asked_for_once(transport: Transport) -> Non
         [event("half"), b'data: {"object": "error", "message": "slow down", "code": 429}\n\n'],
     ],
 )
-@EVERY
-async def test_an_error_under_200_counts_as_what_it_says(transport: Transport, pieces: list[bytes]) -> None:
+@WAYS
+async def test_an_error_under_200_counts_as_what_it_says(way: str, pieces: list[bytes]) -> None:
     async with running(Endpoint(pieces)) as endpoint:
         with pytest.raises(CallError, match=r"429, too many requests \(slow down") as caught:
-            await ask(endpoint.url, transport)
+            await hear(endpoint.url, way)
     assert caught.value.kind == "rate_limited"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"success": False, "errors": [{"code": 5007, "message": "No such model"}]}, "No such model"),
+        ({"choices": None, "base_resp": {"status_code": 1008, "status_msg": "no balance"}}, "no balance"),
+        ({"code": 1302, "msg": "too fast", "data": None}, "too fast"),
+        ({"message": {"role": "assistant", "content": "Kin."}, "done": True}, "no OpenAI-compatible chat completion"),
+        ({"choices": [{"message": {}, "finish_reason": "error", "error": {"message": "it is gone"}}]}, "it is gone"),
+        ({"choices": [{"message": {"content": "Kin"}, "finish_reason": 1}]}, "ended with '1'"),
+        ({"choices": [{"message": {"content": "<think>So"}, "finish_reason": "stop"}]}, "only reasoning came"),
+    ],
+)
+@WAYS
+async def test_no_form_of_failure_is_an_answer(way: str, body: Any, said: str) -> None:
+    async with running(Endpoint([json.dumps(body).encode()], kind=b"application/json")) as endpoint:
+        with pytest.raises(CallError, match=said):
+            await hear(endpoint.url, way)
+
+
+_OTHER = {"index": 1, "delta": {"content": "NO"}, "finish_reason": "length"}
+_SPENT: Body = {"prompt_tokens": 10, "completion_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"\xef\xbb\xbf: x\r\n\r\nretry: 3\r\n\r\n", event("Kin first.", "FinishReason.STOP", usage=_SPENT)],
+        [b'data: {"choices": null, "base_resp": {"status_code": 0}}\n\n', event({"type": "text", "text": "Kin first."}),  # type: ignore[arg-type]
+         event(finish="stop", x_groq={"usage": _SPENT}), b"data:\n\n", DONE],
+        [event("Kin "), b"data: " + json.dumps({"choices": [_OTHER]}).encode() + b"\n\n", event("first."),
+         event(finish="stop", usage=_SPENT), event(usage={"prompt_tokens": 0, "completion_tokens": 0}), DONE],
+        [b'{"choices": [{"message": {"content": ["Kin ", {"text": "first."}]}, "finish_reason": "stop", "usage": '
+         b'{"prompt_tokens": "10", "completion_tokens": 3}}]}'],
+    ],
+)  # fmt: skip
+@WAYS
+async def test_a_reply_in_another_form_is_the_same_reply(way: str, pieces: list[bytes]) -> None:
+    async with running(Endpoint(pieces)) as endpoint:
+        text, usage = await hear(endpoint.url, way)
+    assert (text, usage.input_tokens, usage.output_tokens) == ("Kin first.", 10, 3)
 
 
 @EVERY

@@ -61,7 +61,7 @@ def _check(message: Message, place: int) -> None:
         if part.type not in _TEXT or part.words is None:
             raise ApiError(
                 400,
-                f"a part of this message is {part.type!r}: a council reads text only",
+                f"a part of this message is {part.type!r}: text alone can be read here; leave the part out",
                 code="unsupported_content",
                 param=f"messages[{place}].content",
             )

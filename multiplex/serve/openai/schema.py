@@ -62,6 +62,13 @@ def _limit(tokens: int | None) -> int | None:
     return None if tokens == -1 else tokens
 
 
+def _one(number: int | None) -> int | None:
+    """One answer; a council is not asked twice for one request."""
+    if number not in (None, 1):
+        raise PydanticCustomError("n", "one answer is given to a request; send 1, leave it out, or ask again")
+    return number
+
+
 Tokens = Annotated[Annotated[int, Field(ge=-1)] | None, AfterValidator(_limit)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 
@@ -81,7 +88,7 @@ class ChatRequest(_Given):
     max_tokens: Tokens = None
     max_completion_tokens: Tokens = None
     seed: int | None = None
-    n: Literal[1] | None = None
+    n: Annotated[int | None, AfterValidator(_one)] = None
     user: str | None = None
     metadata: dict[str, Any] | None = None
     thread_id: str | None = None
