@@ -88,7 +88,7 @@ def run(
     draws: Annotated[int, typer.Option("--draws", help="With --method sample; 1 gives point answers.")] = 10,
     orders: Annotated[int, typer.Option("--orders", help="Orders of the options: as written, reversed, drawn.")] = 2,
     labels: Annotated[int, typer.Option("--labels", help="Label sets: letters, then numbers.")] = 2,
-    paraphrases: Annotated[int, typer.Option("--paraphrases", help="Wordings of the prompt round a question.")] = 1,
+    wordings: Annotated[int, typer.Option("--wordings", help="Wordings of the prompt round a question.")] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often all of it is repeated.")] = 1,
     rounds: Annotated[
         int, typer.Option("--rounds", help="From 2 on, personas hear each other's answers and are asked again.")
@@ -140,7 +140,7 @@ def run(
         method=method,
         orders=orders,
         labels=labels,
-        wordings=paraphrases,
+        wordings=wordings,
         draws=draws,
         epochs=epochs,
         rounds=rounds,

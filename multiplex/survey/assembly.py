@@ -25,6 +25,7 @@ class QuestionDraft:
     text: str
     options: tuple[str, ...]
     cluster: str = ""
+    paraphrases: tuple[str, ...] = ()
 
 
 class Assembly:
@@ -131,6 +132,7 @@ class Assembly:
             scale=find_scale(options),
             non_answers=tuple(draft.options[place] for place in split.non_answers),
             cluster=draft.cluster,
+            paraphrases=draft.paraphrases,
         )
 
     def _code(self, name: str) -> str:

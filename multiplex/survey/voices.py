@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LEAST_VOICES = 2
 FACTORS: Mapping[str, Callable[[Variant], object]] = {
     "order": lambda variant: variant.order, "labels": lambda variant: variant.labels,
-    "wording": lambda variant: variant.wording, "seed": lambda variant: variant.epoch,
+    "wording": lambda variant: variant.wording, "paraphrase": lambda variant: variant.text,
+    "seed": lambda variant: variant.epoch,
 }  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[Counci
 
 
 def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stability]:
-    """What order, labels, wording and seed alone change, over all respondents of a model."""
+    """What order, labels, wording, paraphrase and seed alone change, over all respondents of a model."""
     deviations = {q.id: _deviation(survey, q) for q in scaled(survey)}
     found = []
     for factor in FACTORS:
