@@ -117,7 +117,7 @@ def run(
     from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
     from multiplex.survey.command import SurveyOrder, run_survey
-    from multiplex.survey.plan import KINDS, METHODS, SurveyPlan, select_countries, select_questions
+    from multiplex.survey.plan import KINDS, METHODS, SurveyPlan, askable, select_countries, select_questions
     from multiplex.survey.readers import read_survey
 
     kinds = tuple(kind for kind in KINDS if kind in _names(respondents))
@@ -130,8 +130,11 @@ def run(
     specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
     voices = read_voice_models(voice_model, settings)
     whole = read_survey(people)
+    asked, left_out = askable(select_questions(whole, questions), method)
+    if left_out is not None:
+        typer.echo(left_out, err=True)
     plan = SurveyPlan(
-        survey=select_questions(whole, questions, method),
+        survey=asked,
         council=chosen(council_names(council)),
         models=tuple(specs),
         source=whole.digest,

@@ -155,7 +155,7 @@ def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
     return found
 
 
-def select_questions(survey: Survey, chosen: str | None, method: Method) -> Survey:
+def select_questions(survey: Survey, chosen: str | None) -> Survey:
     """The questions that `--questions` names: `most-divided:N`, or ids with commas; all by default.
 
     Raises:
@@ -173,11 +173,23 @@ def select_questions(survey: Survey, chosen: str | None, method: Method) -> Surv
         for name in names:
             if name not in survey.by_id:
                 raise UsageError(f"--questions: no question {name!r} in {survey.name}; or write {DIVIDED}50")
-    if method == "logprobs":
-        names = [name for name in names if len(survey.by_id[name].options) <= MOST]
-    if not names:
-        raise UsageError(f"{survey.name}: no question can be asked with the method {method}; try another --method")
     return survey.restricted(names)
+
+
+def askable(survey: Survey, method: Method) -> tuple[Survey, str | None]:
+    """The questions that a method can ask, and in one line which it cannot.
+
+    Raises:
+        UsageError: it can ask none.
+    """
+    beyond = [q.id for q in survey.questions if len(q.options) > MOST] if method == "logprobs" else []
+    if not beyond:
+        return survey, None
+    why = f"log probabilities come of {MOST} tokens at most, and --method verbalised or sample can ask them"
+    kept = [question.id for question in survey.questions if question.id not in set(beyond)]
+    if not kept:
+        raise UsageError(f"{survey.name}: every question has more than {MOST} options; {why}")
+    return survey.restricted(kept), f"left out, more than {MOST} options: {', '.join(beyond)}; {why}"
 
 
 def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:

@@ -180,13 +180,14 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
 def places(survey: Survey, collected: SurveyAnswers, model: str) -> list[MapPoint]:
     """Voices and countries in the two dimensions in which countries' profiles differ most (principal components).
 
-    A question without an answer stands at its mean. Voices are centred over the council, countries over all countries.
+    None for fewer than three countries or two ordered questions. A question without an answer stands at its mean.
+    Voices are centred over the council, countries over all countries.
     """
     import numpy as np
 
     countries = profiles.centre(people_rows(survey, survey.countries))
     voices = list(collected.of(model, "persona"))
-    if len(countries) < 3 or not countries.size:
+    if len(countries) < 3 or countries.shape[1] < 2:
         return []
     filled = np.nan_to_num(countries)
     _, _, axes = np.linalg.svd(filled, full_matrices=False)

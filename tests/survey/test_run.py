@@ -17,7 +17,7 @@ from multiplex.errors import UsageError
 from multiplex.survey.analysis import analyse
 from multiplex.survey.command import people_of
 from multiplex.survey.data import Survey, SurveyQuestion, even_scale
-from multiplex.survey.plan import SurveyPlan, select_questions, units
+from multiplex.survey.plan import SurveyPlan, askable, select_questions, units
 from multiplex.survey.readers import write_survey
 from multiplex.survey.results import Results
 from tests.backend import Backend, Body, Say, running
@@ -156,6 +156,16 @@ def test_an_endpoint_without_log_probabilities_is_told_before_the_run(place: Pat
     assert (len(backend.requests), (place / "runs" / "other").exists()) == (1, False)
 
 
+def test_letters_that_can_hardly_be_read_are_told_and_one_question_is_reported(place: Path, backend: Backend) -> None:
+    top = [{"token": token, "logprob": math.log(p)} for token, p in (("Option", 0.97), ("A", 0.03))]
+    backend.script = lambda body, n: Say("Option A", logprobs={"content": [{**top[0], "top_logprobs": top}]})
+    done = ask(place, backend, "--name", "single", "--questions", "q1", "--orders", "1")
+    assert done.returncode == 0, done.stderr
+    assert "m: asked for the letter A, its next token is A with 3.0%" in done.stderr
+    told = (place / "runs" / "single" / "report.md").read_text("utf-8")
+    assert "| personas | 0 | 0 | 3 | 97.0% |" in told
+
+
 def test_a_run_that_the_endpoint_stops_says_so_and_has_nothing_to_report(place: Path, backend: Backend) -> None:
     backend.script = lambda body, n: Say(status=401)
     done = ask(place, backend, "--name", "stopped", "--method", "verbalised")
@@ -247,10 +257,21 @@ def test_a_persona_of_another_model_is_asked_there_alone() -> None:
         units(SurveyPlan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
 
 
+def test_questions_that_a_method_cannot_ask_are_left_out_aloud() -> None:
+    long = SURVEY.questions[0].model_copy(update={"id": "long", "options": tuple(map(str, range(21))), "scale": None})
+    more = Survey(name="more", questions=(*SURVEY.questions, long))
+    asked, told = askable(more, "logprobs")
+    assert len(asked.questions) == 16
+    assert str(told).startswith("left out, more than 20 options: long; ")
+    assert askable(more, "sample") == (more, None)
+    with pytest.raises(UsageError, match="every question has more than 20 options"):
+        askable(more.restricted(["long"]), "logprobs")
+
+
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [("most-divided:0", "write most-divided:50"), ("q1,q99", "no question 'q99' in made-up")],
 )
 def test_questions_that_are_not_there_are_told(chosen: str, told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
-        select_questions(SURVEY, chosen, "logprobs")
+        select_questions(SURVEY, chosen)

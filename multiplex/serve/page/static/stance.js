@@ -27,7 +27,7 @@ export function stances(stance) {
 
 function band(row, names) {
   const title = h("strong", { class: `who of-${row.perspective}` }, row.title);
-  if (!row.shares) return h("li", { "data-perspective": row.perspective }, title, h("span", { class: "soft", dir: "auto" }, row.why));
+  if (!row.shares) return h("li", { "data-perspective": row.perspective }, title, h("span", { class: "soft" }, h("bdi", {}, row.why)));
   const parts = row.shares.map((share, i) => {
     const part = h("span", { class: `part option-${i}` });
     part.style.inlineSize = `${100 * share}%`;
