@@ -101,7 +101,7 @@ def run(
     draws: Annotated[int, typer.Option("--draws", help="With --method sample; 1 gives point answers.")] = 10,
     orders: Annotated[int, typer.Option("--orders", help="Orders of the options: as written, reversed, drawn.")] = 2,
     labels: Annotated[int, typer.Option("--labels", help="Label sets: letters, then numbers.")] = 2,
-    paraphrases: Annotated[int, typer.Option("--paraphrases", help="Wordings of the prompt round a question.")] = 1,
+    wordings: Annotated[int, typer.Option("--wordings", help="Wordings of the prompt round a question.")] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often all of it is repeated.")] = 1,
     rounds: Annotated[
         int, typer.Option("--rounds", help="From 2 on, personas hear each other's answers and are asked again.")
@@ -129,14 +129,24 @@ def run(
     from multiplex.council.registry import chosen
     from multiplex.settings import load_settings
     from multiplex.survey.command import survey_suite
-    from multiplex.survey.plan import SurveyPlan, select_countries, select_kinds, select_method, select_questions
+    from multiplex.survey.plan import (
+        SurveyPlan,
+        askable,
+        select_countries,
+        select_kinds,
+        select_method,
+        select_questions,
+    )
     from multiplex.survey.readers import read_survey
 
     settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency)
     specs, voices = read_models(models, settings), read_voice_models(voice_model, settings)
     whole, part, asked_by = read_survey(people), read_shard(shard), select_method(method)
+    asked, left_out = askable(select_questions(whole, questions), asked_by)
+    if left_out is not None:
+        typer.echo(left_out, err=True)
     plan = SurveyPlan(
-        survey=select_questions(whole, questions, asked_by),
+        survey=asked,
         council=chosen(council_names(council)),
         models=tuple(specs),
         source=whole.digest,
@@ -145,7 +155,7 @@ def run(
         method=asked_by,
         orders=orders,
         labels=labels,
-        wordings=paraphrases,
+        wordings=wordings,
         draws=draws,
         epochs=epochs,
         rounds=rounds,

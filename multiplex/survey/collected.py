@@ -13,12 +13,16 @@ from multiplex.survey.data import Shares
 
 @dataclass(frozen=True)
 class Variant:
-    """In which form a question was asked: order of options, labels, wording, and the epoch, which fixes the seed."""
+    """In which form a question was asked: order of options, labels, wordings; the epoch fixes the seed.
+
+    `wording` is that of the prompt, `text` the question's own, as written or paraphrased.
+    """
 
     order: tuple[int, ...]
     labels: str
     wording: int
     epoch: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = 
         for voice in record.answer.rounds:
             if voice.choice is None:
                 continue
-            name = record.unit.strategy if record.unit.strategy != "council" else f"persona:{voice.persona}"
+            name = record.unit.strategy
             persona = name.startswith("persona:")
             model = main if persona and voice.perspective in mixed else record.unit.model
             of = found.answers.setdefault(Who(model, name, voice.round), RespondentAnswers())
@@ -133,4 +137,4 @@ def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = 
 
 
 def _variant(closed: ClosedQuestion, epoch: int) -> Variant:
-    return Variant(closed.order, closed.labels, closed.wording, epoch)
+    return Variant(closed.order, closed.labels, closed.wording, epoch, closed.text)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from multiplex.bench.execute.command import RunOrder
 from multiplex.bench.plan.suite import Suite
+from multiplex.council.closed import LEAST_INSIDE
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
-from multiplex.llm.logprobs import MOST, TOKENS
+from multiplex.llm.logprobs import MOST, TOKENS, read_alternatives
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call
 from multiplex.survey.data import Survey
@@ -26,7 +28,8 @@ def survey_suite(plan: SurveyPlan, people: Survey, order: RunOrder) -> Suite:
 
     def probe() -> None:
         if plan.method == "logprobs":
-            asyncio.run(check_logprobs(order.specs))
+            for line in asyncio.run(check_logprobs(order.specs)):
+                print(line, file=sys.stderr)
 
     return Suite(
         plan.survey.name,
@@ -50,8 +53,8 @@ def people_of(folder: Path) -> Survey:
     return read_survey(path)
 
 
-async def check_logprobs(specs: Sequence[ModelSpec]) -> None:
-    """Ask each endpoint once for log probabilities.
+async def check_logprobs(specs: Sequence[ModelSpec]) -> list[str]:
+    """Ask each endpoint once for log probabilities; a line for each model whose letters can hardly be read.
 
     Raises:
         UsageError: one gives none; it says what to use instead.
@@ -59,13 +62,22 @@ async def check_logprobs(specs: Sequence[ModelSpec]) -> None:
     """
     from langchain_core.messages import HumanMessage
 
+    told: list[str] = []
     for spec in specs:
         chat = Chat(spec, transport="whole")
         try:
-            await chat.complete([HumanMessage("Reply with the letter A.")], Call(max_tokens=TOKENS, top_logprobs=MOST))
+            asked = HumanMessage("Reply with the letter A.")
+            reply = await chat.complete([asked], Call(max_tokens=TOKENS, top_logprobs=MOST))
         except CallError as error:
             if error.kind != "bad_request":
                 raise
-            raise UsageError(f"{error}; such as --method verbalised") from error
+            raise UsageError(f"{error}: --method verbalised") from error
+        else:
+            if (inside := read_alternatives(reply.text, "A").inside[0]) < LEAST_INSIDE:
+                told.append(
+                    f"{spec.name}: asked for the letter A, its next token is A with {inside:.1%}; a reply with less "
+                    f"than {LEAST_INSIDE:.0%} on the options' letters is unreadable (--method sample reads words)"
+                )
         finally:
             await chat.aclose()
+    return told

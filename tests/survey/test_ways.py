@@ -64,20 +64,20 @@ def test_draws_go_in_one_batch_and_each_round_of_voices_in_the_next(
     flags = ("--respondents", "personas", "--rounds", "2", "--method", "sample", "--draws", "3", "--orders", "1")
     for _ in range(2):
         assert "submitted 18 calls in 1 batch" in survey("run", *flags, "--batch")
-    assert "2 done, 0 failed" in survey("run", *flags, "--batch")
+    assert "12 done, 0 failed" in survey("run", *flags, "--batch")
     assert len({(body["seed"], str(body["messages"])) for body in endpoint.asked}) == 36
     assert len(table(tmp_path / "run")) == 2 * 3 * 2
 
 
 def test_shards_of_a_survey_joined_give_the_report_of_one_run(survey: Callable[..., str], tmp_path: Path) -> None:
-    flags = ("--models", "m,n", "--voice-model", "islamic=o", "--epochs", "2")
+    flags = ("--models", "m,n", "--voice-model", "islamic=o", "--epochs", "2", "--rounds", "2")
     survey("whole", *flags)
     for part in (2, 1):
         survey("parts", *flags, "--shard", f"{part}/2")
     shards = [str(tmp_path / f"parts.{part}-of-2") for part in (2, 1)]
     assert not (Path(shards[0]) / "report.md").exists()
     made = run_here("survey", "merge", *shards, "--name", "joined", "--dir", str(tmp_path))
-    assert "120 units of 2 runs, 120 of them done" in made.stdout, made.stderr
+    assert "160 units of 2 runs, 160 of them done" in made.stdout, made.stderr
     assert run_here("survey", "report", "joined", "--dir", str(tmp_path)).returncode == 0
     with Store.read(tmp_path / "whole") as whole, Store.read(tmp_path / "joined") as joined:
         assert [unit.id for unit in joined.units()] == [unit.id for unit in whole.units()]

@@ -35,6 +35,7 @@ class Unit(BaseModel):
         seed: the same for every language, model and strategy of one question and epoch.
         strategy: of `BenchStrategy`, or, where `closed` is set, who is asked.
         needs: the id of the multiplex unit whose length this one is matched to.
+        hears: the ids of the units of the round before whose voices this one is told.
         closed: the closed question of a survey; None where an answer in prose is wanted.
     """
 
@@ -51,7 +52,13 @@ class Unit(BaseModel):
     epoch: int = 1
     seed: int
     needs: str | None = None
+    hears: tuple[str, ...] = ()
     closed: ClosedQuestion | None = None
+
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """The ids of the units that must be done before this one."""
+        return self.hears if self.needs is None else (self.needs, *self.hears)
 
     @property
     def together(self) -> str:

@@ -28,8 +28,8 @@ from multiplex.text.markdown import escape_markdown
 from multiplex.text.terminal import escape_json
 
 _COLUMNS = (
-    "model", "respondent", "round", "question", "order", "labels", "wording", "epoch", "method", "readable", "refused",
-    "unreadable", "outside", "point", "shares", "options", "note",
+    "model", "respondent", "round", "question", "order", "labels", "wording", "text", "epoch", "method", "readable",
+    "refused", "unreadable", "outside", "point", "shares", "options", "note",
 )  # fmt: skip
 
 
@@ -117,8 +117,8 @@ def _write_table(out: TextIO, collected: SurveyAnswers, survey: Survey) -> None:
                 outside = "" if choice.outside is None else round(choice.outside, 6)
                 point = "" if choice.point is None else choice.point + 1
                 row = (
-                    who.model, who.name, who.round, name, order, variant.labels, variant.wording, variant.epoch,
-                    choice.method, choice.readable, choice.refused, choice.unreadable,
+                    who.model, who.name, who.round, name, order, variant.labels, variant.wording, variant.text,
+                    variant.epoch, choice.method, choice.readable, choice.refused, choice.unreadable,
                     outside, point, shares, options, choice.note or "",
                 )  # fmt: skip
                 table.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in row])

@@ -50,11 +50,10 @@ def stability(results: Results) -> Table:
     }
     note = (
         "Two answers of one respondent to one question that differ in nothing but this (the seed: in nothing but the "
-        "epoch). Variation: half the sum of differences between the two distributions, 0 to 1. In SDs: the "
-        "difference of "
-        "their means on the scale in standard deviations between the countries' people; above 1, the order of the "
-        "options "
-        "moves an answer further than a country does."
+        "epoch; the wording is the prompt's, a paraphrase the question's). Variation: half the sum of differences "
+        "between the two distributions, 0 to 1. In SDs: the difference of their means on the scale in standard "
+        "deviations between the countries' people; above 1, the order of the options moves an answer further than a "
+        "country does."
     )
     return Table(
         "What the form of a question changes", ("factor", "pairs", "variation", "in SDs between countries"),
