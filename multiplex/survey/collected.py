@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from multiplex.bench.store.records import Record
 from multiplex.council.answer import Choice
@@ -90,6 +90,14 @@ class SurveyAnswers:
     def models(self) -> list[str]:
         """The models, in the order in which they were asked."""
         return list(dict.fromkeys(who.model for who in self.answers))
+
+    def restricted(self, questions: Collection[str]) -> SurveyAnswers:
+        """The answers to these questions only; respondents who answered none of them are left out."""
+        kept = {
+            who: RespondentAnswers(each.perspective, {q: found for q, found in each.asked.items() if q in questions})
+            for who, each in self.answers.items()
+        }
+        return replace(self, answers={who: each for who, each in kept.items() if each.asked})
 
     def of(self, model: str, kind: str) -> Iterator[tuple[Who, RespondentAnswers]]:
         """The respondents of a kind in their last round."""

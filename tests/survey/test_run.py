@@ -140,6 +140,13 @@ def test_an_order_that_changes_nothing_has_no_effect(results: Results) -> None:
     assert [each.outside for each in results.replies] == pytest.approx([0.1] * 4)
 
 
+def test_questions_that_the_survey_does_not_hold_are_left_out_and_named(place: Path) -> None:
+    with Store.read(place / "runs" / "made-up") as store:
+        found, answers, _ = analyse(store.records(), SURVEY.restricted(["q1", "q3"]), store.manifest)
+    assert (found.questions, {n for each in answers.answers.values() for n in each.asked}) == (2, {"q1", "q3"})
+    assert any(note.startswith("asked, but not in made-up, and left out: q0, q10, ") for note in found.notes)
+
+
 def test_a_run_asked_otherwise_is_refused_and_a_benchmark_report_too(place: Path, backend: Backend) -> None:
     done = ask(place, backend, "--method", "verbalised")
     assert (done.returncode, backend.requests) == (2, [])
