@@ -211,7 +211,13 @@ def _profile(
     import numpy as np
 
     known = {code: value for code, value in by_country.items() if value is not None}
-    note = "" if r is not None else "not measurable: no survey asks" if not measured else "answers that do not vary"
+    questions = int(np.count_nonzero(~np.isnan(row)))
+    note = ""
+    if r is None and not measured:
+        note = "not measurable: no survey asks"
+    elif r is None:
+        few = f"fewer than {profiles.LEAST} ordered questions"
+        note = few if questions < profiles.LEAST else f"answers that do not vary, or {few} that its people were asked"
     return Profile(
         model=model,
         name=who.name,
@@ -220,7 +226,7 @@ def _profile(
         ceiling=ceiling.get(home or ""),
         by_country=dict(by_country) if measured else {},
         nearest=max(known, key=known.__getitem__) if known and measured else None,
-        questions=int(np.count_nonzero(~np.isnan(row))),
+        questions=questions,
         note=note,
     )
 
