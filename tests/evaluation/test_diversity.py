@@ -58,6 +58,7 @@ def test_expected_perspectives_is_the_mean_over_all_draws() -> None:
     assert diversity.expected_perspectives({"a": 5, "b": 1}) == pytest.approx(1 + 5 / 6)
     assert diversity.expected_perspectives({"a": 2, "b": 2}) is None
     assert diversity.expected_perspectives({"a": 2, "b": 2}, m=2) == pytest.approx(2 * (1 - 1 / 6))
+    assert diversity.expected_perspectives({"a": 5, "b": 1}, m=1) == pytest.approx(1.0)
 
 
 def test_expected_perspectives_does_not_overflow_on_a_long_text() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from multiplex.evaluation.corpus import Passage, Skipped
 from multiplex.evaluation.evaluator import BATCH
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
-from multiplex.evaluation.statistics.accuracy import vote
+from multiplex.evaluation.statistics.accuracy import AccuracyFigure, vote
 
 NAMES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
 FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
@@ -90,3 +91,13 @@ def test_a_tie_is_split_and_silence_is_none() -> None:
     tied = vote("Koreans greet elders first. Kenyans greet elders first.", ("named",), local)
     assert sorted(tied.tolist(), reverse=True)[:3] == [0.5, 0.5, 0.0]
     assert vote("The house was quiet.", ("named",), local)[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "at_most", "reached"),
+    [(0.62, False, True), (0.61, False, False), (0.62, True, True), (0.63, True, False)],
+)
+def test_a_figure_that_meets_its_target_exactly_has_reached_it(value: float, at_most: bool, reached: bool) -> None:
+    figure = AccuracyFigure("texts", "recall", value, None, None, 9, 0.62, at_most)
+    assert figure.reached is reached
+    assert replace(figure, target=None).reached is None

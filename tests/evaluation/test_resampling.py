@@ -224,6 +224,18 @@ def test_an_interval_of_pooled_entropy_stays_within_the_scale() -> None:
     assert found.interval.high == 100.0
 
 
+def test_a_biased_figure_is_corrected_though_some_resamples_read_zero() -> None:
+    """Of answers that each invoke one perspective, a resample may hold one perspective alone, with entropy 0."""
+    rows = row_sums.answer_rows(np.array([[2.0, 0.0]] * 11 + [[0.0, 2.0]] * 3))
+    statistic = row_sums.MICRO.statistic
+    figures = {"corrected": row_sums.Figure(statistic, biased=True), "plain": row_sums.Figure(statistic)}
+    found = resampling.bootstrap([rows], figures)
+    corrected, plain = (found[name].interval for name in figures)
+    assert corrected is not None
+    assert plain is not None
+    assert corrected.high > plain.high
+
+
 @pytest.mark.parametrize(
     ("strata", "resamples", "level"), [([], 10, 0.95), ([np.ones((3, 2))], 0, 0.95), ([np.ones((3, 2))], 10, 95.0)]
 )
