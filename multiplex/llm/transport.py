@@ -17,7 +17,7 @@ from multiplex.errors import CallError
 from multiplex.llm.clients import Clients
 from multiplex.llm.error_mapping import is_broken_connection, safe
 from multiplex.llm.protocol import EndpointError
-from multiplex.llm.reading import MOST_BYTES, Completion, Reader, ReplyReader, Shown, TooLargeError, read_response
+from multiplex.llm.reading import MOST_BYTES, Completion, EventSink, ReplyReader, Shown, TooLargeError, read_response
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -127,7 +127,7 @@ async def deferred(transport: Deferred, request: Request, reader: ReplyReader) -
 
 
 async def exchange(
-    clients: Clients, request: Request, reader: Reader[Shown], body: Mapping[str, Any]
+    clients: Clients, request: Request, reader: EventSink[Shown], body: Mapping[str, Any]
 ) -> AsyncGenerator[Shown]:
     """Send a request and read its response into `reader`; yields what may be shown.
 
