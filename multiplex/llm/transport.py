@@ -155,8 +155,8 @@ async def exchange(
                         await _drain(chunks)
             finally:
                 await stream.close()
-            if shown := reader.close():
-                yield shown
+            if rest := reader.close():
+                yield rest
         except TooLargeError:
             raise CallError(
                 "server", f"{at}: the response has more than {MOST_BYTES:,} bytes; is --base-url right?"
