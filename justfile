@@ -13,6 +13,13 @@ test:
 fast:
     {{bin}}/python -m pytest -q -m fast
 
+# every test with the lines and branches that none of them runs, commands and servers included; takes about twice as long
+coverage *flags:
+    {{bin}}/coverage erase
+    {{bin}}/coverage run -m pytest -q -n 0 {{flags}}
+    {{bin}}/coverage combine -q
+    {{bin}}/coverage report
+
 # style, format, types
 lint:
     {{bin}}/ruff check .

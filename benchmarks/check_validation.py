@@ -25,17 +25,17 @@ FLOORS = {
     ("sentences with a cue word in its sense or another", "recall"): 0.80,
     ("rated answers; depth", "rank correlation with rep and depth"): 0.60,
     ("concept terms of a second reader", "found"): 0.60,
-    # Fifteen Christian terms of the Western list have their home outside the frame, so "found" cannot reach 0.85 there.
-    ("core terms of reference works, western", "found"): 0.72,
-    ("core terms of reference works, western", "found, home in the frame"): 0.83,
+    # Twelve Christian terms of the Western list have their home outside the frame, so that "found" hardly reaches 0.85.
+    ("core terms of reference works, western", "found"): 0.75,
+    ("core terms of reference works, western", "found, home in the frame"): 0.84,
     ("core terms of reference works, islamic", "found"): 0.95,
     ("core terms of reference works, east_asian", "found"): 0.84,
-    ("core terms of reference works, south_asian", "found"): 0.85,
+    ("core terms of reference works, south_asian", "found"): 0.88,
     ("core terms of reference works, african", "found"): 0.88,
     ("core terms of reference works, latin_american", "found"): 0.88,
     ("core terms of reference works, indigenous", "found"): 0.88,
-    ("SST-2, positive or negative", "accuracy"): 0.80,
-    ("TweetEval", "macro recall"): 0.59,
+    ("SST-2, positive or negative", "accuracy"): 0.83,
+    ("TweetEval", "macro recall"): 0.64,
 }
 MOST = {
     ("CulturalBench, country named; place + named + concept", "best recall / worst"): 1.2,

@@ -158,7 +158,7 @@ def tone_gate() -> Validation:
     passages = [evaluator.prepared(Passage("", text, 1)) for text in texts]
     read = [each.sentiment for each in evaluator.measured(evaluator.extracted(passages))]
     tones = np.array([[one.positive, one.neutral, one.negative] for one in read if one is not None])
-    alone = Sentiment(Embedder()).score(texts)
+    alone = Sentiment().score(texts)
     what = f"{len(frames)} sentences with the culture's name swapped"
     figures = []
     for scores, how in ((tones, ""), (alone, "; the classifier alone")):
@@ -275,7 +275,7 @@ def _tweeteval(rows: list[dict[str, Any]], _: Local) -> Validation:
 def _tones(texts: list[str]) -> NDArray[np.float64]:
     from multiplex.evaluation.sentiment import Sentiment, spoken
 
-    return Sentiment(Embedder()).score([spoken(text) for text in texts])
+    return Sentiment().score([spoken(text) for text in texts])
 
 
 def _section(path: Path, name: str, kind: type) -> Any:

@@ -99,7 +99,10 @@ async def ask(order: Order, emit: Emit = silent, nli: Entailment | None = None) 
             by_strategy: dict[str, Answer | BaseException] = dict(zip(order.strategies, outcomes, strict=True))
             whole = by_strategy.get("multiplex")
             if order.stance and isinstance(whole, Answer):
-                by_strategy["multiplex"] = await add_stances(whole, order)
+                by_strategy["multiplex"] = await add_stances(
+                    whole, order.stance, question=order.question, council=order.council, chat=order.model,
+                    voice_models=order.voice_models, seed=order.seed,
+                )  # fmt: skip
             without = await _leave_one_out(order, by_strategy.get("multiplex"), language)
     finally:
         await asyncio.gather(*(chat.aclose() for chat in order.chats))

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from multiplex.errors import ContentError, MultiplexError
+from multiplex.errors import ContentError, MultiplexError, first_invalid
 from multiplex.text.marks import Marks
 
 if TYPE_CHECKING:
@@ -124,9 +124,8 @@ def read_model(path: Path, kind: type[Model]) -> Model:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=field) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, line=line_of(tree, wrong.place), field=wrong.field) from error
 
 
 def read_tree(path: Path) -> tuple[Any, Any]:

@@ -15,6 +15,10 @@ A message is one line: what is wrong, where, and what to do. No message holds a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class MultiplexError(Exception):
@@ -80,6 +84,24 @@ class VoicesLostError(MultiplexError):
 
 class MemoryLostError(MultiplexError):
     """The database of the conversations is away, full, locked or damaged; what it held is not given up for lost."""
+
+
+class InvalidField(NamedTuple):
+    """A field that is not as its model has it: its place, from the outermost part inwards, and what is wrong."""
+
+    place: tuple[int | str, ...]
+    problem: str
+
+    @property
+    def field(self) -> str:
+        """The place as a message names it; empty where the whole is wrong."""
+        return ".".join(map(str, self.place))
+
+
+def first_invalid(error: ValidationError) -> InvalidField:
+    """The first of what pydantic found wrong, without the value that was given."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return InvalidField(first["loc"], first["msg"])
 
 
 def _content_error(path: Path | str, problem: str, line: int | None, field: str) -> ContentError:

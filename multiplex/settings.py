@@ -14,7 +14,7 @@ from platformdirs import user_config_path
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from multiplex.errors import ContentError, UsageError
+from multiplex.errors import ContentError, UsageError, first_invalid
 
 Synthesis = Literal["composed", "written"]
 Check = Literal["none", "text", "model"]
@@ -124,9 +124,9 @@ def load_settings(**flags: Any) -> Settings:
     except OSError as error:
         raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        name = str(first["loc"][0])
+        place, problem = first_invalid(error)
+        field = ".".join(str(part) for part in place if part != "[key]")
+        name = str(place[0])
         flag = f"--{name.replace('_', '-')}, " if name in flags else ""
         where = f"{flag}MULTIPLEX_{name.upper()} or {path}"
-        raise UsageError(f"setting {field!r} ({where}): {first['msg']}") from error
+        raise UsageError(f"setting {field!r} ({where}): {problem}") from error

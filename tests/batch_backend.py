@@ -31,7 +31,8 @@ class BatchBackend:
         undone: whether a request is left without a response, by its batch's number and its `custom_id`.
         mangle: what becomes of a file of replies when it is read.
         before: is told of each request by its path before it is answered; it may raise ConnectionResetError.
-        asked: the bodies of all requests that were answered, which are paid for.
+        status: of the response to a request, by its path; other than 200 nothing is done.
+        asked: the bodies of all requests of batches that were answered, which are paid for.
     """
 
     url: str = ""
@@ -41,7 +42,7 @@ class BatchBackend:
     script: Callable[[Body], Say] = _say
     mangle: Callable[[bytes], bytes] = bytes
     before: Callable[[str], None] = lambda _: None
-    absent: bool = False
+    status: Callable[[str], int] = lambda _: 200
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, Line] = field(default_factory=dict)
     asked: list[Body] = field(default_factory=list)
@@ -81,9 +82,7 @@ class BatchBackend:
                 continue
             self.asked.append(row["body"])
             say = self.script(row["body"])
-            message = {"role": "assistant", "content": say.text}
-            usage = {"prompt_tokens": len(asked(row["body"]).split()), "completion_tokens": len(say.text.split(" "))}
-            body = {"choices": [{"index": 0, "message": message, "finish_reason": say.finish}], "usage": usage}
+            body = _completion(row["body"], say)
             response = {"status_code": say.status, "body": body if say.status == 200 else {"error": say.error}}
             line = json.dumps({"custom_id": row["custom_id"], "response": response, "error": None})
             (good if say.status == 200 else bad).append(line)
@@ -91,6 +90,13 @@ class BatchBackend:
         for name, lines in (("output_file_id", good), ("error_file_id", bad)):
             if lines:  # in any order: ours is the reverse
                 batch[name] = self.upload("".join(f"{line}\n" for line in reversed(lines)).encode())
+
+
+def _completion(asked_for: Body, say: Say) -> Line:
+    message = {"role": "assistant", "content": say.text}
+    usage = {"prompt_tokens": len(asked(asked_for).split()), "completion_tokens": len(say.text.split(" "))}
+    choice = {"index": 0, "message": message, "finish_reason": say.finish, "logprobs": say.logprobs}
+    return {"choices": [choice], "usage": usage}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,8 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, make: Callable[[], Line | bytes | None]) -> None:
         try:
             with self.backend.lock:
-                self.backend.before(f"{self.command} {self.path}")
-                made = None if self.backend.absent else make()
+                request = f"{self.command} {self.path}"
+                self.backend.before(request)
+                code = self.backend.status(request)
+                made = make() if code == 200 else None
         except ConnectionResetError:
             self.connection.recv(1)  # until whoever asked is gone
             self.close_connection = True
@@ -119,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         gone = {"error": {"message": "no such thing", "type": "not_found"}}
         data = made if isinstance(made, bytes) else json.dumps(gone if made is None else made).encode()
-        self.send_response(404 if made is None else 200)
+        self.send_response(200 if made is not None else 404 if code == 200 else code)
         self.send_header("Content-Type", "application/octet-stream" if isinstance(made, bytes) else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -130,6 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
             found = _FILE.search(data + b"\r\n--")
             assert found is not None
             return {"id": self.backend.upload(found[1].split(b"\r\n--")[0]), "object": "file"}
+        if self.path == "/v1/chat/completions":  # a call by itself
+            return _completion(json.loads(data), self.backend.script(json.loads(data)))
         return self.backend.create(json.loads(data)["input_file_id"]) if self.path == "/v1/batches" else None
 
     def _get(self) -> Line | bytes | None:

@@ -23,8 +23,9 @@ from typing import Any
 
 PRELOADED = (
     "multiplex.answering", "multiplex.bench.execute.command", "multiplex.bench.report.page", "multiplex.cli.answer",
-    "multiplex.cli.main", "multiplex.cli.score", "multiplex.serve.app", "multiplex.serve.mcp.server",
-    "multiplex.serve.server", "langgraph.graph", "scipy.stats", "sentence_transformers", "uvicorn",
+    "multiplex.cli.main", "multiplex.cli.score", "multiplex.council.graph", "multiplex.evaluation.scorer",
+    "multiplex.serve.app", "multiplex.serve.mcp.server", "multiplex.serve.page.routes", "multiplex.serve.server",
+    "langchain_openai", "langgraph.graph", "openai.resources.chat", "scipy.stats", "uvicorn",
 )  # fmt: skip
 
 
@@ -39,11 +40,15 @@ def serve(path: str) -> dict[str, Any] | None:
     for name in PRELOADED:
         with suppress(ImportError):  # an extra that is not installed
             import_module(name)
+    from multiplex.answering import question_language
     from multiplex.council.personas import Council
-    from multiplex.llm.embeddings import Embedder
+    from multiplex.evaluation import Evaluator
 
-    Embedder().encode(["Weights and sourcebooks are read once."])
     Council.load()
+    evaluator = Evaluator()
+    evaluator.preload()
+    evaluator.measure(question := "Do weights, gazetteers and sourcebooks have to be read more than once?")
+    question_language(question)
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import typer
 
 from multiplex.cli.main import app
 from tests.backend import Backend, Say
-from tests.command import run
+from tests.command import COMMAND, run
 
 ROOT = Path(__file__).parents[1]
 CLI = ROOT / "docs" / "cli.md"
@@ -43,7 +42,7 @@ def test_every_python_block_runs(backend: Backend) -> None:
     assert len(blocks) >= 2
     env = {**os.environ, "MULTIPLEX_MODEL": "m", "MULTIPLEX_BASE_URL": backend.base_url}
     for block in blocks:
-        done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=120, env=env)
+        done = subprocess.run([*COMMAND[:-1], block], capture_output=True, text=True, timeout=120, env=env)
         assert done.returncode == 0, done.stderr
         assert "Ubuntu asks that kin share care." in done.stdout
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs a benchmark with an array of 8 tasks, then joins their runs and reports. One command:
 #   MODELS=NAME BASE_URL=http://gpu-node:8000/v1 RUNS=/data/runs sh bench.sh
-# Started again, it continues every shard where it was.
+# Started again, it continues every shard where it was. For a survey write `survey run FILE` (without --strategies),
+# `survey merge` and `survey report`.
 set -eu
 : "${MODELS:?the models, with commas}" "${BASE_URL:?their endpoint}" "${RUNS:?the folder for the runs}"
 tasks=${TASKS:-8} name=${NAME:-joined}

@@ -8,28 +8,38 @@ from typing import Annotated, Any
 
 import typer
 
+from multiplex.cli.bench_merging import merge
 from multiplex.cli.bench_reading import compare, export, list_runs, show
 from multiplex.cli.options import (
     RUNS,
     BaseUrlFlag,
+    BatchFlag,
     CheckFlag,
+    ConcurrencyFlag,
     CouncilFlag,
     DirFlag,
     DryRunFlag,
     FrameFlag,
     KeyFlag,
+    MaxErrorRateFlag,
     MaxTokensFlag,
     MaxUsdFlag,
     ModelFlag,
     ModelsFlag,
     PricesFlag,
     RayFlag,
+    RedoDamagedFlag,
     RunArgument,
+    SeedFlag,
     ShardFlag,
+    WaitFlag,
     WordsFlag,
     council_names,
+    read_models,
+    read_shard,
+    split_names,
 )
-from multiplex.cli.runs import check_is_benchmark, check_name, find_run, warn_of_damage
+from multiplex.cli.runs import check_is_benchmark, find_run, run_folder, warn_of_damage
 from multiplex.cli.tracing import TraceFlag
 
 bench = typer.Typer(
@@ -75,19 +85,8 @@ def run(
         str | None, typer.Option("--name", help="The run's folder in --dir. [default: the question set's name]")
     ] = None,
     runs: DirFlag = RUNS,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            min=0,
-            max=2**31 - 1,
-            help="Fixes the order of questions and voices, and the calls' seeds. [default: 7]",
-        ),
-    ] = None,
-    concurrency: Annotated[
-        int | None,
-        typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20; it grows and backs off]"),
-    ] = None,
+    seed: SeedFlag = None,
+    concurrency: ConcurrencyFlag = None,
     max_tokens: MaxTokensFlag = None,
     max_usd: MaxUsdFlag = None,
     prices: PricesFlag = None,
@@ -97,59 +96,28 @@ def run(
     no_score: Annotated[
         bool, typer.Option("--no-score", help="Leave the measuring to `multiplex bench score`.")
     ] = False,
-    max_error_rate: Annotated[
-        float,
-        typer.Option(
-            "--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."
-        ),
-    ] = 0.05,
-    redo_damaged: Annotated[
-        bool,
-        typer.Option(
-            "--redo-damaged",
-            help="Ask, and pay, again for what `verify` finds damaged, and for what an endpoint lost of a batch.",
-        ),
-    ] = False,
+    max_error_rate: MaxErrorRateFlag = 0.05,
+    redo_damaged: RedoDamagedFlag = False,
     shard: ShardFlag = None,
     ray: RayFlag = None,
-    batch: Annotated[
-        bool,
-        typer.Option(
-            "--batch", help="Send calls in batches, at about half the price; the same command collects, days later too."
-        ),
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="With --batch: wait until every batch has ended.")] = False,
+    batch: BatchFlag = False,
+    wait: WaitFlag = False,
     trace: TraceFlag = False,  # noqa: ARG001
 ) -> None:
     """Ask every question of every model under every strategy; the same command continues a run that was stopped."""
-    from multiplex.council.registry import chosen
-    from multiplex.errors import UsageError
-    from multiplex.llm.spec import resolve_model
-    from multiplex.settings import load_settings, parse_shard
-
-    settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency, check=check, words=words)
-    named = _names(models) if models is not None else [None]
-    specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
-    if not specs:
-        raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
-    part = parse_shard(shard) if shard is not None else None
-    whole = name if name is not None else Path(questions).stem
-    folder = runs / check_name(whole if part is None else f"{whole}.{part}")
-
     from multiplex.bench.execute.command import RunOrder
     from multiplex.bench.execute.command import run as carry_out
+    from multiplex.bench.plan.suite import benchmark
+    from multiplex.council.registry import chosen
+    from multiplex.settings import load_settings
 
+    settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency, check=check, words=words)
+    specs, part = tuple(read_models(models, settings).values()), read_shard(shard)
     order = RunOrder(
-        folder=folder,
-        specs=tuple(specs.values()),
-        strategies=_strategies(strategies, small=any(spec.small for spec in specs.values())),
-        questions=questions,
-        languages=tuple(_names(languages)),
+        folder=run_folder(runs, name if name is not None else Path(questions).stem, part),
+        specs=specs,
         council=chosen(council_names(council)),
-        epochs=epochs,
-        limit=limit,
         seed=seed,
-        score=not no_score,
         max_tokens=max_tokens,
         max_usd=max_usd,
         prices=prices,
@@ -161,7 +129,16 @@ def run(
         batch=batch,
         wait=wait,
     )
-    raise typer.Exit(carry_out(order))
+    suite = benchmark(
+        questions,
+        _strategies(strategies, small=any(spec.small for spec in specs)),
+        specs,
+        languages=split_names(languages),
+        epochs=epochs,
+        limit=limit,
+        score=not no_score,
+    )
+    raise typer.Exit(carry_out(order, suite))
 
 
 @bench.command()
@@ -186,7 +163,7 @@ def score(
     folder = find_run(run, runs)
     chosen: dict[str, Any] = {"sentiment_model": sentiment_model}
     if cues is not None:
-        chosen["cues"] = tuple(_names(cues))
+        chosen["cues"] = tuple(split_names(cues))
     scorings = [Scoring(frame=each, **chosen) for each in load_frames(frame)]
     with Store.open(folder) as store:
         check_is_benchmark(store)
@@ -249,22 +226,7 @@ def _scored_under(folder: Path, frames: Sequence[str]) -> list[str]:
     return [scoring.key for scoring in scorings]
 
 
-@bench.command()
-def merge(
-    parts: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs of all shards, by name or folder.")],
-    name: Annotated[str, typer.Option("--name", help="The run to make in --dir.")],
-    runs: DirFlag = RUNS,
-) -> None:
-    """Join the runs of shards into one, with every answer, call, failure and score."""
-    from multiplex.bench.store.joining import join
-
-    target = runs / check_name(name)
-    made = join([find_run(part, runs) for part in parts], target)
-    typer.echo(f"{target}: {made.units:,} units of {len(parts):,} runs, {made.done:,} of them done")
-    if made.doubled:
-        typer.echo(f"multiplex: {made.doubled:,} units stood in several runs, with the same outcome", err=True)
-    for each in made.conflicts:
-        typer.echo(f"multiplex: {each}", err=True)
+bench.command()(merge)
 
 
 @bench.command()
@@ -308,7 +270,7 @@ def blind(
     with Store.read(folder) as store:
         check_is_benchmark(store)
         warn_of_damage(folder, store.check())
-        made = hand_out(folder, store, _names(strategies), limit, seed, output)
+        made = hand_out(folder, store, split_names(strategies), limit, seed, output)
     answers = sum(len(each.letters) for each in made.key.questions)
     typer.echo(f"{made.folder}: {len(made.key.questions)} questions, {answers} answers; hand this folder out")
     typer.echo(f"{made.key_path}: the key, with which letter is whose; keep it from the raters")
@@ -357,12 +319,8 @@ bench.command()(export)
 def _strategies(named: str | None, *, small: bool) -> tuple[str, ...]:
     """What is asked for; left out, the usual ones that every model may carry out."""
     from multiplex.bench.plan.units import STRATEGIES
-    from multiplex.council.strategies import STATED
+    from multiplex.council.strategies import SMALL_MODEL_STRATEGIES
 
     if named is None:
-        return STATED if small else ("uniplex", "contextual", "multiplex")
-    return STRATEGIES if named.strip() == "all" else tuple(_names(named))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+        return SMALL_MODEL_STRATEGIES if small else ("uniplex", "contextual", "multiplex")
+    return STRATEGIES if named.strip() == "all" else tuple(split_names(named))

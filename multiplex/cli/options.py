@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
-    from multiplex.settings import Settings
+    from multiplex.settings import Settings, Shard
 
 DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the runs.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
@@ -47,6 +47,34 @@ ShardFlag = Annotated[
 RayFlag = Annotated[
     str | None,
     typer.Option("--ray", metavar="ADDRESS", help="Do the work on this Ray cluster; local: one on this machine."),
+]
+BatchFlag = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Send calls in batches, at about half the price; the same command collects, days later too."
+    ),
+]
+WaitFlag = Annotated[bool, typer.Option("--wait", help="With --batch: wait until every batch has ended.")]
+RedoDamagedFlag = Annotated[
+    bool,
+    typer.Option(
+        "--redo-damaged",
+        help="Ask, and pay, again for what `bench verify` finds damaged, and for what an endpoint lost of a batch.",
+    ),
+]
+MaxErrorRateFlag = Annotated[
+    float,
+    typer.Option("--max-error-rate", min=0, max=1, help="More failed units than this share, and the exit code is 1."),
+]
+SeedFlag = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**31 - 1, help="Fixes every order that is drawn, and the calls' seeds. [default: 7]"
+    ),
+]
+ConcurrencyFlag = Annotated[
+    int | None,
+    typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20; it grows and backs off]"),
 ]
 ModelsFlag = Annotated[
     str | None, typer.Option("--models", help="local, openai:NAME, or NAME with --base-url; with commas.")
@@ -108,9 +136,40 @@ def _debug(value: bool) -> None:
 DebugFlag = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show a traceback with an error.")]
 
 
+def split_names(text: str) -> list[str]:
+    """The names in a flag that takes them with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def council_names(given: Sequence[str] | None) -> list[str]:
     """The names in repeated --council flags; a flag that is a path is one name, others may hold several."""
     return [name for each in given or () for name in ([each] if Path(each).exists() else each.split(","))]
+
+
+def read_models(given: str | None, settings: Settings) -> dict[str, ModelSpec]:
+    """By name, the models of --models; left out, the one of the settings.
+
+    Raises:
+        UsageError: it names none, or one has no place to run.
+    """
+    from multiplex.errors import UsageError
+    from multiplex.llm.spec import resolve_model
+
+    named: Sequence[str | None] = [None] if given is None else split_names(given)
+    if not named:
+        raise UsageError("--models names none; it takes names with commas, such as local,openai:NAME")
+    return {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
+
+
+def read_shard(given: str | None) -> Shard | None:
+    """The part that --shard names.
+
+    Raises:
+        UsageError: it means none.
+    """
+    from multiplex.settings import parse_shard
+
+    return parse_shard(given) if given is not None else None
 
 
 def read_voice_models(given: Sequence[str] | None, settings: Settings) -> dict[str, ModelSpec]:

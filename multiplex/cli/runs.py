@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from multiplex.bench.store.damage import Checkup
     from multiplex.bench.store.store import Store
+    from multiplex.settings import Shard
 
 
 def warn_of_damage(folder: Path, found: Checkup) -> None:
@@ -39,6 +40,15 @@ def check_name(name: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise UsageError(f"--name {name!r}: the name of a folder is needed; --dir says where it lies")
     return name
+
+
+def run_folder(runs: Path, name: str, shard: Shard | None) -> Path:
+    """Where a run of this name lies; a shard of it has a folder of its own.
+
+    Raises:
+        UsageError: the name is no folder's.
+    """
+    return runs / check_name(name if shard is None else f"{name}.{shard}")
 
 
 def find_run(run: str, runs: Path) -> Path:

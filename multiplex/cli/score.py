@@ -6,8 +6,9 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,69 +83,113 @@ def score(order: ScoreOrder) -> int:
         bar = stack.enter_context(_bar(aside))
         file = Path(order.path)
         task = bar.add_task("measuring", total=file.stat().st_size if file.is_file() else None)
-        tallies: dict[str, Tally] = {}
-        spreads = SpreadTally()
-        skipped = lost = unread = 0
-
-        def tallies_of(each: Scored | Unread) -> list[Tally]:
-            groups = {EVERY_TEXT, each.passage.group}
-            for group in groups - tallies.keys():
-                tallies[group] = stack.enter_context(_tally(len(tallies), order))
-            return [tallies[group] for group in groups]
-
-        skips = _Skips(order.path, aside)
         passages = read(order.path, order.columns, progress=lambda done: bar.update(task, completed=done))
+        texts = _Texts(order, scorer, page, stack, _Skips(order.path, aside))
         for each in scorer.score(passages):
-            if isinstance(each, Skipped):
-                skipped, lost = skipped + 1, lost + each.lost
-                skips.tell(each)
-                continue
-            if isinstance(each, Unread):
-                unread += 1
-                for tally in tallies_of(each):
-                    tally.leave_out(each.reading.language, dict(each.reading.why_not))
-                if page is not None:
-                    page.add_unread(each)
-                print(
-                    _line(unread_object(each, grouped=bool(order.columns.group)))
-                    if order.as_json
-                    else unread_line(each)
-                )
-                continue
-            for tally in tallies_of(each):
-                tally.add(each.measures)
-            spreads.add(each.passage.group or EVERY_TEXT, each.measures)
-            if page is not None:
-                page.add(each, scorer.entities)
-            print(_line(as_object(each, grouped=bool(order.columns.group))) if order.as_json else as_line(each))
-        skips.count()
+            texts.take(each)
+        texts.skips.count()
         bar.update(task, description="summing up")
-        summaries = {name: tally.summary() for name, tally in sorted(tallies.items())}
-        made = {name: summary for name, summary in summaries.items() if summary is not None}
+        made = texts.summaries()
         bar.stop()
         sys.stdout.flush()
-        unread_groups = {name: tallies[name].unread for name in sorted(tallies) if name and name not in made}
-        measured = made[EVERY_TEXT].texts if made else 0
-        _print(out, made, scorer, spreads)
-        for name, of in unread_groups.items():
-            out.print(
-                Text(f"{one_line(name)}: none of its texts is in a language that is read{languages_of(of)}", "yellow")
-            )
+        _print(out, made, texts)
         if page is not None:
             page.finish(storable(order.path), made)
         if order.summary is not None:
-            rows = {"measured": measured, "skipped": skipped, "not_read": unread}
-            judging = {} if scorer.usage is None else {"judge_usage": scorer.usage.model_dump()}
-            _write(order.summary, as_summary(made, scorer.agreement(), rows, unread_groups, spreads) | judging)
-    told = f"{measured:,} measured, {skipped:,} skipped" + (f" ({lost:,} by the model)" if lost else "")
-    aside.print(Text(told + (f", {unread:,} not read for their language" if unread else "")))
-    if scorer.usage is not None:
-        aside.print(Text(f"the judge: {scorer.usage.calls:,} calls; tokens: {shown_tokens(scorer.usage)}", "dim"))
+            _write(order.summary, _summary(made, texts))
+    return _told(aside, made, texts)
+
+
+@dataclass
+class _Texts:
+    """Prints texts as they are measured, and adds them up by group.
+
+    Attributes:
+        stack: closes the tallies.
+        tallies: by group; EVERY_TEXT over all.
+        lost: of the skipped, those on which a model failed.
+        unread: texts in a language that is not read.
+    """
+
+    order: ScoreOrder
+    scorer: Scorer
+    page: ScorePage | None
+    stack: ExitStack
+    skips: _Skips
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    spreads: SpreadTally = field(default_factory=SpreadTally)
+    skipped: int = 0
+    lost: int = 0
+    unread: int = 0
+
+    def take(self, each: Scored | Skipped | Unread) -> None:
+        """Count a row, and print it."""
+        if isinstance(each, Skipped):
+            self.skipped, self.lost = self.skipped + 1, self.lost + each.lost
+            self.skips.tell(each)
+        elif isinstance(each, Unread):
+            self._leave_out(each)
+        else:
+            self._add(each)
+
+    def summaries(self) -> dict[str, Summary]:
+        """By group, those that have a text that was measured."""
+        found = {name: tally.summary() for name, tally in sorted(self.tallies.items())}
+        return {name: summary for name, summary in found.items() if summary is not None}
+
+    def unread_groups(self, made: Mapping[str, Summary]) -> dict[str, dict[str, dict[str, int]]]:
+        """By group of which no text was read, the languages of its texts and why they are not read."""
+        return {name: self.tallies[name].unread for name in sorted(self.tallies) if name and name not in made}
+
+    def _leave_out(self, each: Unread) -> None:
+        self.unread += 1
+        for tally in self._tallies_of(each):
+            tally.leave_out(each.reading.language, dict(each.reading.why_not))
+        if self.page is not None:
+            self.page.add_unread(each)
+        grouped = bool(self.order.columns.group)
+        print(_line(unread_object(each, grouped=grouped)) if self.order.as_json else unread_line(each))
+
+    def _add(self, each: Scored) -> None:
+        for tally in self._tallies_of(each):
+            tally.add(each.measures)
+        self.spreads.add(each.passage.group or EVERY_TEXT, each.measures)
+        if self.page is not None:
+            self.page.add(each, self.scorer.entities)
+        grouped = bool(self.order.columns.group)
+        print(_line(as_object(each, grouped=grouped)) if self.order.as_json else as_line(each))
+
+    def _tallies_of(self, each: Scored | Unread) -> list[Tally]:
+        groups = {EVERY_TEXT, each.passage.group}
+        for group in groups - self.tallies.keys():
+            self.tallies[group] = self.stack.enter_context(_tally(len(self.tallies), self.order))
+        return [self.tallies[group] for group in groups]
+
+
+def _told(aside: Console, made: Mapping[str, Summary], texts: _Texts) -> int:
+    """Say how many rows were measured; the exit code.
+
+    Raises:
+        UsageError: none was.
+    """
+    measured = made[EVERY_TEXT].texts if made else 0
+    told = f"{measured:,} measured, {texts.skipped:,} skipped"
+    told += f" ({texts.lost:,} by the model)" if texts.lost else ""
+    aside.print(Text(told + (f", {texts.unread:,} not read for their language" if texts.unread else "")))
+    if (usage := texts.scorer.usage) is not None:
+        aside.print(Text(f"the judge: {usage.calls:,} calls; tokens: {shown_tokens(usage)}", "dim"))
     if not made:
-        why = languages_of(tallies[EVERY_TEXT].unread) if unread else ""
-        column = "; --text-column names the column that holds it" if skipped > lost else ""
-        raise UsageError(f"{order.path}: no text could be measured{why}{column}")
-    return 1 if lost or ((skipped or unread) and order.strict) else 0
+        why = languages_of(texts.tallies[EVERY_TEXT].unread) if texts.unread else ""
+        column = "; --text-column names the column that holds it" if texts.skipped > texts.lost else ""
+        raise UsageError(f"{texts.order.path}: no text could be measured{why}{column}")
+    return 1 if texts.lost or ((texts.skipped or texts.unread) and texts.order.strict) else 0
+
+
+def _summary(made: Mapping[str, Summary], texts: _Texts) -> dict[str, object]:
+    scorer, measured = texts.scorer, made[EVERY_TEXT].texts if made else 0
+    rows = {"measured": measured, "skipped": texts.skipped, "not_read": texts.unread}
+    judging = {} if scorer.usage is None else {"judge_usage": scorer.usage.model_dump()}
+    return as_summary(made, scorer.agreement(), rows, texts.unread_groups(made), texts.spreads) | judging
 
 
 def _line(made: dict[str, Any]) -> str:
@@ -209,16 +254,19 @@ def _bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def _print(out: Console, made: dict[str, Summary], scorer: Scorer, spreads: SpreadTally) -> None:
+def _print(out: Console, made: dict[str, Summary], texts: _Texts) -> None:
     for name, summary in made.items():
         out.print()
         print_summary(out, summary, name if name or len(made) == 1 else "all")
-    if (agreement := scorer.agreement()) is not None and made:
+    if (agreement := texts.scorer.agreement()) is not None and made:
         out.print()
         print_agreement(out, agreement)
-    print_frames(out, spreads)
+    print_frames(out, texts.spreads)
     if made:
         out.print(Text(notes(made[EVERY_TEXT]), "dim"))
+    for name, of in texts.unread_groups(made).items():
+        told = f"{one_line(name)}: none of its texts is in a language that is read{languages_of(of)}"
+        out.print(Text(told, "yellow"))
 
 
 def _write(path: Path, content: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ from multiplex.cli.options import (
     RayFlag,
     SentimentModelFlag,
     ShardFlag,
+    read_shard,
 )
 
 ScoredArgument = Annotated[
@@ -86,15 +87,11 @@ def score(
         return merge(folder, summary)
     if folder is not None:
         raise UsageError(f"{folder}: one file, folder or pattern is scored at a time; quote a pattern")
-    if extractor not in ("local", "judge", "both"):
-        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
-    if sentiment not in ("classifier", "judge"):
-        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
-    if sentiment_model and (no_sentiment or sentiment == "judge"):
-        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
+    _check_readers(extractor, sentiment, sentiment_model, no_sentiment=no_sentiment)
     judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
-    frames = load_frames(frame)
+    frames, columns = load_frames(frame), Columns(text_column, group_by, scaffold_column, question_column)
+    chosen = checked_cues(_names(cues)) if cues else HEADLINE_CUES
     if out is not None:
         if judged or as_json or html is not None or summary is not None:
             raise UsageError(
@@ -104,15 +101,12 @@ def score(
             raise UsageError("--out sums up over one frame; give one --frame, and a folder for each other")
         from multiplex.bench.parts.plan import describe
         from multiplex.cli.score_parts import PartsOrder, score_parts
-        from multiplex.settings import parse_shard
 
         measuring = describe(
-            frame=frames[0], cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES, tone=not no_sentiment,
-            sentiment_model=sentiment_model, text=text_column, group=group_by, scaffold=scaffold_column,
-            question=question_column,
+            frame=frames[0], cues=chosen, tone=not no_sentiment, sentiment_model=sentiment_model, text=text_column,
+            group=group_by, scaffold=scaffold_column, question=question_column,
         )  # fmt: skip
-        part = parse_shard(shard) if shard is not None else None
-        raise typer.Exit(score_parts(PartsOrder(file, out, measuring, part, ray, strict)))
+        raise typer.Exit(score_parts(PartsOrder(file, out, measuring, read_shard(shard), ray, strict)))
     if shard is not None or ray is not None or Path(file).is_dir():
         raise UsageError("--shard, --ray and folders need --out FOLDER, where the parts are written")
 
@@ -121,9 +115,9 @@ def score(
 
     order = ScoreOrder(
         path=file,
-        columns=Columns(text_column, group_by, scaffold_column, question_column),
+        columns=columns,
         frames=frames,
-        cues=checked_cues(_names(cues)) if cues else HEADLINE_CUES,
+        cues=chosen,
         extractor=extractor,  # type: ignore[arg-type]  # checked above
         tone="none" if no_sentiment else sentiment,  # type: ignore[arg-type]  # checked above
         sentiment_model=sentiment_model,
@@ -134,6 +128,18 @@ def score(
         strict=strict,
     )
     raise typer.Exit(carry_out(order))
+
+
+def _check_readers(extractor: str, sentiment: str, sentiment_model: str | None, *, no_sentiment: bool) -> None:
+    """Raises UsageError where who reads references or tone is unknown, or is named and not used."""
+    from multiplex.errors import UsageError
+
+    if extractor not in ("local", "judge", "both"):
+        raise UsageError(f"--extractor {extractor!r}: there are local, judge and both")
+    if sentiment not in ("classifier", "judge"):
+        raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
+    if sentiment_model and (no_sentiment or sentiment == "judge"):
+        raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
 
 
 def _names(given: str | None) -> list[str]:

@@ -8,22 +8,35 @@ from typing import Annotated
 
 import typer
 
+from multiplex.cli.bench_merging import merge
 from multiplex.cli.options import (
     RUNS,
     BaseUrlFlag,
+    BatchFlag,
+    ConcurrencyFlag,
     CouncilFlag,
     DirFlag,
     DryRunFlag,
     KeyFlag,
+    MaxErrorRateFlag,
     MaxTokensFlag,
     MaxUsdFlag,
     ModelsFlag,
     PricesFlag,
+    RayFlag,
+    RedoDamagedFlag,
+    RunArgument,
+    SeedFlag,
+    ShardFlag,
     VoiceModelFlag,
+    WaitFlag,
     council_names,
+    read_models,
+    read_shard,
     read_voice_models,
+    split_names,
 )
-from multiplex.cli.runs import check_name, find_run, warn_of_damage
+from multiplex.cli.runs import find_run, run_folder, warn_of_damage
 
 survey = typer.Typer(
     no_args_is_help=True,
@@ -88,7 +101,7 @@ def run(
     draws: Annotated[int, typer.Option("--draws", help="With --method sample; 1 gives point answers.")] = 10,
     orders: Annotated[int, typer.Option("--orders", help="Orders of the options: as written, reversed, drawn.")] = 2,
     labels: Annotated[int, typer.Option("--labels", help="Label sets: letters, then numbers.")] = 2,
-    paraphrases: Annotated[int, typer.Option("--paraphrases", help="Wordings of the prompt round a question.")] = 1,
+    wordings: Annotated[int, typer.Option("--wordings", help="Wordings of the prompt round a question.")] = 1,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="How often all of it is repeated.")] = 1,
     rounds: Annotated[
         int, typer.Option("--rounds", help="From 2 on, personas hear each other's answers and are asked again.")
@@ -97,71 +110,85 @@ def run(
         str | None, typer.Option("--name", help="The run's folder in --dir. [default: the survey's]")
     ] = None,
     runs: DirFlag = RUNS,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Fixes orders and the calls' seeds. [default: 7]")
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option("--concurrency", min=1, help="Calls at once at the start. [default: 20]")
-    ] = None,
+    seed: SeedFlag = None,
+    concurrency: ConcurrencyFlag = None,
     max_tokens: MaxTokensFlag = None,
     max_usd: MaxUsdFlag = None,
     prices: PricesFlag = None,
     dry_run: DryRunFlag = False,
-    redo_damaged: Annotated[
-        bool, typer.Option("--redo-damaged", help="Ask, and pay, again for what `bench verify` finds damaged.")
-    ] = False,
+    max_error_rate: MaxErrorRateFlag = 0.05,
+    redo_damaged: RedoDamagedFlag = False,
+    shard: ShardFlag = None,
+    ray: RayFlag = None,
+    batch: BatchFlag = False,
+    wait: WaitFlag = False,
 ) -> None:
     """Ask every respondent every question; the same command continues a run that was stopped. Writes the report."""
+    from multiplex.bench.execute.command import RunOrder
+    from multiplex.bench.execute.command import run as carry_out
     from multiplex.council.registry import chosen
-    from multiplex.errors import UsageError
-    from multiplex.llm.spec import resolve_model
     from multiplex.settings import load_settings
-    from multiplex.survey.command import SurveyOrder, run_survey
-    from multiplex.survey.plan import KINDS, METHODS, SurveyPlan, select_countries, select_questions
+    from multiplex.survey.command import survey_suite
+    from multiplex.survey.plan import (
+        SurveyPlan,
+        askable,
+        select_countries,
+        select_kinds,
+        select_method,
+        select_questions,
+    )
     from multiplex.survey.readers import read_survey
 
-    kinds = tuple(kind for kind in KINDS if kind in _names(respondents))
-    if unknown := [each for each in _names(respondents) if each not in KINDS]:
-        raise UsageError(f"--respondents {unknown[0]!r}: there are {', '.join(KINDS)}")
-    if method not in METHODS:
-        raise UsageError(f"--method {method!r}: there are {', '.join(METHODS)}")
     settings = load_settings(base_url=base_url, api_key_env=api_key_env, limit=concurrency)
-    named = _names(models) if models is not None else [None]
-    specs = {spec.name: spec for spec in (resolve_model(settings, each) for each in named)}
-    voices = read_voice_models(voice_model, settings)
-    whole = read_survey(people)
+    specs, voices = read_models(models, settings), read_voice_models(voice_model, settings)
+    whole, part, asked_by = read_survey(people), read_shard(shard), select_method(method)
+    asked, left_out = askable(select_questions(whole, questions), asked_by)
+    if left_out is not None:
+        typer.echo(left_out, err=True)
     plan = SurveyPlan(
-        survey=select_questions(whole, questions, method),
+        survey=asked,
         council=chosen(council_names(council)),
         models=tuple(specs),
         source=whole.digest,
-        kinds=kinds,
-        countries=select_countries(whole, _names(countries) if countries else ()),
-        method=method,
+        kinds=select_kinds(split_names(respondents)),
+        countries=select_countries(whole, split_names(countries) if countries else ()),
+        method=asked_by,
         orders=orders,
         labels=labels,
-        wordings=paraphrases,
+        wordings=wordings,
         draws=draws,
         epochs=epochs,
         rounds=rounds,
         voice_models={perspective: spec.name for perspective, spec in voices.items()},
     )
-    folder = runs / check_name(name if name is not None else whole.name)
-    every = specs | {spec.name: spec for spec in voices.values()}
-    code = run_survey(
-        SurveyOrder(
-            folder, plan, whole, tuple(every.values()), seed=seed, max_tokens=max_tokens, max_usd=max_usd,
-            prices=prices, dry_run=dry_run, redo_damaged=redo_damaged,
-        )
-    )  # fmt: skip
-    if not dry_run and _any_done(folder):
-        _report(folder, folder)
+    order = RunOrder(
+        folder=run_folder(runs, name if name is not None else whole.name, part),
+        specs=tuple((specs | {spec.name: spec for spec in voices.values()}).values()),
+        council=plan.council,
+        seed=seed,
+        max_tokens=max_tokens,
+        max_usd=max_usd,
+        prices=prices,
+        dry_run=dry_run,
+        most_errors=max_error_rate,
+        redo_damaged=redo_damaged,
+        shard=part,
+        ray=ray,
+        batch=batch,
+        wait=wait,
+    )
+    code = carry_out(order, survey_suite(plan, whole, order))
+    if not dry_run and part is None and _any_done(order.folder):
+        _report(order.folder, order.folder)
     raise typer.Exit(code)
+
+
+survey.command()(merge)
 
 
 @survey.command()
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")],
+    run: RunArgument,
     runs: DirFlag = RUNS,
     output: Annotated[Path | None, typer.Option("--output", help="The folder to write into. [the run's]")] = None,
 ) -> None:
@@ -184,7 +211,7 @@ def replay(
     from multiplex.survey.replay import replay as replayed
 
     people = read_survey(human, questions, keep_non_answers=True)
-    found = replayed(people, *read_recorded(file, people), _names(countries) if countries else ())
+    found = replayed(people, *read_recorded(file, people), split_names(countries) if countries else ())
     if as_json:
         typer.echo(json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
         return
@@ -215,7 +242,3 @@ def _report(folder: Path, place: Path) -> None:
         analysed = analyse(store.records(), people, manifest)
         for path in write_report(place, *analysed, manifest, title=folder.resolve().name):
             typer.echo(str(path))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -13,7 +13,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,6 +30,9 @@ from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage, total
 from multiplex.text.marks import as_data
 
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
 Method = Literal["logprobs", "verbalised", "sample"]
 LabelSet = Literal["letters", "numbers"]
 LEAST_INSIDE = 0.05  # mass on the options' letters below which a reply says nothing about them
@@ -39,18 +43,18 @@ _OBJECT = re.compile(r"\{[^{}]*\}")
 
 
 class ClosedQuestion(BaseModel):
-    """One closed question to one respondent, or to a council whose voices hear each other.
+    """One closed question to one respondent.
 
     Attributes:
         options: as they were written.
         order: for each place in the prompt, the option that stands there.
         labels: which labels the options bear.
         wording: 1 or 2: the prompt that it is asked with.
-        personas: names of personas of the council that answer, each for itself; empty for `system`.
+        persona: the name of the persona of the council that answers; empty for `system`.
         system: what a respondent without a persona is told; empty for the plain model.
         before: what stands before the question, such as that a forecast is wanted.
         draws: with `sample`, how many.
-        rounds: from 2 on, each persona hears the others' answers and is asked again.
+        round: from 2 on, the respondent hears what others answered in the round before.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,11 +64,11 @@ class ClosedQuestion(BaseModel):
     labels: LabelSet = "letters"
     wording: Literal[1, 2] = 1
     method: Method = "logprobs"
-    personas: tuple[str, ...] = ()
+    persona: str = ""
     system: str = ""
     before: str = ""
     draws: int = 1
-    rounds: int = 1
+    round: int = 1
 
     @property
     def signs(self) -> tuple[str, ...]:
@@ -78,31 +82,47 @@ class ClosedQuestion(BaseModel):
         return tuple(values[option] for option in range(len(self.options)))
 
 
-async def ask_closed(question: ClosedQuestion, chat: Chat, seed: int, strategy: str, council: Council) -> Answer:
-    """The answer of every respondent to a closed question, as voices with a `choice`.
+async def ask_closed(
+    question: ClosedQuestion, chat: Chat, seed: int, strategy: str, council: Council, heard: Sequence[Voice] = ()
+) -> Answer:
+    """The respondent's answer to a closed question, as a voice with a `choice`.
+
+    `heard` are others' voices of the round before; the respondent is told their answers without their names.
 
     Raises:
         CallError: a call failed for good, other than by declining to answer.
-        UsageError: a persona is not in the council.
+        UsageError: the persona is not in the council.
     """
-    personas = _personas(question, council)
-    voices: list[Voice] = []
-    for number in range(1, question.rounds + 1):
-        heard = voices[-len(personas) :] if number > 1 else []
-        voices += await asyncio.gather(
-            *(_voice(question, persona, chat, seed, number, _others(persona, heard), council) for persona in personas)
-        )
-    last = voices[-len(personas) :]
+    persona = _persona(question, council)
+    name = persona.name if persona else "none"
+    slot = council.personas.index(persona) % PLAIN_SLOT if persona else PLAIN_SLOT
+    call = how_to_call(question, call_seed(seed, name, question.round), slot, persona.name if persona else None)
+    system = persona.system_prompt if persona else as_data(question.system)
+    told = "\n".join(f"Voice {number}: {voice.text}" for number, voice in enumerate(heard, 1))
+    choice, replies = await elicit(question, system, told, chat, call)
+    voice = Voice(
+        persona=name,
+        perspective=persona.perspective if persona else "none",
+        title=persona.title if persona else "model",
+        model=chat.spec.name,
+        text=in_words(choice),
+        note=choice.note,
+        round=question.round,
+        seconds=max((reply.seconds for reply in replies), default=0.0),
+        usage=total(reply.usage for reply in replies) if replies else Usage(),
+        digest=persona.digest if persona else "",
+        choice=choice,
+    )
     return Answer(
         strategy=strategy,
-        text="\n\n".join(voice.text for voice in last),
-        model=chat.spec.name,
+        text=voice.text,
+        model=voice.model,
         prompt=question.system,
-        voices=tuple(last),
-        rounds=tuple(voices),
-        usage=total(voice.usage for voice in voices),
-        seconds=sum(max(v.seconds for v in voices if v.round == n) for n in {v.round for v in voices}),
-        notes=tuple(dict.fromkeys(voice.note for voice in voices if voice.note)),
+        voices=(voice,),
+        rounds=(voice,),
+        usage=voice.usage,
+        seconds=voice.seconds,
+        notes=(voice.note,) if voice.note else (),
     )
 
 
@@ -111,24 +131,30 @@ async def elicit(
 ) -> tuple[Choice, list[Reply]]:
     """What a model told so answers, and the replies it took. `heard` is what others said, in our own words.
 
+    Draws are made at once, so that with batches all of them go in one.
+
     Raises:
         CallError: a call failed for good, other than by declining to answer.
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
     messages = [*([SystemMessage(system)] if system else []), HumanMessage(_prompt(question, heard))]
-    replies: list[Reply] = []
-    refused = 0
-    for number in range(question.draws if question.method == "sample" else 1):
-        one = call if number == 0 else Call(**{**vars(call), "seed": call_seed(call.seed or 0, number)})
-        try:
-            replies.append(await chat.complete(messages, one))
-        except CallError as error:
-            if error.kind != "declined":
-                raise
-            refused += 1
+    count = question.draws if question.method == "sample" else 1
+    calls = [replace(call, seed=call_seed(call.seed or 0, number)) if number else call for number in range(count)]
+    drawn = await asyncio.gather(*(_ask(chat, messages, one) for one in calls))
+    replies = [reply for reply in drawn if reply is not None]
     read = {"logprobs": _read_logprobs, "verbalised": _read_stated, "sample": _read_draws}[question.method]
-    return read(question, [reply.text for reply in replies], refused), replies
+    return read(question, [reply.text for reply in replies], count - len(replies)), replies
+
+
+async def _ask(chat: Chat, messages: Sequence[BaseMessage], call: Call) -> Reply | None:
+    """The reply; None where the model declined to answer."""
+    try:
+        return await chat.complete(messages, call)
+    except CallError as error:
+        if error.kind != "declined":
+            raise
+        return None
 
 
 def how_to_call(question: ClosedQuestion, seed: int, slot: int | None, persona: str | None) -> Call:
@@ -147,29 +173,6 @@ def how_to_call(question: ClosedQuestion, seed: int, slot: int | None, persona: 
     )
 
 
-async def _voice(
-    question: ClosedQuestion, persona: Persona | None, chat: Chat, seed: int, number: int, heard: str, council: Council
-) -> Voice:
-    name = persona.name if persona else "none"
-    slot = council.personas.index(persona) % PLAIN_SLOT if persona else PLAIN_SLOT
-    call = how_to_call(question, call_seed(seed, name, number), slot, persona.name if persona else None)
-    system = persona.system_prompt if persona else as_data(question.system)
-    choice, replies = await elicit(question, system, heard, chat, call)
-    return Voice(
-        persona=name,
-        perspective=persona.perspective if persona else "none",
-        title=persona.title if persona else "model",
-        model=chat.spec.name,
-        text=in_words(choice),
-        note=choice.note,
-        round=number,
-        seconds=sum(reply.seconds for reply in replies),
-        usage=total(reply.usage for reply in replies) if replies else Usage(),
-        digest=persona.digest if persona else "",
-        choice=choice,
-    )
-
-
 def in_words(choice: Choice) -> str:
     """A choice as a line: each option with its share, or why there is none."""
     if choice.point is not None:
@@ -179,18 +182,11 @@ def in_words(choice: Choice) -> str:
     return "; ".join(f"{option} {share:.0%}" for option, share in zip(choice.options, choice.shares, strict=True))
 
 
-def _personas(question: ClosedQuestion, council: Council) -> list[Persona | None]:
+def _persona(question: ClosedQuestion, council: Council) -> Persona | None:
     by_name = {persona.name: persona for persona in council.personas}
-    for name in question.personas:
-        if name not in by_name:
-            raise UsageError(f"no persona {name!r} in the council; it has {', '.join(by_name)}")
-    return [by_name[name] for name in question.personas] or [None]
-
-
-def _others(persona: Persona | None, heard: Sequence[Voice]) -> str:
-    """What the other voices of the last round answered, without their names."""
-    said = [voice.text for voice in heard if persona is None or voice.persona != persona.name]
-    return "\n".join(f"Voice {number}: {text}" for number, text in enumerate(said, 1))
+    if question.persona and question.persona not in by_name:
+        raise UsageError(f"no persona {question.persona!r} in the council; it has {', '.join(by_name)}")
+    return by_name.get(question.persona)
 
 
 def _prompt(question: ClosedQuestion, heard: str) -> str:

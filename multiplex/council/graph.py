@@ -3,7 +3,9 @@
 START -> plan -> speak x K -> gather -> synthesize -> check -> END
                     ^------------'  while rounds are left
 
-Where nothing is to be checked, `synthesize` makes the whole answer and there is no `check`.
+Where nothing is to be checked, `synthesize` makes the whole answer and there is no `check`. `build_graph` draws these
+arrows; `_Nodes` says what each node reads of the state (`council/state.py`) and adds to it. What a node does stands in
+a module of its own: `planning`, `voice`, `synthesis` (and, for its check, `checking`).
 """
 
 from __future__ import annotations
@@ -26,8 +28,7 @@ from multiplex.council.planning import PlanMode, plan
 from multiplex.council.quoting import check_speaker
 from multiplex.council.state import Asked, CouncilState, Turn, plain
 from multiplex.council.synthesis import finish, synthesize
-from multiplex.council.voice import heard_by, speak
-from multiplex.errors import CallError, ModelError, VoicesLostError
+from multiplex.council.voice import check_enough_spoke, heard_by, speak
 from multiplex.llm.chat import Chat
 from multiplex.llm.local.server import PERSONA_SLOTS
 from multiplex.llm.model import Model, as_chat
@@ -68,8 +69,8 @@ def build_graph(
     council = council or Council.load()
     needed = council.check(voice_models or (), rounds, min_voices)
     chat = as_chat(model)
-    chats = dict.fromkeys(council.perspectives, chat)
-    chats |= {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
+    own = {perspective: as_chat(other) for perspective, other in (voice_models or {}).items()}
+    chats = {perspective: own.get(perspective, chat) for perspective in council.perspectives}
     for persona in council.personas:
         check_speaker(persona, chats[persona.perspective].spec, rounds)
     nodes = _Nodes(council, chat, chats, rounds, plan_mode, needed, judge, name)
@@ -109,12 +110,14 @@ class _Nodes:
         return self.chat.spec.check != "none"
 
     async def plan(self, state: CouncilState) -> dict[str, Any]:
+        """The question as it stands alone, and each perspective's task; what an earlier question left is cleared."""
         seed = state.get("seed", 0)
         made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed, language_of(state))
         return {"question": made.question, "tasks": made.tasks, "planning": plain(made), "seed": seed, "round": 1,
                 "voices": None}  # fmt: skip
 
     def fan_out(self, state: CouncilState) -> list[Send]:
+        """One `speak` for each persona; they run at the same time."""
         return [Send("speak", self._turn(state, persona)) for persona in self.council.personas]
 
     def _turn(self, state: CouncilState, persona: Persona) -> Turn:
@@ -125,32 +128,29 @@ class _Nodes:
                     heard=heard, language=language.code, language_chosen=language.chosen)  # fmt: skip
 
     async def speak(self, turn: Turn) -> dict[str, Any]:
-        place = next(i for i, persona in enumerate(self.council.personas) if persona.name == turn["persona"])
+        """One voice, lost or not; the embedded model keeps a persona's prompt in the slot of its place."""
+        place = [persona.name for persona in self.council.personas].index(turn["persona"])
         persona, slot = self.council.personas[place], place if place < PERSONA_SLOTS else None
         voice = await speak(persona, self.chats[persona.perspective], turn, slot, writer())
         return {"voices": [plain(voice)]}
 
     def gather(self, state: CouncilState) -> dict[str, int]:
-        voices = self._voices(state)
-        lost = tuple(voice.perspective for voice in voices if voice.error is not None)
-        if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
-            why = f"no call could be made: {voices[0].error}"
-            refused = all(voice.error_kind == "bad_request" for voice in voices)
-            raise CallError("bad_request", why) if refused else ModelError(why)
-        if len(voices) - len(lost) < self.needed:
-            why = "; ".join(f"{voice.perspective}: {voice.error}" for voice in voices if voice.error is not None)
-            raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {self.needed} must speak: {why}", lost)
+        """The end of a round, where enough have spoken."""
+        check_enough_spoke(self._voices(state), self.needed)
         return {"round": state["round"] + 1}
 
     def next_round(self, state: CouncilState) -> list[Send] | str:
+        """All speak again, having heard the others, or the round was the last."""
         return self.fan_out(state) if state["round"] <= self.rounds else "synthesize"
 
     async def synthesize(self, state: CouncilState) -> dict[str, Any]:
+        """The draft; the whole answer where nothing checks it."""
         voices, language = self._voices(state), language_of(state)
         draft = await synthesize(state["question"], voices, self.chat, state["seed"], writer(), language)
         return {"draft": plain(draft)} if self.checked else await self._finish(state, draft)
 
     async def check(self, state: CouncilState) -> dict[str, Any]:
+        """The answer: the draft read against its voices."""
         return await self._finish(state, state["draft"])
 
     async def _finish(self, state: CouncilState, draft: Synthesis) -> dict[str, Any]:
@@ -164,4 +164,5 @@ class _Nodes:
         return {"synthesis": plain(synthesis), "messages": [said]}
 
     def _voices(self, state: CouncilState) -> list[Voice]:
+        """What each said last, in the council's order."""
         return last_words(state["voices"], self.council.perspectives)

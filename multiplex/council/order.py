@@ -14,6 +14,7 @@ from multiplex.council.strategies import check_strategy
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.model import Model, as_chat
+from multiplex.llm.spec import ModelSpec
 from multiplex.settings import Check
 
 Strategy = Literal["uniplex", "contextual", "multiplex"]
@@ -104,6 +105,11 @@ class Order:
     def chats(self) -> tuple[Chat, ...]:
         """Every model that is asked, once."""
         return tuple(dict.fromkeys((self.model, *self.voice_models.values())))
+
+
+def is_essay_checked(spec: ModelSpec, council: Council) -> bool:
+    """Whether this model writes a council's essay, which is then read against its voices."""
+    return spec.synthesis == "written" and spec.check != "none" and len(council.personas) > 1
 
 
 def checked_strategies(strategies: Sequence[str]) -> tuple[Strategy, ...]:

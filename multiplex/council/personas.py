@@ -65,7 +65,7 @@ class Word(Part):
 
 
 class Dissent(Part):
-    """A modern, secular, feminist or dissident voice inside the tradition."""
+    """A modern, secular, feminist or dissenting thinker inside the tradition."""
 
     name: Text
     argues: Text

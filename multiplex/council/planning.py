@@ -15,7 +15,7 @@ from multiplex.council.seeds import call_seed
 from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
-from multiplex.llm.local.server import SYNTHESIS_SLOT
+from multiplex.llm.local.server import PLANNING_SLOT
 from multiplex.llm.spec import QUESTION_LIMIT, ModelSpec
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage, spent_on
@@ -161,5 +161,5 @@ async def _ask(text: str, chat: Chat, seed: int) -> Reply:
     limit = max(SMALL_PLAN_TOKENS, chat.spec.voice_tokens or 0) if chat.spec.local or chat.spec.small else None
     return await chat.complete(
         [HumanMessage(text)],
-        Call(seed=call_seed(seed, "plan"), slot=SYNTHESIS_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),
+        Call(seed=call_seed(seed, "plan"), slot=PLANNING_SLOT, tags=_TAGS, max_tokens=limit, temperature=0.0),
     )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from multiplex.council.answer import Answer, Choice, Voice
 from multiplex.council.closed import ClosedQuestion, Method, elicit, how_to_call
-from multiplex.council.order import Order
-from multiplex.council.personas import Persona
+from multiplex.council.personas import Council, Persona
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.usage import total
 
 MOST = 9  # options of a stance
+STANCE_CALLS = 2  # of each voice: the options as written and reversed
 
 
 def read_options(text: str) -> tuple[str, ...]:
@@ -29,26 +29,37 @@ def read_options(text: str) -> tuple[str, ...]:
     return options
 
 
-async def add_stances(answer: Answer, order: Order) -> Answer:
+async def add_stances(
+    answer: Answer,
+    options: tuple[str, ...],
+    *,
+    question: str,
+    council: Council,
+    chat: Chat,
+    voice_models: Mapping[str, Chat],
+    seed: int,
+) -> Answer:
     """The answer with the `choice` of every voice that spoke, by log probabilities or else in words, for all alike.
 
     Each is asked twice, with the options as written and reversed, and the two are averaged. A voice whose stance cannot
-    be had has a choice without shares that says why.
+    be had has a choice without shares that says why. `voice_models` are by perspective, in place of `chat`.
     """
-    options = order.stance
-    personas = {persona.perspective: persona for persona in order.council.personas}
+    personas = {persona.perspective: persona for persona in council.personas}
     spoken = [voice for voice in answer.voices if voice.error is None and voice.perspective in personas]
 
     async def ask(voice: Voice, method: Method) -> Voice:
-        of = order.voice_models.get(voice.perspective, order.model)
-        return await _stance(voice, personas[voice.perspective], order.question, options, of, order.seed, method)
+        of = voice_models.get(voice.perspective, chat)
+        return await _stance(voice, personas[voice.perspective], question, options, of, seed, method)
 
     try:
         asked = await asyncio.gather(*(ask(voice, "logprobs") for voice in spoken))
     except CallError:  # an endpoint without log probabilities; what else it lacks, the other method will tell
         asked = await asyncio.gather(*(_caught(ask(voice, "verbalised"), voice, options) for voice in spoken))
-    found = {voice.perspective: voice for voice in asked}
-    voices = tuple(found.get(voice.perspective, voice) for voice in answer.voices)
+    found = {(voice.perspective, voice.round): voice for voice in asked}
+    every = {
+        name: tuple(found.get((voice.perspective, voice.round), voice) for voice in voices)
+        for name, voices in (("voices", answer.voices), ("rounds", answer.rounds))
+    }
     more = total(voice.usage for voice in asked)
     less = total(voice.usage for voice in spoken)
     usage = answer.usage.model_copy(
@@ -58,7 +69,7 @@ async def add_stances(answer: Answer, order: Order) -> Answer:
             for name in ("calls", "input_tokens", "output_tokens")
         }
     )  # fmt: skip
-    return answer.model_copy(update={"voices": voices, "usage": usage})
+    return answer.model_copy(update={**every, "usage": usage})
 
 
 async def _stance(

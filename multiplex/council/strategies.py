@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
 
 
-STATED = ("uniplex", "multiplex")  # how a small model may answer: simply asked, or through the sourcebooks
+SMALL_MODEL_STRATEGIES = ("uniplex", "multiplex")
+"""How a small model may answer: simply asked, or by quoting the sourcebooks; it states nothing of traditions."""
+
+
+def system_prompt(strategy: str) -> str:
+    """The system prompt of a strategy that makes one call; empty where the model is simply asked."""
+    return prompt("contextual") if strategy == "contextual" else ""
 
 
 async def uniplex(question: str, chat: Chat, seed: int, emit: Emit, language: Language = IN_ENGLISH) -> Answer:
@@ -40,7 +46,7 @@ async def uniplex(question: str, chat: Chat, seed: int, emit: Emit, language: La
     Raises:
         CallError: the call failed for good.
     """
-    return await one_call("uniplex", question, "", chat, seed, emit, language=language)
+    return await one_call("uniplex", question, system_prompt("uniplex"), chat, seed, emit, language=language)
 
 
 async def contextual(question: str, chat: Chat, seed: int, emit: Emit, language: Language = IN_ENGLISH) -> Answer:
@@ -49,7 +55,7 @@ async def contextual(question: str, chat: Chat, seed: int, emit: Emit, language:
     Raises:
         CallError: the call failed for good.
     """
-    return await one_call("contextual", question, prompt("contextual"), chat, seed, emit, language=language)
+    return await one_call("contextual", question, system_prompt("contextual"), chat, seed, emit, language=language)
 
 
 async def multiplex(
@@ -187,10 +193,10 @@ def check_strategy(strategy: str, spec: ModelSpec) -> None:
     Raises:
         UsageError: it is small, and would state in its own words what traditions hold.
     """
-    if spec.small and strategy not in STATED:
+    if spec.small and strategy not in SMALL_MODEL_STRATEGIES:
         raise UsageError(
             f"{strategy}: {spec.name} is a small model, which says false things of traditions; it answers as "
-            f"{' and '.join(STATED)} only; take another model for {strategy}"
+            f"{' and '.join(SMALL_MODEL_STRATEGIES)} only; take another model for {strategy}"
         )
 
 

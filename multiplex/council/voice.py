@@ -18,7 +18,7 @@ from multiplex.council.quoting import cite, quote
 from multiplex.council.seeds import call_seed
 from multiplex.council.state import Turn
 from multiplex.council.touched_harms import describe_harms, find_harms
-from multiplex.errors import CallError, MultiplexError
+from multiplex.errors import CallError, ModelError, MultiplexError, VoicesLostError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
@@ -179,6 +179,24 @@ def heard_by(persona: Persona, voices: list[Voice], seed: int) -> list[str]:
     others = [voice.text for voice in voices if voice.persona != persona.name and voice.error is None]
     random.Random(f"{seed} {persona.name}").shuffle(others)
     return others
+
+
+def check_enough_spoke(voices: Sequence[Voice], needed: int) -> None:
+    """Refuse to go on with fewer than `needed` of these voices.
+
+    Raises:
+        ModelError: no call could be made at all (CallError: the endpoint refused each).
+        VoicesLostError: fewer than `needed` spoke.
+    """
+    lost = [voice for voice in voices if voice.error is not None]
+    if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
+        why = f"no call could be made: {voices[0].error}"
+        refused = all(voice.error_kind == "bad_request" for voice in voices)
+        raise CallError("bad_request", why) if refused else ModelError(why)
+    if len(voices) - len(lost) < needed:
+        why = "; ".join(f"{voice.perspective}: {voice.error}" for voice in lost)
+        names = tuple(voice.perspective for voice in lost)
+        raise VoicesLostError(f"{len(lost)} of {len(voices)} voices lost, {needed} must speak: {why}", names)
 
 
 def whole_sentences(text: str) -> str:

@@ -162,15 +162,14 @@ class Evaluator:
 
     def _asked_of(self, reading: Reading) -> Reading:
         """The reading without reasons for what nobody asked."""
-        asked = {"tone": self.reads_tone, "implied": False}  # a judge, who alone finds these, reads any language
-        return replace(reading, why_not=tuple(each for each in reading.why_not if asked.get(each[0], True)))
+        return reading if self.reads_tone else _with_tone(reading)
 
     def _reading(self, text: Prepared, judged: bool) -> Reading | None:
         """What its languages allow, where the tone was read by a model that knows others than English."""
         reading = text.reading
         if reading is None or not (judged or self._sentiment_model is not None):
             return reading
-        return replace(reading, why_not=tuple(each for each in reading.why_not if each[0] != "tone"))
+        return _with_tone(reading)
 
     def _load(self) -> tuple[Local, Sentiment | None]:
         with self._lock:
@@ -180,9 +179,14 @@ class Evaluator:
                 if self.reads_tone:
                     from multiplex.evaluation.sentiment import Sentiment
 
-                    sentiment = Sentiment(local.embedder, self._sentiment_model)
+                    sentiment = Sentiment(self._sentiment_model)
                 self._loaded = (local, sentiment)
             return self._loaded
+
+
+def _with_tone(reading: Reading) -> Reading:
+    """The reading without a reason why the tone is not read: it is not asked for, or read by a model that can."""
+    return replace(reading, why_not=tuple(each for each in reading.why_not if each[0] != "tone"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Sentence-level sentiment: VADER and embeddings through a logistic head, or a classifier of one's own choice."""
+"""Sentence-level sentiment: embeddings that were trained for it, with VADER, or a classifier of one's own choice."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.extraction.logistic import load_head
 from multiplex.llm.classifier import Classifier, meaning
-from multiplex.llm.embeddings import DIMENSIONS, Embedder
+from multiplex.llm.embeddings import DIMENSIONS, ChangedEmbedder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 LABELS = ("positive", "neutral", "negative")  # the columns of a score
-FEATURES = 3 * DIMENSIONS + 5
+FEATURES = DIMENSIONS + 5
+HEAD, LAYERS = "sentiment_head.json", "sentiment_layers.npz"  # of eval/; benchmarks/train_sentiment.py made both
 
 # What the labels of published classifiers mean; a label not named here stops the run rather than being guessed.
 _MEANINGS = {
@@ -38,35 +39,25 @@ def spoken(sentence: str) -> str:
 class Sentiment:
     """Probabilities of positive, neutral and negative, sentence by sentence.
 
-    By default VADER's four scores, the MiniLM embedding and their products go through a logistic head trained on human
-    ratings (`benchmarks/train_sentiment.py`). `model` is instead the folder, or the name on the Hugging Face hub, of a
-    `transformers` text classifier; one that is not in the local cache is fetched, once. A classifier without a
-    neutral class gives neutral 0. More positive is not better.
+    By default VADER's scores and the embedding of MiniLM, whose last two layers carry changes, go through a logistic
+    head; both were trained on human ratings (`benchmarks/train_sentiment.py`). `model` is instead the folder, or the
+    name on the Hugging Face hub, of a `transformers` text classifier; one that is not in the local cache is fetched,
+    once. A classifier without a neutral class gives neutral 0. More positive is not better.
 
     Raises:
-        ContentError: `eval/sentiment_head.json` is absent or wrong.
+        ContentError: `eval/sentiment_head.json` is absent or wrong, or from `score` `eval/sentiment_layers.npz`.
         UsageError: `model` cannot be loaded, or its labels do not say what is positive and what is negative.
     """
 
-    def __init__(self, embedder: Embedder, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None) -> None:
         self.model = model
-        self._scorer = _Trained(embedder) if model is None else _Chosen(model)
+        self._scorer = _Trained() if model is None else _Chosen(model)
 
-    def score(self, sentences: Sequence[str], embeddings: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-        """Shape (n, 3): columns positive, neutral, negative; each row sums to 1.
-
-        `embeddings`, where the caller has them already, are the embedder's rows for these sentences in this order.
-
-        Raises:
-            ValueError: there are more or fewer embeddings than sentences.
-        """
+    def score(self, sentences: Sequence[str]) -> NDArray[np.float64]:
+        """Shape (n, 3): columns positive, neutral, negative; each row sums to 1."""
         import numpy as np
 
-        if embeddings is not None and len(embeddings) != len(sentences):
-            raise ValueError(f"{len(embeddings)} embeddings for {len(sentences)} sentences")
-        if not sentences:
-            return np.zeros((0, len(LABELS)))
-        return self._scorer.score(sentences, embeddings)
+        return self._scorer.score(sentences) if sentences else np.zeros((0, len(LABELS)))
 
 
 def vader_features(sentences: Sequence[str]) -> NDArray[np.float64]:
@@ -87,28 +78,25 @@ def vader_features(sentences: Sequence[str]) -> NDArray[np.float64]:
 
 
 def features(embeddings: NDArray[np.floating], sentences: Sequence[str]) -> NDArray[np.float64]:
-    """What the trained head reads, shape (n, FEATURES): the embedding, VADER's scores, and the embedding times
-    compound and times its size, so that what a sentence is about can strengthen or turn what its words say."""
+    """What the trained head reads, shape (n, FEATURES): the embedding and VADER's scores."""
     import numpy as np
 
-    vader = vader_features(sentences)
-    products = [embeddings * vader[:, column, None] for column in (-2, -1)]
-    return np.hstack([embeddings, vader, *products])
+    return np.hstack([embeddings, vader_features(sentences)])
 
 
 class _Trained:
-    """The head that ships in `eval/sentiment_head.json`."""
+    """The layers and the head that ship in eval/."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        path = content_root() / "eval" / "sentiment_head.json"
+    def __init__(self) -> None:
+        folder = content_root() / "eval"
+        self._embedder = ChangedEmbedder(folder / LAYERS)
+        path = folder / HEAD
         self._head = load_head(path, FEATURES)
         if self._head.labels != LABELS:
             raise ContentError(path, f"must be {', '.join(LABELS)}", field="labels")
 
-    def score(self, sentences: Sequence[str], embeddings: NDArray[np.floating] | None) -> NDArray[np.float64]:
-        rows = self._embedder.encode(sentences) if embeddings is None else embeddings
-        return self._head.probabilities(features(rows, sentences))
+    def score(self, sentences: Sequence[str]) -> NDArray[np.float64]:
+        return self._head.probabilities(features(self._embedder.encode(sentences), sentences))
 
 
 class _Chosen:
@@ -129,7 +117,7 @@ class _Chosen:
             )
         self._columns = [LABELS.index(name) for name in meanings if name]
 
-    def score(self, sentences: Sequence[str], _: NDArray[np.floating] | None) -> NDArray[np.float64]:
+    def score(self, sentences: Sequence[str]) -> NDArray[np.float64]:
         import numpy as np
 
         scores = np.zeros((len(sentences), len(LABELS)))

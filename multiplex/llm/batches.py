@@ -31,12 +31,21 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _ABSENT = frozenset({404, 405, 501})
 
 
+class NoBatchesError(UsageError):
+    """An endpoint takes no batch of these calls: it made none, and would make none if asked again."""
+
+
+class UnlistedError(CallError):
+    """An endpoint does not list its batches."""
+
+
 @dataclass(frozen=True)
 class BatchStatus:
     """A batch as its endpoint describes it.
 
     Attributes:
-        state: the endpoint's word: `validating`, `in_progress`, `finalizing`, `completed`, `failed`, `expired`, ...
+        state: the endpoint's word, in lower case: `validating`, `in_progress`, `finalizing`, `completed`, `failed`,
+            `expired`, ...
         completed, failed, total: requests, as far as the endpoint counts them; else 0.
         replies, errors: ids of the files of replies and of refused requests; None where there is none (yet).
         why: what the endpoint says of a batch that failed; else empty.
@@ -83,34 +92,37 @@ class BatchEndpoint:
         """Send a file of requests up; its id there.
 
         Raises:
-            UsageError: the endpoint has no batches.
+            NoBatchesError: the endpoint has none, or takes no such file.
         """
         with path.open("rb") as file:
-            async with self._asking(PATIENCE) as client:
-                try:
-                    made = await client.files.create(file=(path.name, file), purpose="batch")
-                except Exception as error:
-                    if getattr(error, "status_code", None) in _ABSENT:
-                        raise UsageError(
-                            f"{self._at} has no batches ({error.status_code} at /files); "  # type: ignore[attr-defined]
-                            "leave --batch out"
-                        ) from error
-                    raise
+            async with self._asking(PATIENCE, "/files") as client:
+                made = await client.files.create(file=(path.name, file), purpose="batch")
         return self._known(made.id, "the file it took has no id")
 
     async def create(self, file_id: str) -> BatchStatus:
-        """Have the requests of a file answered within a day."""
+        """Have the requests of a file answered within a day.
+
+        Raises:
+            NoBatchesError: the endpoint has none, or refuses this one for good.
+        """
         body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
-        async with self._asking() as client:
+        async with self._asking(step="/batches") as client:
             return self._status(await client.post("/batches", cast_to=object, body=body))
 
     async def find(self, file_id: str) -> BatchStatus | None:
-        """The batch that was made of a file; None where there is none. The whole list is read."""
+        """The batch that was made of a file; None where there is none. The whole list is read.
+
+        Raises:
+            UnlistedError: the endpoint has no such list.
+        """
         after: str | None = None
         while True:
             query = {"limit": "100", **({"after": after} if after else {})}
             async with self._asking() as client:
-                page: Any = await client.get("/batches", cast_to=object, options={"params": query})
+                asked = client.get("/batches", cast_to=object, options={"params": query})
+                page: Any = await _known_there(asked, _ABSENT)
+            if page is None:
+                raise UnlistedError("server", f"{self._at} does not list its batches")
             rows = page.get("data") if isinstance(page, Mapping) else None
             if not isinstance(rows, list):
                 raise CallError("server", f"{self._at}: its list of batches cannot be read")
@@ -139,7 +151,8 @@ class BatchEndpoint:
         return True
 
     def _status(self, row: Any) -> BatchStatus:
-        if not isinstance(row, Mapping) or not isinstance(row.get("status"), str):
+        state = row.get("status") if isinstance(row, Mapping) else None
+        if not isinstance(state, str):
             raise CallError("server", f"{self._at}: what it says of a batch cannot be read ({safe(str(row))})")
         counts = row.get("request_counts")
         counts = counts if isinstance(counts, Mapping) else {}
@@ -148,7 +161,7 @@ class BatchEndpoint:
         why = safe(read_error(said.get("data") if isinstance(said, Mapping) else said).message) if said else ""
         batch_id = self._known(row.get("id"), "a batch of it has no id")
         replies, errors = (row.get(name) or None for name in ("output_file_id", "error_file_id"))
-        return BatchStatus(batch_id, row["status"], completed, failed, total, replies, errors, why)
+        return BatchStatus(batch_id, state.lower(), completed, failed, total, replies, errors, why)
 
     def _known(self, name: Any, otherwise: str) -> str:
         if not isinstance(name, str) or not name:
@@ -159,44 +172,51 @@ class BatchEndpoint:
     def _at(self) -> str:
         return f"{self._chat.spec.name} at {self._chat.spec.place}"
 
-    def _asking(self, patience: int = 1) -> _Asking:
-        return _Asking(self._chat, patience)
+    def _asking(self, patience: int = 1, step: str = "") -> _Asking:
+        return _Asking(self._chat, patience, step)
 
 
 class _Asking:
-    """A client for one request; its errors become ours."""
+    """A client for one request; its errors become ours. `step` is the path of one without which there is no batch."""
 
-    def __init__(self, chat: Chat, patience: int) -> None:
-        self._chat, self._clock = chat, asyncio.timeout(patience * chat.spec.timeout)
+    def __init__(self, chat: Chat, patience: int, step: str) -> None:
+        self._chat, self._clock, self._step = chat, asyncio.timeout(patience * chat.spec.timeout), step
         self._secret = ""
 
     async def __aenter__(self) -> AsyncOpenAI:
         line = await self._chat.connection()
-        if line.clients is None:
+        if line.client is None:
             raise AssertionError("a caller's own chat model has no batches")
         self._secret = line.secret
-        self._client = line.clients.least_busy()
         await self._clock.__aenter__()
-        return self._client.__enter__()
+        return line.client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._client.__exit__(None, None, None)
         try:
             await self._clock.__aexit__(kind, error, trace)
         except TimeoutError as late:
             error = late
-        if isinstance(error, Exception) and not isinstance(error, UsageError):
-            raise explain(error, self._chat.spec, self._secret).error from error
+        if not isinstance(error, Exception) or isinstance(error, UsageError):
+            return
+        failed, status = explain(error, self._chat.spec, self._secret).error, getattr(error, "status_code", None)
+        if self._step and status in _ABSENT:
+            at = f"{self._chat.spec.name} at {self._chat.spec.place}"
+            raise NoBatchesError(f"{at} has no batches ({status} at {self._step}); leave --batch out") from error
+        if self._step and failed.kind == "bad_request":
+            raise NoBatchesError(f"{failed} at {self._step}: it takes no such batch; leave --batch out") from error
+        raise failed from error
 
 
-async def _known_there(request: Awaitable[T]) -> T | None:
-    """What the endpoint has there; None where it says that it has nothing."""
-    from openai import NotFoundError
+async def _known_there(request: Awaitable[T], absent: frozenset[int] = frozenset({404})) -> T | None:
+    """What the endpoint has there; None where it says, by one of these statuses, that it has nothing."""
+    from openai import APIStatusError
 
     try:
         return await request
-    except NotFoundError:
-        return None
+    except APIStatusError as error:
+        if error.status_code in absent:
+            return None
+        raise
 
 
 def _count(value: Any) -> int:

@@ -196,7 +196,7 @@ class Chat:
         key: str = "",
     ) -> Reply:
         line, started = await self.connection(), perf_counter()
-        wanted = self._parameters(call) if line.clients is not None else {}
+        wanted = self._parameters(call) if line.client is not None else {}
         attempts = Attempts(line, self.spec, wanted, [_message(message) for message in messages], on_retry=on_retry)
         for attempt in attempts:
             limit = next((attempt.sent.parameters[name] for name in LIMITS if name in attempt.sent.parameters), None)
@@ -233,8 +233,8 @@ class Chat:
         if not self._closes:
             return
         line = self._lines.pop(asyncio.get_running_loop(), None)
-        if line is not None and line.clients is not None:
-            await line.clients.aclose()
+        if line is not None and line.client is not None:
+            await line.client.close()
 
     async def _ask(
         self,
@@ -249,16 +249,16 @@ class Chat:
         spec = self.spec
         if self._client is not None:
             return await ask_own(self._client, messages, call.tags, on_delta, self._at)
-        if line.clients is None:
-            raise AssertionError("only a caller's own chat model has no clients of ours")
+        if line.client is None:
+            raise AssertionError("only a caller's own chat model has no client of ours")
         request = Request(spec.model, adapted.messages, adapted.parameters, spec.timeout, self._at, line.secret, key)
         if not isinstance(self.transport, str):
             return await deferred(self.transport, request, reader)
         if self.transport == "observed":
-            return await observed(line.clients, request, reader, on_delta, messages, call.tags)
+            return await observed(line.client, request, reader, on_delta, messages, call.tags)
         if self.transport == "streamed":
-            return await streamed(line.clients, request, reader, on_delta)
-        completion = await whole(line.clients, request, reader)
+            return await streamed(line.client, request, reader, on_delta)
+        completion = await whole(line.client, request, reader)
         if on_delta is not None and (shown := without_thinking(completion.text)):
             on_delta(shown)
         return completion

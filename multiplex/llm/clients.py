@@ -1,78 +1,48 @@
-"""HTTP clients of one endpoint: their proxies, certificates, and how far they follow where they are sent."""
+"""The HTTP client of an endpoint: its proxies, certificates, and how far it follows where it is sent."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
+from urllib.request import getproxies, proxy_bypass
 
 from multiplex.errors import CallError, UsageError
 
 if TYPE_CHECKING:
     import ssl
 
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import DefaultAsyncHttpxClient
 
-POOL = 20  # requests at once over one HTTP client
+MOST_CONNECTIONS = 10_000  # at once: how many there are is the limiter's to say
 MOST_ERROR_BYTES = 100_000  # of the body of an error
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-class Clients:
-    """Clients of one endpoint, each with a few connections of its own.
-
-    The HTTP client looks through all of its connections with every request, so that two hundred in one pool cost it
-    more than the request itself.
-    """
-
-    def __init__(self, first: AsyncOpenAI, base_url: str | None, timeout: float) -> None:
-        self._all, self._busy = [first], [0]
-        self._base_url, self._timeout = base_url, timeout
-
-    @contextmanager
-    def least_busy(self) -> Iterator[AsyncOpenAI]:
-        """The client with the fewest requests under way; a new one where all have as many as they should."""
-        place = min(range(len(self._all)), key=self._busy.__getitem__)
-        if self._busy[place] >= POOL:
-            place = len(self._all)
-            self._all.append(self._all[0].copy(http_client=http_client(self._base_url, self._timeout)))
-            self._busy.append(0)
-        self._busy[place] += 1
-        try:
-            yield self._all[place]
-        finally:
-            self._busy[place] -= 1
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        for client in self._all:
-            await client.close()
-
-
 def http_client(base_url: str | None, timeout: float) -> DefaultAsyncHttpxClient:
     """An HTTP client for an endpoint (None: OpenAI) that waits `timeout` seconds for a connection.
 
-    How long a reply may take is the reader's to say. An endpoint on this machine is asked directly, whatever proxy the
+    aiohttp, whose parser is compiled, carries the requests; behind a proxy httpx does, which knows SOCKS too. How long
+    a reply may take is the reader's to say. An endpoint on this machine is asked directly, whatever proxy the
     environment names. Redirects are followed on the same host only.
 
     Raises:
         UsageError: a variable of the environment names a proxy or certificates that cannot be used.
     """
-    from openai import DefaultAsyncHttpxClient, Timeout
+    from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient, Timeout
 
     verify = _trust(plain=base_url is not None and base_url.startswith("http://"))
+    direct = is_direct(base_url)
     try:
-        return DefaultAsyncHttpxClient(
+        return (DefaultAioHttpClient if direct or not getproxies() else DefaultAsyncHttpxClient)(
             timeout=Timeout(None, connect=timeout),
             verify=verify,
-            trust_env=not is_direct(base_url),
+            trust_env=not direct,
+            limits=_library().Limits(max_connections=MOST_CONNECTIONS),
             event_hooks={"response": [_guard]},
         )
     except Exception as error:

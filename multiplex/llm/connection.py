@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from multiplex.errors import WeightsError
 from multiplex.llm.adaptation import Change
-from multiplex.llm.clients import Clients, http_client
+from multiplex.llm.clients import http_client
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import ModelSpec, api_key
 
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
 
 @dataclass
 class Connection:
-    """The clients, their limiter, the key (empty: none), what the endpoint has refused, and how its model thinks.
+    """The client, its limiter, the key (empty: none), what the endpoint has refused, and how its model thinks.
 
-    `clients` is None where the caller brought a chat model of LangChain, whose connections are its own.
+    `client` is None where the caller brought a chat model of LangChain, whose connections are its own.
     """
 
-    clients: Clients | None
+    client: AsyncOpenAI | None
     limiter: Limiter
     secret: str
     changes: tuple[Change, ...] = ()
@@ -62,5 +66,4 @@ def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter 
         timeout=None,
         http_client=http_client(base_url, spec.timeout),
     )
-    clients = Clients(client, base_url, spec.timeout)
-    return Connection(clients, limiter or Limiter(spec.limit, name=spec.name), secret)
+    return Connection(client, limiter or Limiter(spec.limit, name=spec.name), secret)

@@ -9,12 +9,13 @@ import hashlib
 import importlib.util
 import os
 import threading
+import zipfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.errors import WeightsError
+from multiplex.errors import ContentError, WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,36 @@ class Remembering(Embedder):
         new = [text for text in dict.fromkeys(sentences) if text not in self._rows]
         self._rows.update(zip(new, super().encode(new), strict=True))
         return np.stack([self._rows[text] for text in sentences]) if sentences else super().encode([])
+
+
+class ChangedEmbedder(Embedder):
+    """The model with the low-rank changes of an .npz file, as `minilm.MiniLM.changed` takes them.
+
+    Raises:
+        ContentError: from `encode`, where the file is absent or does not fit the model.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """As `Embedder.encode`."""
+        if not sentences:
+            return super().encode(sentences)
+        with _loading:
+            model = _change(self.path)
+        return model.encode(sentences)
+
+
+@cache
+def _change(path: Path) -> MiniLM:
+    import numpy as np
+
+    try:
+        with np.load(path) as file:
+            return _load().changed({name: file[name] for name in file.files})
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ContentError(path, f"is no file of changes to the embedding model: {error}") from error
 
 
 @cache

@@ -46,7 +46,7 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
     import openai
 
     at = f"{spec.name} at {spec.place}"
-    if isinstance(error, TimeoutError | openai.APITimeoutError):
+    if _is_timeout(error):
         return FailedAttempt(
             CallError("timeout", f"{at}: no answer within {spec.timeout:g} s; raise MULTIPLEX_TIMEOUT"), attempts=2
         )
@@ -55,9 +55,8 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
     if (told := read_told(error)) is not None:
         return _explain_told(told, spec, at, secret)
     if is_broken_connection(error):
-        beneath = list(_causes(error))
-        cause = safe(next((str(each) for each in beneath[1:] if str(each)), str(error)), secret)
-        if not any(type(each).__name__.startswith("Connect") for each in beneath):
+        cause = safe(next((str(each) for each in list(_causes(error))[1:] if str(each)), str(error)), secret)
+        if not _is_unconnected(error):
             return FailedAttempt(
                 CallError("server", f"{at}: the connection broke before the answer was whole ({cause})")
             )
@@ -148,11 +147,32 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _beneath(error: BaseException) -> BaseException | None:
+    """What aiohttp itself raised; None where it carried nothing."""
+    return next((each for each in _causes(error) if type(each).__module__.startswith("aiohttp.")), None)
+
+
+def _is_timeout(error: Exception) -> bool:
+    """Whether the endpoint was silent for too long; as the SDK has it, a connection that aiohttp lost was so too."""
+    import openai
+
+    if isinstance(error, openai.APITimeoutError) and (raised := _beneath(error)) is not None:
+        return isinstance(raised, TimeoutError)
+    return isinstance(error, TimeoutError | openai.APITimeoutError)
+
+
+def _is_unconnected(error: Exception) -> bool:
+    """Whether no connection came about, where `is_broken_connection`."""
+    if (raised := _beneath(error)) is not None:
+        return any(base.__name__ == "ClientConnectorError" for base in type(raised).__mro__)
+    return any(type(each).__name__ in ("ConnectError", "ConnectTimeout") for each in _causes(error))
+
+
 def is_broken_connection(error: Exception) -> bool:
     """Whether the connection failed: as the SDK says it, or as the HTTP client beneath it lets it through."""
     import openai
 
     if isinstance(error, openai.APIConnectionError):
-        return not isinstance(error, openai.APITimeoutError)
-    beneath = ("httpx", "httpx2", "httpcore", "httpcore2")
+        return not _is_timeout(error)
+    beneath = ("aiohttp", "httpx", "httpx2", "httpcore", "httpcore2")
     return any(base.__module__.split(".")[0] in beneath for base in type(error).__mro__)

@@ -7,7 +7,8 @@ pieces and normalisation to length 1 (Reimers and Gurevych 2019, arXiv 1908.1008
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,26 @@ class MiniLM:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(LENGTH)
+
+    def changed(self, changes: Mapping[str, NDArray[np.floating]]) -> MiniLM:
+        """A copy with low-rank changes, which shares the other weights (Hu et al. 2021, "LoRA", arXiv 2106.09685).
+
+        For a layer NAME, "NAME.up" of shape (outputs, rank) times "NAME.down" of shape (rank, inputs) is added to its
+        weights, and "NAME.bias" to its bias.
+
+        Raises:
+            ValueError: a change is of no layer, or of another shape.
+        """
+        other = copy.copy(self)
+        other._weights = dict(self._weights)
+        for name in sorted({key.rpartition(".")[0] for key in changes}):
+            try:
+                up, down, bias = (changes[f"{name}.{part}"].astype(np.float32) for part in ("up", "down", "bias"))
+                other._weights[f"{name}.weight"] = self._weights[f"{name}.weight"] + up @ down
+                other._weights[f"{name}.bias"] = self._weights[f"{name}.bias"] + bias
+            except KeyError as error:
+                raise ValueError(f"the change of {name!r} lacks {error}, or the model has no such layer") from error
+        return other
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """One row of length 1 for each text, shape (n, 384)."""

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiplex.content import read_text, read_yaml
-from multiplex.errors import ContentError, UsageError
+from multiplex.errors import ContentError, UsageError, first_invalid
 from multiplex.llm.spec import LOCAL
 from multiplex.llm.usage import Usage
 
@@ -53,9 +53,9 @@ class Prices(BaseModel):
         try:
             return cls.model_validate({"models": data})
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"][1:])
-            raise ContentError(path, f"{first['msg']}; each model needs {FORM}", field=field) from error
+            wrong = first_invalid(error)
+            field = wrong.field.removeprefix("models.")
+            raise ContentError(path, f"{wrong.problem}; each model needs {FORM}", field=field) from error
 
     def price(self, model: str) -> Price | None:
         """A model's price, None where it is not known; a model that this machine runs costs nothing."""

@@ -57,7 +57,7 @@ class Completion:
 Shown_co = TypeVar("Shown_co", covariant=True)
 
 
-class EventSink(Protocol[Shown_co]):
+class ReplySink(Protocol[Shown_co]):
     """Takes a reply in, event by event, and says what of it may be shown or passed on: where nothing, what is false."""
 
     @property
@@ -221,7 +221,7 @@ class TooLargeError(Exception):
 Shown = TypeVar("Shown")
 
 
-async def read_response(chunks: AsyncIterator[bytes], reader: EventSink[Shown]) -> AsyncGenerator[Shown]:
+async def read_response(chunks: AsyncIterator[bytes], reader: ReplySink[Shown]) -> AsyncGenerator[Shown]:
     """Read a response to its end, or up to [DONE]; yields what may be shown.
 
     A stream of events and a reply in one piece are told apart by how they begin, whatever was asked for.

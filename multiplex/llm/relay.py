@@ -25,8 +25,9 @@ from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
     from multiplex.llm.chat import Chat
-    from multiplex.llm.clients import Clients
     from multiplex.llm.connection import Connection
 
 _KEPT = ("tool_calls", "function_call", "audio", "annotations")
@@ -109,7 +110,7 @@ async def _pieces(
     """The pieces of a stream as they come; of a reply that was asked for whole one piece, if it ended as it should."""
     body = request.streaming_body if asked.streamed else request.body
     whole: list[Passed] = []
-    async with aclosing(exchange(_clients(line), request, reader, body)) as pieces:
+    async with aclosing(exchange(_client(line), request, reader, body)) as pieces:
         async for piece in pieces:
             if asked.streamed:
                 yield piece
@@ -212,7 +213,7 @@ def _together(pieces: Sequence[Passed]) -> Passed:
     return Passed(made, {"content": logprobs} if logprobs else None)
 
 
-def _clients(line: Connection) -> Clients:
-    if line.clients is None:
+def _client(line: Connection) -> AsyncOpenAI:
+    if line.client is None:
         raise AssertionError("a server's models are endpoints, and no chat models of LangChain")
-    return line.clients
+    return line.client

@@ -32,8 +32,8 @@ class ModelSpec(BaseModel):
         gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
         wrapped: the class of LangChain's chat model that calls it, with parameters of its own; else None.
         unavailable: why the model cannot be had: every call fails with it, and nothing is fetched; else None.
-        synthesis: `composed` builds the answer of positions from the sourcebooks, among which the model chooses (for
-            small models, which say false things of traditions); `written` lets the model write voices and an essay.
+        synthesis: `composed` builds the answer of the sourcebooks' positions nearest to the question (for small
+            models, which say false things of traditions); `written` lets the model write voices and an essay.
         check: what an essay passes through before it is shown: `none`, `text` (names and numbers against the
             voices, no call) or `model` (that, and one call that reads the essay against the voices).
         words: the least and the most words of an essay.

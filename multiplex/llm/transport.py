@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from multiplex.errors import CallError
-from multiplex.llm.clients import Clients
 from multiplex.llm.error_mapping import is_broken_connection, safe
 from multiplex.llm.protocol import EndpointError
-from multiplex.llm.reading import MOST_BYTES, Completion, EventSink, ReplyReader, Shown, TooLargeError, read_response
+from multiplex.llm.reading import MOST_BYTES, Completion, ReplyReader, ReplySink, Shown, TooLargeError, read_response
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
+    from openai import AsyncOpenAI
 
 OnDelta = Callable[[str], None]
 Transport = Literal["observed", "streamed", "whole"]
@@ -69,7 +69,7 @@ class Deferred(Protocol):
 
 
 async def observed(
-    clients: Clients,
+    client: AsyncOpenAI,
     request: Request,
     reader: ReplyReader,
     on_delta: OnDelta | None,
@@ -83,7 +83,7 @@ async def observed(
     """
     from multiplex.llm.observed_model import ObservedModel
 
-    pieces = exchange(clients, request, reader, request.streaming_body)
+    pieces = exchange(client, request, reader, request.streaming_body)
     model, message_id = ObservedModel(model=request.model, pieces=pieces, reader=reader), None
     async for chunk in model.astream(list(messages), config={"tags": list(tags)}):
         message_id = chunk.id
@@ -92,25 +92,25 @@ async def observed(
     return replace(reader.finished(), message_id=message_id)
 
 
-async def streamed(clients: Clients, request: Request, reader: ReplyReader, on_delta: OnDelta | None) -> Completion:
+async def streamed(client: AsyncOpenAI, request: Request, reader: ReplyReader, on_delta: OnDelta | None) -> Completion:
     """Ask and hear the reply as it comes.
 
     Raises:
         CallError: as `observed`.
     """
-    async for shown in exchange(clients, request, reader, request.streaming_body):
+    async for shown in exchange(client, request, reader, request.streaming_body):
         if on_delta is not None:
             on_delta(shown)
     return reader.finished()
 
 
-async def whole(clients: Clients, request: Request, reader: ReplyReader) -> Completion:
+async def whole(client: AsyncOpenAI, request: Request, reader: ReplyReader) -> Completion:
     """Ask and hear the reply when it is whole.
 
     Raises:
         CallError: as `observed`.
     """
-    async for _ in exchange(clients, request, reader, request.body):
+    async for _ in exchange(client, request, reader, request.body):
         pass
     return reader.finished()
 
@@ -127,7 +127,7 @@ async def deferred(transport: Deferred, request: Request, reader: ReplyReader) -
 
 
 async def exchange(
-    clients: Clients, request: Request, reader: EventSink[Shown], body: Mapping[str, Any]
+    client: AsyncOpenAI, request: Request, reader: ReplySink[Shown], body: Mapping[str, Any]
 ) -> AsyncGenerator[Shown]:
     """Send a request and read its response into `reader`; yields what may be shown.
 
@@ -139,47 +139,44 @@ async def exchange(
 
     loop, at = asyncio.get_running_loop(), request.at
     end = loop.time() + TOTAL * request.silence
-    with clients.least_busy() as client:
+    try:
+        async with asyncio.timeout(request.silence):
+            # the plain request: the SDK would make a model of every event
+            stream: Any = await client.post(
+                "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
+            )
         try:
-            async with asyncio.timeout(request.silence):
-                # the plain request: the SDK would make a model of every event
-                stream: Any = await client.post(
-                    "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
-                )
-            try:
-                async with aclosing(stream.response.aiter_bytes()) as chunks:
-                    async with aclosing(read_response(_patient(chunks, request.silence, end), reader)) as pieces:
-                        async for shown in pieces:
-                            yield shown
-                    if not reader.too_long:
-                        await _drain(chunks)
-            finally:
-                await stream.close()
-            if rest := reader.close():
-                yield rest
-        except TooLargeError:
-            raise CallError(
-                "server", f"{at}: the response has more than {MOST_BYTES:,} bytes; is --base-url right?"
-            ) from None
-        except TimeoutError as error:
-            if not reader.begun:
-                raise
-            what = "the answer was not whole within" if loop.time() >= end else "nothing more of the answer came for"
-            seconds = TOTAL * request.silence if loop.time() >= end else request.silence
-            raise CallError("timeout", f"{at}: {what} {seconds:g} s; raise MULTIPLEX_TIMEOUT") from error
-        except (CallError, EndpointError):
+            async with aclosing(stream.response.aiter_bytes()) as chunks:
+                async with aclosing(read_response(_patient(chunks, request.silence, end), reader)) as pieces:
+                    async for shown in pieces:
+                        yield shown
+                if not reader.too_long:
+                    await _drain(chunks)
+        finally:
+            await stream.close()
+        if rest := reader.close():
+            yield rest
+    except TooLargeError:
+        raise CallError(
+            "server", f"{at}: the response has more than {MOST_BYTES:,} bytes; is --base-url right?"
+        ) from None
+    except TimeoutError as error:
+        if not reader.begun:
             raise
-        except Exception as error:
-            if not reader.begun:
-                raise
-            if is_broken_connection(error):
-                raise CallError("server", f"{at}: the connection broke in the middle of the answer") from error
-            if isinstance(error, ValueError | TypeError | AttributeError):
-                said = safe(f"{type(error).__name__}: {error}", request.secret)
-                raise CallError(
-                    "server", f"{at}: a piece in the middle of the answer cannot be read ({said})"
-                ) from error
+        what = "the answer was not whole within" if loop.time() >= end else "nothing more of the answer came for"
+        seconds = TOTAL * request.silence if loop.time() >= end else request.silence
+        raise CallError("timeout", f"{at}: {what} {seconds:g} s; raise MULTIPLEX_TIMEOUT") from error
+    except (CallError, EndpointError):
+        raise
+    except Exception as error:
+        if not reader.begun:
             raise
+        if is_broken_connection(error):
+            raise CallError("server", f"{at}: the connection broke in the middle of the answer") from error
+        if isinstance(error, ValueError | TypeError | AttributeError):
+            said = safe(f"{type(error).__name__}: {error}", request.secret)
+            raise CallError("server", f"{at}: a piece in the middle of the answer cannot be read ({said})") from error
+        raise
 
 
 async def _patient(chunks: AsyncIterator[bytes], silence: float, end: float) -> AsyncGenerator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from multiplex.answering import Result
 from multiplex.council.answer import Answer, Voice
@@ -20,6 +21,8 @@ from multiplex.present.result import (
     warnings,
 )
 from multiplex.present.stance import stance_band, stance_lines
+from multiplex.present.templates import render
+from multiplex.text.markdown import escape_markdown
 
 
 def as_markdown(result: Result, *, show_voices: bool = False) -> str:
@@ -29,7 +32,7 @@ def as_markdown(result: Result, *, show_voices: bool = False) -> str:
 
 
 def _answers(result: Result, *, show_voices: bool) -> list[str]:
-    parts = [f"# {_escaped(' '.join(result.question.split()))}"]
+    parts = [f"# {escape_markdown(' '.join(result.question.split()))}"]
     for strategy in reading_order(result):
         answer = result.answers[strategy].answer
         parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
@@ -73,12 +76,12 @@ def _figures(result: Result) -> list[str]:
 def _closing(result: Result) -> list[str]:
     """What a reader must know, and what the voices are."""
     lines = warnings(result)
-    return [*(["\n".join(f"- {_escaped(line)}" for line in lines)] if lines else []), f"*{closing(result)}*"]
+    return [*(["\n".join(f"- {escape_markdown(line)}" for line in lines)] if lines else []), f"*{closing(result)}*"]
 
 
 def _stances(answer: Answer) -> list[str]:
     """Each voice's stance and whether they are split; nothing where no stance was asked for."""
-    lines = [f"- {_escaped(line)}" for line in stance_lines(answer)]
+    lines = [f"- {escape_markdown(line)}" for line in stance_lines(answer)]
     return [f"**{locale_of(answer.language).say('stances')}**", "\n".join(lines)] if lines else []
 
 
@@ -89,8 +92,8 @@ def _found(answer: Answer) -> list[str]:
     locale = locale_of(answer.language)
     lines = [
         f"- {locale.say(f'kind_{finding.kind}')}{locale.separator}{locale.say(f'state_{finding.state}')}"
-        + (f": “{_escaped(finding.quote)}”" if finding.quote else "")
-        + f". {_escaped(finding.why)} ({locale.say(f'by_{finding.by}')})"
+        + (f": “{escape_markdown(finding.quote)}”" if finding.quote else "")
+        + f". {escape_markdown(finding.why)} ({locale.say(f'by_{finding.by}')})"
         for finding in answer.findings
     ]
     return [f"**{locale.say('found')}**", "\n".join(lines)]
@@ -108,44 +111,14 @@ def harm_lines(answer: Answer) -> list[str]:
 
 
 def _harms(answer: Answer) -> list[str]:
-    lines = [f"- {_escaped(line)}" for line in harm_lines(answer)]
+    lines = [f"- {escape_markdown(line)}" for line in harm_lines(answer)]
     heading = locale_of(answer.language).say("contested_where")
     return [f"**{heading}**", "\n".join(lines)] if lines else []
 
 
 def _voice(voice: Voice, locale: Locale) -> str:
-    text = voice.text if voice.error is None else f"*{locale.say('lost', error=_escaped(voice.error))}*"
+    text = voice.text if voice.error is None else f"*{locale.say('lost', error=escape_markdown(voice.error))}*"
     return f"### {locale.say('voice_of', voice=locale.title(voice.title))}\n\n{text}"
-
-
-def _escaped(text: str) -> str:
-    """A foreign line as literal Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text)
-
-
-_PAGE = """<!doctype html>
-<html lang="{lang}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>multiplex</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }}
-body {{ overflow-wrap: anywhere }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; text-align: left }}
-sup a {{ text-decoration: none; padding: 0 .15em }}
-article {{ border-inline-start: 3px solid #8886; padding-inline-start: 1rem; margin-block: 1.5rem }}
-h2 {{ margin-top: 2rem }}
-</style>
-</head>
-<body dir="{direction}">
-{body}
-</body>
-</html>
-"""
 
 
 def as_html(result: Result, *, show_voices: bool = False) -> str:
@@ -182,8 +155,15 @@ def _body(result: Result, *, show_voices: bool) -> str:
 
 
 def _page(body: str, language: str) -> str:
+    from markupsafe import Markup
+
     locale = locale_of(language)
-    return _PAGE.format(body=body, lang=locale.code, direction="auto" if locale.code == ENGLISH else locale.direction)
+    return render(
+        Path(__file__).with_name("answer.html.jinja"),
+        body=Markup(body),  # noqa: S704  # escaped where it was made
+        language=locale.code,
+        direction="auto" if locale.code == ENGLISH else locale.direction,
+    )
 
 
 VOICES_HERE = "\n\n\U0010fffd"  # a place in the Markdown that no text has: signs are chosen beside it
@@ -228,7 +208,7 @@ def _html_voice(voice: Voice, names: list[tuple[str, str, str]], locale: Locale)
     if voice.error is None:
         body, cited = _cited(voice, locale)
     else:
-        body, cited = _render(f"*{locale.say('lost', error=_escaped(voice.error))}*"), ""
+        body, cited = _render(f"*{locale.say('lost', error=escape_markdown(voice.error))}*"), ""
     back = locale.separator.join(
         f'<a href="#name-{number}">{escape(name)}</a>'
         for number, (_, name, perspective) in enumerate(names)

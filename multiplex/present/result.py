@@ -12,6 +12,7 @@ from multiplex.evaluation import Retention
 from multiplex.llm.usage import shown_tokens
 from multiplex.present import depth
 from multiplex.present.frames import By, FrameFigure, dependence, of_measures, rows
+from multiplex.present.numbers import number
 from multiplex.present.stance import as_object
 from multiplex.text.terminal import escape_json
 
@@ -109,14 +110,10 @@ def frame_figures(result: Result) -> By:
     return made
 
 
-def _number(value: float | None, form: str, unit: str = "") -> str:
-    return "–" if value is None else f"{value:{form}}{unit}"
-
-
 def _measure(name: str, form: str, unit: str = "", scale: float = 1.0) -> Any:
     def show(each: Measured) -> str:
         value = getattr(each.measures, name) if each.measures else None
-        return _number(None if value is None else value * scale, form, unit)
+        return number(None if value is None else value * scale, form, unit)
 
     return show
 
@@ -136,7 +133,7 @@ def _own(each: Measured) -> str:
     """References and entropy outside what stands so in the sourcebook."""
     if each.measures is None or each.measures.n_own is None:
         return "–"
-    return f"{_number(each.measures.entropy_own, '.1f', '%')} ({each.measures.n_own})"
+    return f"{number(each.measures.entropy_own, '.1f', '%')} ({each.measures.n_own})"
 
 
 def _tokens(each: Measured) -> str:
@@ -181,8 +178,8 @@ def retention_rows(retention: Retention) -> list[list[str]]:
     rows = [head]
     for name, of in retention.coverage.perspectives.items():
         taken = retention.voice_attribution.predicted.get(name, "–") if retention.voice_attribution else "–"
-        shown = [_number(value, ".0%") for value in (of.share, of.without)]
-        rows.append([name, *shown, _number(of.net, ".2f"), _number(of.extractiveness, ".0%"), taken])
+        shown = [number(value, ".0%") for value in (of.share, of.without)]
+        rows.append([name, *shown, number(of.net, ".2f"), number(of.extractiveness, ".0%"), taken])
     return rows
 
 
@@ -193,9 +190,9 @@ def retention_notes(each: Measured) -> list[str]:
         return []
     coverage = retention.coverage
     lines = [
-        f"Mean {coverage.kind} {_number(coverage.mean, '.0%')}, net {_number(coverage.mean_net, '.2f')}, "
-        f"evenness {_number(coverage.evenness, '.2f')}, "
-        f"homogeneity of the voices {_number(retention.homogeneity, '.2f')}"
+        f"Mean {coverage.kind} {number(coverage.mean, '.0%')}, net {number(coverage.mean_net, '.2f')}, "
+        f"evenness {number(coverage.evenness, '.2f')}, "
+        f"homogeneity of the voices {number(retention.homogeneity, '.2f')}"
         + (f" ({retention.homogenisation:+.2f} by the last round)" if retention.homogenisation is not None else "")
         + "."
     ]

@@ -19,29 +19,8 @@ from multiplex.evaluation.scorer import Scored, Unread
 from multiplex.evaluation.statistics.summary import Summary
 from multiplex.present.highlight import STYLE, legend, marked
 from multiplex.present.summary import as_line, notes, print_summary, unread_line
+from multiplex.present.templates import render
 from multiplex.text.console import SafeConsole
-
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>multiplex score</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
-pre {{ overflow-x: auto; font-size: .85rem }}
-.notes {{ font-size: .85rem }}
-section {{ border-top: 1px solid #8888; margin-top: 1.5rem }}
-.figures {{ font-size: .85rem; overflow-wrap: anywhere }}
-{style}
-</style>
-</head>
-<body dir="auto">
-<h1>{title}</h1>
-{legend}
-"""
 
 
 class ScorePage:
@@ -93,16 +72,25 @@ class ScorePage:
         """
         try:
             with open_draft(self._path) as out:
-                out.write(_HEAD.format(style=STYLE, title=escape(title), legend=legend(self._names)))
-                for name, summary in summaries.items():
-                    out.write(f"<pre>{escape(_plain(name, summary))}</pre>\n")
-                if summaries:
-                    out.write(f'<p class="notes">{escape(notes(next(iter(summaries.values()))))}</p>\n')
+                out.write(self._head(title, summaries))
                 self._texts.seek(0)
                 shutil.copyfileobj(self._texts, out)
                 out.write("</body>\n</html>\n")
         except MultiplexError as error:
             raise MultiplexError(f"--html {error}") from error
+
+    def _head(self, title: str, summaries: Mapping[str, Summary]) -> str:
+        """The page down to its first text."""
+        from markupsafe import Markup
+
+        return render(
+            Path(__file__).with_name("score.html.jinja"),
+            title=title,
+            marks=Markup(STYLE),  # noqa: S704  # our own
+            legend=Markup(legend(self._names)),  # noqa: S704  # our own
+            summaries=[_plain(name, summary) for name, summary in summaries.items()],
+            notes=notes(next(iter(summaries.values()))) if summaries else "",
+        )
 
 
 def _plain(name: str, summary: Summary) -> str:

@@ -9,12 +9,12 @@ from multiplex.council.answer import Answer, Choice, Voice
 from multiplex.council.locales import Locale, locale_of
 
 LEANS = 0.5  # share above which a voice leans to an option
-_COLOURS = ("#2166ac", "#b2182b", "#bbbbbb", "#5aae61", "#9970ab", "#e08214", "#8c510a", "#4d4d4d", "#35978f")
+OPTION_COLOURS = ("#2166ac", "#b2182b", "#bbbbbb", "#5aae61", "#9970ab", "#e08214", "#8c510a", "#4d4d4d", "#35978f")
 
 
 def stance_lines(answer: Answer) -> list[str]:
     """A line for each voice that was asked, and one that says whether they are split; none where none was asked."""
-    asked = _asked(answer)
+    asked = choices(answer)
     if not asked:
         return []
     locale = locale_of(answer.language)
@@ -24,7 +24,7 @@ def stance_lines(answer: Answer) -> list[str]:
 
 def agreement(answer: Answer) -> str:
     """Whether the voices that were asked are split or aligned, with the number of those that were not."""
-    asked, locale = _asked(answer), locale_of(answer.language)
+    asked, locale = choices(answer), locale_of(answer.language)
     leaning: dict[str, list[str]] = {}
     for voice, choice in asked:
         if choice.shares is not None and max(choice.shares) > LEANS:
@@ -49,9 +49,9 @@ def agreement(answer: Answer) -> str:
 def stance_band(answer: Answer) -> str:
     """A bar a voice, of the probability of each option; empty where none was asked. `stance_lines` has the figures."""
     rows = []
-    for voice, choice in _asked(answer):
+    for voice, choice in choices(answer):
         parts = "".join(
-            f'<span style="flex: {share:.4f} 1 0; background: {_COLOURS[place]}; min-width: 0"></span>'
+            f'<span style="flex: {share:.4f} 1 0; background: {OPTION_COLOURS[place]}; min-width: 0"></span>'
             for place, share in enumerate(choice.shares or ())
         )
         bar = f'<div style="display: flex; height: .8rem; border: 1px solid #888" aria-hidden="true">{parts}</div>'
@@ -68,7 +68,8 @@ def as_object(choice: Choice) -> dict[str, object]:
     return {"method": choice.method, "shares": shares, "note": choice.note}
 
 
-def _asked(answer: Answer) -> Sequence[tuple[Voice, Choice]]:
+def choices(answer: Answer) -> Sequence[tuple[Voice, Choice]]:
+    """The voices that were asked, and what each chose."""
     return [(voice, voice.choice) for voice in answer.voices if voice.choice is not None]
 
 

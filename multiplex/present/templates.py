@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def render(template: Path, /, **values: Any) -> str:
-    """The template with these values, without characters that a page cannot hold; a missing value is an error."""
+    """The template with these values, without characters that a page cannot hold; a missing value is an error.
+
+    A template may import `parts.html.jinja`, which lies beside this module.
+    """
     return clean(_environment(template.parent).get_template(template.name).render(values))
 
 
@@ -22,7 +25,7 @@ def _environment(folder: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -43,6 +43,9 @@ def analyse(
         raise UsageError(f"{people.name}: no unit is done yet, so there is nothing to report; run the survey first")
     asked = {name for answers in collected.answers.values() for name in answers.asked}
     survey = people.restricted(shared(people, sorted(asked)))
+    collected = collected.restricted(survey.by_id)
+    strange = sorted(asked - set(survey.by_id))
+    left_out = [f"asked, but not in {people.name}, and left out: {', '.join(strange)}"] if strange else []
     ceiling, people_nearest = human_ceiling(survey)
     by_model = {}
     found_standings, found_profiles, found_ids = [], list[Profile](), list[Identification]()
@@ -82,7 +85,7 @@ def analyse(
         near=tuple(near),
         places={model: tuple(places(survey, collected, model)) for model in collected.models},
         unmeasured=_unmeasured(collected, survey),
-        notes=(*people.notes, *(f"{times:,} replies: {note}" for note, times in collected.notes.items())),
+        notes=(*people.notes, *left_out, *(f"{times:,} replies: {note}" for note, times in collected.notes.items())),
     )
     return results, collected, survey
 

@@ -25,6 +25,7 @@ class QuestionDraft:
     text: str
     options: tuple[str, ...]
     cluster: str = ""
+    paraphrases: tuple[str, ...] = ()
 
 
 class Assembly:
@@ -119,6 +120,8 @@ class Assembly:
         why = check_options(draft.id, options)
         if why is None and draft.id not in self._shares and draft.id not in self._means:
             why = "no country has answers"
+        if why is None and not self._keep and holds_several(list(self._shares.get(draft.id, {}).values())):
+            why = "countries chose among different options, so it is no one question"
         if why is not None:
             self.leave_out(draft.id, why.removeprefix(f"{draft.id}: "))
             return None
@@ -129,6 +132,7 @@ class Assembly:
             scale=find_scale(options),
             non_answers=tuple(draft.options[place] for place in split.non_answers),
             cluster=draft.cluster,
+            paraphrases=draft.paraphrases,
         )
 
     def _code(self, name: str) -> str:
@@ -153,6 +157,19 @@ class Assembly:
         if homeless:
             notes.append(f"in no perspective, counted among all countries only: {_few(homeless)}")
         return notes
+
+
+def holds_several(countries: Sequence[Sequence[Shares]]) -> bool:
+    """Whether options fall into groups of two or more that no country chose across: several questions under one id.
+
+    `countries` are the distributions of each country. Published files hold such questions, and between countries that
+    were asked different ones every distance is the largest there is.
+    """
+    groups: list[set[int]] = []
+    for rows in countries:
+        chosen = {place for shares in rows for place, share in enumerate(shares) if share > 0}
+        groups = [*(g for g in groups if not g & chosen), chosen.union(*(g for g in groups if g & chosen))]
+    return sum(len(group) > 1 for group in groups) > 1
 
 
 def _joined(rows: Sequence[Shares]) -> Shares:

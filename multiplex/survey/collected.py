@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from multiplex.bench.store.records import Record
 from multiplex.council.answer import Choice
@@ -13,12 +13,16 @@ from multiplex.survey.data import Shares
 
 @dataclass(frozen=True)
 class Variant:
-    """In which form a question was asked: order of options, labels, wording, and the epoch, which fixes the seed."""
+    """In which form a question was asked: order of options, labels, wordings; the epoch fixes the seed.
+
+    `wording` is that of the prompt, `text` the question's own, as written or paraphrased.
+    """
 
     order: tuple[int, ...]
     labels: str
     wording: int
     epoch: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,14 @@ class SurveyAnswers:
         """The models, in the order in which they were asked."""
         return list(dict.fromkeys(who.model for who in self.answers))
 
+    def restricted(self, questions: Collection[str]) -> SurveyAnswers:
+        """The answers to these questions only; respondents who answered none of them are left out."""
+        kept = {
+            who: RespondentAnswers(each.perspective, {q: found for q, found in each.asked.items() if q in questions})
+            for who, each in self.answers.items()
+        }
+        return replace(self, answers={who: each for who, each in kept.items() if each.asked})
+
     def of(self, model: str, kind: str) -> Iterator[tuple[Who, RespondentAnswers]]:
         """The respondents of a kind in their last round."""
         last: dict[str, tuple[Who, RespondentAnswers]] = {}
@@ -118,7 +130,7 @@ def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = 
         for voice in record.answer.rounds:
             if voice.choice is None:
                 continue
-            name = record.unit.strategy if record.unit.strategy != "council" else f"persona:{voice.persona}"
+            name = record.unit.strategy
             persona = name.startswith("persona:")
             model = main if persona and voice.perspective in mixed else record.unit.model
             of = found.answers.setdefault(Who(model, name, voice.round), RespondentAnswers())
@@ -133,4 +145,4 @@ def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = 
 
 
 def _variant(closed: ClosedQuestion, epoch: int) -> Variant:
-    return Variant(closed.order, closed.labels, closed.wording, epoch)
+    return Variant(closed.order, closed.labels, closed.wording, epoch, closed.text)

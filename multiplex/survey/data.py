@@ -23,6 +23,7 @@ class SurveyQuestion(BaseModel):
         options: in the order of the source, without those that are no answer.
         scale: by option its place on a scale, 0..1; None where the options have no order.
         non_answers: options such as "Don't know", set apart.
+        paraphrases: other wordings of the text, by whoever made the survey file; each is asked too.
         cluster: questions that belong together (one battery) have the same; intervals are resampled by it.
     """
 
@@ -32,6 +33,7 @@ class SurveyQuestion(BaseModel):
     options: tuple[str, ...]
     scale: tuple[float, ...] | None = None
     non_answers: tuple[str, ...] = ()
+    paraphrases: tuple[str, ...] = ()
     cluster: str = ""
 
 

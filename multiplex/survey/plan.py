@@ -24,7 +24,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 METHODS: tuple[Method, ...] = get_args(Method)
 LABELS: tuple[LabelSet, ...] = get_args(LabelSet)
 WORDINGS = 2
-COUNCIL = "council"  # the respondent of units in which all personas answer and hear each other
 PLAIN = "plain"
 VOICED = "voice-model of "
 DIVIDED = "most-divided:"
@@ -44,7 +43,7 @@ class SurveyPlan:
         wordings: how many wordings of the prompt.
         draws: of the method `sample`.
         epochs: how often all of that is repeated, with other seeds.
-        rounds: from 2 on the personas are one council whose voices hear each other.
+        rounds: from 2 on each persona hears what the others answered in the round before, and is asked again.
         voice_models: by perspective, another model for one persona.
     """
 
@@ -83,35 +82,40 @@ class Respondent:
     """Who answers: `strategy` names it in the units, as `persona:islamic`, `country:EGY`, `forecast:EGY` or `plain`."""
 
     strategy: str
-    personas: tuple[str, ...] = ()
+    persona: str = ""
     system: str = ""
     before: str = ""
     country: str | None = None
     model: str | None = None
 
 
+@dataclass(frozen=True)
+class _Form:
+    """One form of a question; `epoch` counts forms and repetitions from 1."""
+
+    epoch: int
+    text: str
+    wording: Literal[1, 2]
+    labels: LabelSet
+    order: tuple[int, ...]
+
+
 def respondents(plan: SurveyPlan) -> list[Respondent]:
     """Everybody who is asked, in a fixed order.
 
     Raises:
-        UsageError: a voice model is given for a perspective of no persona, or with several rounds.
+        UsageError: a voice model is given for a perspective of no persona.
     """
     found: list[Respondent] = []
     by_perspective = {persona.perspective: persona for persona in plan.council.personas}
     for name in plan.voice_models:
         if name not in by_perspective:
             raise UsageError(f"--voice-model {name}: no persona of this perspective in the council")
-    if plan.rounds > 1 and plan.voice_models:
-        raise UsageError("--voice-model with --rounds: voices that hear each other are of one model; leave one out")
     if "personas" in plan.kinds:
-        names = [persona.name for persona in plan.council.personas]
-        if plan.rounds > 1:
-            found.append(Respondent(COUNCIL, tuple(names)))
-        else:
-            found += [
-                Respondent(f"persona:{p.name}", (p.name,), model=plan.voice_models.get(p.perspective))
-                for p in plan.council.personas
-            ]
+        found += [
+            Respondent(f"persona:{p.name}", p.name, model=plan.voice_models.get(p.perspective))
+            for p in plan.council.personas
+        ]
     named = [(code, find_country(code).name) for code in plan.countries]
     if "countries" in plan.kinds:
         found += [
@@ -129,7 +133,7 @@ def respondents(plan: SurveyPlan) -> list[Respondent]:
 
 
 def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
-    """Every unit of the run: all variants of a question together, question by question.
+    """Every unit of the run: all forms of a question together, question by question.
 
     Raises:
         UsageError: as `respondents`, or a number is out of range, or nothing is left to ask.
@@ -137,20 +141,21 @@ def units(plan: SurveyPlan, seed: int) -> tuple[Unit, ...]:
     _check(plan)
     everybody = respondents(plan)
     found = tuple(
-        _unit(plan, question, who, who.model or model, epoch, variant, seed)
+        _unit(plan, everybody, question, who, model, form, number, seed)
         for repeat in range(plan.epochs)
         for question in plan.survey.questions
+        for number in range(1, plan.rounds + 1)
         for who in everybody
-        if _asked(plan.survey, question, who)
+        if _asked(plan.survey, question, who) and (number == 1 or who.persona)
         for model in (plan.models[:1] if who.model else plan.models)
-        for epoch, variant in _variants(plan, repeat)
+        for form in _forms(plan, question, repeat, seed)
     )
     if not found:
         raise UsageError(f"{plan.survey.name}: nothing to ask: no respondent has a question that its people answered")
     return found
 
 
-def select_questions(survey: Survey, chosen: str | None, method: Method) -> Survey:
+def select_questions(survey: Survey, chosen: str | None) -> Survey:
     """The questions that `--questions` names: `most-divided:N`, or ids with commas; all by default.
 
     Raises:
@@ -168,11 +173,47 @@ def select_questions(survey: Survey, chosen: str | None, method: Method) -> Surv
         for name in names:
             if name not in survey.by_id:
                 raise UsageError(f"--questions: no question {name!r} in {survey.name}; or write {DIVIDED}50")
-    if method == "logprobs":
-        names = [name for name in names if len(survey.by_id[name].options) <= MOST]
-    if not names:
-        raise UsageError(f"{survey.name}: no question can be asked with the method {method}; try another --method")
     return survey.restricted(names)
+
+
+def select_kinds(names: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds that `--respondents` names.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    for name in names:
+        if name not in KINDS:
+            raise UsageError(f"--respondents {name!r}: there are {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in names)
+
+
+def select_method(name: str) -> Method:
+    """The method that `--method` names.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    for method in METHODS:
+        if method == name:
+            return method
+    raise UsageError(f"--method {name!r}: there are {', '.join(METHODS)}")
+
+
+def askable(survey: Survey, method: Method) -> tuple[Survey, str | None]:
+    """The questions that a method can ask, and in one line which it cannot.
+
+    Raises:
+        UsageError: it can ask none.
+    """
+    beyond = [q.id for q in survey.questions if len(q.options) > MOST] if method == "logprobs" else []
+    if not beyond:
+        return survey, None
+    why = f"log probabilities come of {MOST} tokens at most, and --method verbalised or sample can ask them"
+    kept = [question.id for question in survey.questions if question.id not in set(beyond)]
+    if not kept:
+        raise UsageError(f"{survey.name}: every question has more than {MOST} options; {why}")
+    return survey.restricted(kept), f"left out, more than {MOST} options: {', '.join(beyond)}; {why}"
 
 
 def select_countries(survey: Survey, names: Sequence[str]) -> tuple[str, ...]:
@@ -192,7 +233,7 @@ def _check(plan: SurveyPlan) -> None:
     bounds = (
         ("orders", plan.orders, 10),
         ("labels", plan.labels, len(LABELS)),
-        ("paraphrases", plan.wordings, WORDINGS),
+        ("wordings", plan.wordings, WORDINGS),
     )
     for name, value, most in (*bounds, ("draws", plan.draws, 200), ("rounds", plan.rounds, 5)):
         if not 1 <= value <= most:
@@ -205,11 +246,13 @@ def _asked(survey: Survey, question: SurveyQuestion, who: Respondent) -> bool:
     return any(who.country in of.get(question.id, {}) for of in (survey.shares, survey.means))
 
 
-def _variants(plan: SurveyPlan, repeat: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """Each variant's epoch, from 1, and its order, label set and wording, from 0."""
-    every = list(product(range(plan.wordings), range(plan.labels), range(plan.orders)))
-    for number, (wording, labels, order) in enumerate(every, 1):
-        yield repeat * len(every) + number, (order, labels, wording)
+def _forms(plan: SurveyPlan, question: SurveyQuestion, repeat: int, seed: int) -> Iterator[_Form]:
+    """Every form in which a question is asked: its texts, wordings of the prompt, label sets and orders."""
+    texts = (question.text, *question.paraphrases)
+    every = list(product(texts, range(1, plan.wordings + 1), LABELS[: plan.labels], range(plan.orders)))
+    for place, (text, wording, labels, order) in enumerate(every, 1):
+        options = order_of(len(question.options), order, seed, question.id)
+        yield _Form(repeat * len(every) + place, text, 1 if wording == 1 else 2, labels, options)
 
 
 def order_of(options: int, number: int, seed: int, question: str) -> tuple[int, ...]:
@@ -224,36 +267,44 @@ def order_of(options: int, number: int, seed: int, question: str) -> tuple[int, 
 
 def _unit(
     plan: SurveyPlan,
+    everybody: Sequence[Respondent],
     question: SurveyQuestion,
     who: Respondent,
     model: str,
-    epoch: int,
-    variant: tuple[int, int, int],
+    form: _Form,
+    number: int,
     seed: int,
 ) -> Unit:
-    order, labels, wording = variant
+    """What one respondent is asked in one form and round; `model` is of the respondents without one of their own."""
     closed = ClosedQuestion(
-        text=question.text,
+        text=form.text,
         options=question.options,
-        order=order_of(len(question.options), order, seed, question.id),
-        labels=LABELS[labels],
-        wording=1 if wording == 0 else 2,
+        order=form.order,
+        labels=form.labels,
+        wording=form.wording,
         method=plan.method,
-        personas=who.personas,
+        persona=who.persona,
         system=who.system,
         before=who.before,
         draws=plan.draws if plan.method == "sample" else 1,
-        rounds=plan.rounds if who.strategy == COUNCIL else 1,
+        round=number,
     )
-    naming: Sequence[object] = (question.id, question.text, question.options, model, who.strategy, epoch)
+    alone = model != plan.models[0]  # a persona with a model of its own sits in the council of the first model only
+    others = [p for p in everybody if p.persona and p != who and not (alone and p.model)] if number > 1 else []
     return Unit(
-        id=sha256(json.dumps(naming))[:16],
+        id=_unit_id(question, who, model, form, number),
         question_id=question.id,
         question=question.text,
         domain=question.cluster,
-        model=model,
+        model=who.model or model,
         strategy=who.strategy,
-        epoch=epoch,
-        seed=call_seed(seed, question.id, epoch),
+        epoch=form.epoch,
+        seed=call_seed(seed, question.id, form.epoch),
+        hears=tuple(_unit_id(question, each, model, form, number - 1) for each in others),
         closed=closed,
     )
+
+
+def _unit_id(question: SurveyQuestion, who: Respondent, model: str, form: _Form, number: int) -> str:
+    naming: list[object] = [question.id, question.text, question.options, who.model or model, who.strategy, form.epoch]
+    return sha256(json.dumps(naming + ([number] if number > 1 else [])))[:16]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from multiplex.content import open_draft
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 from multiplex.survey.assembly import Assembly, QuestionDraft
 from multiplex.survey.data import Survey
 from multiplex.survey.microdata import is_microdata, read_microdata
@@ -78,9 +78,19 @@ def read_questions(path: Path) -> list[QuestionDraft]:
         text = row.get("question")
         if not isinstance(text, str) or not text.strip():
             raise ContentError(path, "missing", line=line, field="question")
-        name = str(row.get("id") or f"q{line}")
-        found.append(QuestionDraft(name, text.strip(), tuple(options), cluster=str(row.get("cluster") or "")))
+        found.append(_draft(path, line, str(row.get("id") or f"q{line}"), text, options, row))
     return found
+
+
+def _draft(path: Path, line: int, name: str, text: str, options: Sequence[str], row: Row) -> QuestionDraft:
+    """A question of a row, with what else the row may say of it."""
+    given, text = row.get("paraphrases"), text.strip()
+    if isinstance(given, str) and not given.strip().startswith("["):  # a semicolon may stand in a sentence
+        given = [part for part in given.split("|") if part.strip()]
+    others = tuple(each.strip() for each in _list(path, line, "paraphrases", given)) if given else ()
+    if not all(others) or len({text, *others}) <= len(others):
+        raise ContentError(path, "one is empty or says the same as another", line=line, field="paraphrases")
+    return QuestionDraft(name, text, tuple(options), str(row.get("cluster") or ""), others)
 
 
 def write_survey(survey: Survey, path: Path) -> None:
@@ -114,8 +124,8 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
             means={name: each for name, each in means.items() if each},
         )  # fmt: skip  # pydantic checks what the file holds
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, field=wrong.field) from error
 
 
 def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, QuestionDraft]:
@@ -134,7 +144,7 @@ def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly)
             raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
         source = str(row.get("source") or "")
         name = str(row.get("id") or f"{source.lower() + '-' if source else ''}{line}")
-        draft = QuestionDraft(name, str(row["question"]).strip(), tuple(options), cluster=str(row.get("cluster") or ""))
+        draft = _draft(path, line, name, str(row["question"]), options, row)
         made.add(draft)
         for country, shares in found.items():
             made.add_shares(draft.id, str(country), _numbers(path, line, "countries", shares), path, line)
@@ -159,9 +169,9 @@ def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Ques
             if not isinstance(text, str) or not text.strip():
                 what = f"no question {name!r} in --questions" if drafts else "missing, and no --questions FILE is given"
                 raise ContentError(path, what, line=line, field="id" if drafts else "question")
-            options = tuple(_list(path, line, "options", row.get("options")))
+            options = _list(path, line, "options", row.get("options"))
             name = name or of_text.setdefault(text, f"q{len(of_text) + 1}")
-            draft = QuestionDraft(name, text.strip(), options, cluster=str(row.get("cluster") or ""))
+            draft = _draft(path, line, name, text, options, row)
         else:
             draft = drafts[name]
         made.add(draft)

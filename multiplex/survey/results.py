@@ -104,7 +104,7 @@ class Stability(_Frozen):
     """What a change of form alone does to answers.
 
     Attributes:
-        factor: `order`, `labels`, `wording` or `seed`.
+        factor: `order`, `labels`, `wording` (of the prompt), `paraphrase` (of the question) or `seed`.
         pairs: of two variants that differ in nothing else.
         variation: their mean total variation, 0..1.
         in_deviations: their mean difference on the scale, in standard deviations between countries.

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LEAST_VOICES = 2
 FACTORS: Mapping[str, Callable[[Variant], object]] = {
     "order": lambda variant: variant.order, "labels": lambda variant: variant.labels,
-    "wording": lambda variant: variant.wording, "seed": lambda variant: variant.epoch,
+    "wording": lambda variant: variant.wording, "paraphrase": lambda variant: variant.text,
+    "seed": lambda variant: variant.epoch,
 }  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[Counci
 
 
 def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stability]:
-    """What order, labels, wording and seed alone change, over all respondents of a model."""
+    """What order, labels, wording, paraphrase and seed alone change, over all respondents of a model."""
     deviations = {q.id: _deviation(survey, q) for q in scaled(survey)}
     found = []
     for factor in FACTORS:
@@ -179,13 +180,14 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
 def places(survey: Survey, collected: SurveyAnswers, model: str) -> list[MapPoint]:
     """Voices and countries in the two dimensions in which countries' profiles differ most (principal components).
 
-    A question without an answer stands at its mean. Voices are centred over the council, countries over all countries.
+    None for fewer than three countries or two ordered questions. A question without an answer stands at its mean.
+    Voices are centred over the council, countries over all countries.
     """
     import numpy as np
 
     countries = profiles.centre(people_rows(survey, survey.countries))
     voices = list(collected.of(model, "persona"))
-    if len(countries) < 3 or not countries.size:
+    if len(countries) < 3 or countries.shape[1] < 2:
         return []
     filled = np.nan_to_num(countries)
     _, _, axes = np.linalg.svd(filled, full_matrices=False)

@@ -203,18 +203,39 @@ def test_a_batch_that_its_endpoint_has_forgotten_is_paid_for_again_only_where_th
 def test_what_cannot_go_by_batches_is_told_in_one_line_and_nothing_is_sent(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
 ) -> None:
-    batches.absent = True
-    assert "has no batches (404 at /files); leave --batch out" in said(command(), 2)
+    for code, step, told in (
+        (404, "POST /v1/files", "has no batches (404 at /files); leave --batch out"),
+        (400, "POST /v1/files", "400 (no such thing) at /files: it takes no such batch; leave --batch out"),
+        (405, "POST /v1/batches", "has no batches (405 at /batches); leave --batch out"),
+    ):
+        batches.status = lambda request, code=code, step=step: code if request == step else 200
+        assert told in said(command(), 2)
+        assert not [*(tmp_path / "run").glob("batch-*")]
     assert "cannot bound" in said(command("--max-tokens", "9"), 2)
     assert "--wait is of --batch" in said(command("--wait", batch=False), 2)
     assert "no batches" in said([*command(), "--models", "local", "--strategies", "uniplex"], 2)
-    batches.absent = False
+    batches.status = lambda _: 200
     said(command())
     assert "12 calls are out in 1 batches" in said(command(batch=False), 2)
     prices = tmp_path / "prices.toml"
     prices.write_text("m = { input = 1000.0, output = 1000.0 }")
     shown = said(command("--dry-run", "--prices", str(prices)), env={"COLUMNS": "200"})
     assert "USD by batch" in shown
+
+
+def test_a_batch_that_may_have_been_made_is_not_made_twice_where_the_endpoint_lists_none(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    batches.status = lambda request: 503 if request == "POST /v1/batches" else 200
+    said(command(), 3)
+    batches.status = lambda request: 405 if request.startswith("GET /v1/batches?") else 200
+    told = said(command(), 3)
+    assert "does not list its batches" in told
+    assert "if it has none, --redo-damaged makes it" in told
+    assert batches.batches == {}
+    assert "submitted 3 calls" in said(command("--redo-damaged"))
+    assert len(batches.batches) == 2
+    assert len(batches.asked) == WAVES[0]
 
 
 def test_a_process_that_is_killed_at_every_moment_in_turn_pays_for_no_call_twice(

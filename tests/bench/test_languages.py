@@ -111,11 +111,13 @@ def cells(table: Table) -> list[str]:
     return [" | ".join(row) for _, rows in table.groups for row in rows]
 
 
-def record(unit_of: Question, counts: Sequence[int] | None, epoch: int = 1) -> Record:
-    """An answer with these references; None: one that could not be measured."""
+def record(unit_of: Question, counts: Sequence[int] | None, epoch: int = 1, unread: tuple[str, ...] = ()) -> Record:
+    """An answer with these references; None: one that could not be measured. `unread`: what its language hides."""
     units = matrix([unit_of], ["m"], ["uniplex"], epoch, 7)
     note = None if counts is not None else "not measured: its language is not read"
     measures = simulated.measured(counts) if counts is not None else None
+    if measures is not None and unread:
+        measures = measures.model_copy(update={"unread": dict.fromkeys(unread, "not read"), "language": "ar"})
     return simulated.answered(units[epoch - 1], Score(measures=measures, note=note))
 
 
@@ -128,15 +130,16 @@ def test_languages_are_compared_on_answers_that_both_have_measured_and_the_rest_
     records = [record(asked_in("", number), wide) for number in range(6)]
     records += [record(asked_in("ar", number), narrow) for number in range(4)]
     records += [record(asked_in("", 0), narrow, epoch=2), record(asked_in("ar", 0), None, epoch=2)]
+    records += [record(asked_in("", 7), wide), record(asked_in("ar", 7), wide, unread=("concepts",))]  # names alone
     records += [
-        record(asked_in("ar", 6), wide),
+        record(asked_in("ar", 6), wide, unread=("depth", "tone")),
         simulated.failed(matrix([asked_in("ar", 5)], ["m"], ["uniplex"], 1, 7)[0]),
     ]
     found = analysed(records, resamples=50, permutations=99)
-    assert (found.language, found.units, found.questions) == ("", 7, 6)  # the figures are of the set's own words
+    assert (found.language, found.units, found.questions) == ("", 8, 7)  # the figures are of the set's own words
     (of,) = found.languages
-    assert (of.language, of.units, of.paired, of.questions) == ("ar", 7, 4, 4)
-    assert (of.alone, of.unmeasured, of.failed, of.pending, of.unscored) == (1, 1, 1, 0, 0)
+    assert (of.language, of.units, of.paired, of.questions) == ("ar", 8, 4, 4)
+    assert (of.alone, of.partial, of.unmeasured, of.failed, of.pending, of.unscored) == (1, 1, 1, 1, 0, 0)
     change = of.changes["macro0"]
     assert (round(change.before or 0), change.after) == (
         100,
@@ -147,7 +150,10 @@ def test_languages_are_compared_on_answers_that_both_have_measured_and_the_rest_
     said = "\n".join(
         each for table in (language_tables.entropy, language_tables.shares) for each in cells(table(found))
     )
-    assert "uniplex | ar | 4 | 3 (without a measure 1, counterpart without one 1, failed 1) | 100.0 | 0.0 | " in said
+    assert (
+        "uniplex | ar | 4 | 4 (without a measure 1, counterpart without one 1, concepts not read 1, failed 1) | 100.0"
+        in said
+    )
     assert "uniplex | ar | 14.3 / 100.0 | " in said
     assert "asked in en and in ar. Every figure is of the answers to those in en" in language_tables.limit(found)[0]
     alone = analysed([each for each in records if each.unit.language], resamples=50, permutations=99)

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from multiplex.bench.plan.questions import DOMAINS, Question, QuestionSet, chosen, load
 from multiplex.errors import ContentError, UsageError
@@ -30,6 +32,12 @@ GIVES_AWAY = re.compile(
 @pytest.fixture(scope="module")
 def ours() -> tuple[Question, ...]:
     return load("worldviews-175").questions
+
+
+@pytest.fixture(scope="module")
+def rows(ours: tuple[Question, ...]) -> NDArray[np.float32]:
+    """An embedding of every question."""
+    return Embedder().encode([question.question for question in ours])
 
 
 def closed(questions: Iterable[Question]) -> list[Question]:
@@ -74,18 +82,15 @@ def test_few_can_be_answered_yes_or_no_and_most_of_those_name_both_answers(ours:
     assert sum(" or " in question.question for question in found) >= 2 / 3 * len(found)
 
 
-def test_no_two_questions_are_near_duplicates(ours: tuple[Question, ...]) -> None:
-    rows = Embedder().encode([question.question for question in ours])
+def test_no_two_questions_are_near_duplicates(rows: NDArray[np.float32]) -> None:
     near = rows @ rows.T
     near[range(175), range(175)] = 0
     assert 0.5 < near.max() < 0.8
 
 
 @original_at_hand
-def test_no_question_is_near_one_of_the_original(ours: tuple[Question, ...]) -> None:
-    embedder = Embedder()
-    original = load(str(ORIGINAL)).questions
-    near = embedder.encode([each.question for each in ours]) @ embedder.encode([each.question for each in original]).T
+def test_no_question_is_near_one_of_the_original(rows: NDArray[np.float32]) -> None:
+    near = rows @ Embedder().encode([each.question for each in load(str(ORIGINAL)).questions]).T
     assert 0.5 < near.max() < 0.85
 
 

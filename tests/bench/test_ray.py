@@ -14,8 +14,10 @@ import pytest
 
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
+from multiplex.survey.readers import write_survey
 from tests.backend import Backend, Body, Say
 from tests.command import FRESH, run
+from tests.survey.test_run import COUNTRIES, SURVEY, like_people, people
 
 pytest.importorskip("ray", reason="Ray is not installed")
 WATCHED = (
@@ -87,6 +89,22 @@ def test_a_node_that_dies_while_parts_are_scored_costs_nothing_but_time(nodes: N
     for path in (tmp_path / "here").iterdir():
         if not path.name.endswith(".part.json"):
             assert (tmp_path / "ray" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_survey_is_asked_on_a_cluster(nodes: Nodes, backend: Backend, tmp_path: Path) -> None:
+    backend.script = like_people
+    write_survey(SURVEY, tmp_path / "made-up.jsonl")
+    done = run("survey", "run", str(tmp_path / "made-up.jsonl"), "--models", "m", "--base-url", backend.base_url,
+               "--council", "islamic", "--respondents", "personas,plain", "--questions", "q0", "--dir", str(tmp_path),
+               "--ray", nodes.address, "--shard", "1/1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with Store.read(tmp_path / "made-up.1-of-1") as store:
+        answers = [(record.unit.strategy, record.answer) for record in store.records()]
+    assert [name for name, _ in answers] == ["persona:islamic"] * 4 + ["plain"] * 4
+    for (_, answer), code in zip(answers, ["EGY"] * 4 + ["FRA"] * 4, strict=True):
+        assert answer is not None
+        assert answer.voices[0].choice is not None
+        assert answer.voices[0].choice.shares == pytest.approx(people(COUNTRIES[code], 0))
 
 
 def test_a_node_that_dies_in_a_bench_run_loses_no_reply_and_only_calls_in_flight_are_made_again(

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from multiplex.bench.plan.questions import Question
 from multiplex.bench.plan.units import Unit, matrix
@@ -25,6 +27,7 @@ from multiplex.llm.spec import parse_spec
 from multiplex.llm.types import Reply
 from multiplex.llm.usage import Usage
 from tests.backend import Backend, Say
+from tests.properties import examples
 
 MODELS = ("a-model", "b-model")
 
@@ -484,3 +487,25 @@ def test_a_store_is_read_from_several_threads(tmp_path: Path) -> None:
         store.add(todo)
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(lambda _: len(list(store.records())), range(8))) == [300] * 8
+
+
+@examples(4)
+@given(st.lists(st.text(max_size=30), min_size=2, max_size=6))
+def test_any_text_comes_back_as_it_was_answered_and_each_unit_keeps_its_own(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    folder, asked = tmp_path_factory.mktemp("any"), units(len(texts))
+    with Store.open(folder, create=True) as store:
+        store.add(asked)
+
+        async def finish() -> None:
+            await asyncio.gather(
+                *(store.finish(unit.id, an_answer(text)) for unit, text in zip(asked, texts, strict=True))
+            )
+
+        asyncio.run(finish())
+    with Store.read(folder) as store:
+        assert [(record.unit, record.answer) for record in store.records()] == [
+            (unit, an_answer(text)) for unit, text in zip(asked, texts, strict=True)
+        ]
+        assert store.check().summary() == ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from multiplex.council.answer import Choice
+from multiplex.council.answer import Choice, Voice
 from multiplex.council.closed import ClosedQuestion, ask_closed
 from multiplex.council.personas import Council
 from multiplex.errors import CallError
@@ -35,10 +36,10 @@ def ask(backend: Backend, **about: Any) -> Choice:
     return voice.choice
 
 
-async def _asked(backend: Backend, question: ClosedQuestion) -> Any:
+async def _asked(backend: Backend, question: ClosedQuestion, heard: Sequence[Voice] = ()) -> Any:
     chat = Chat(parse_spec("m", backend.base_url), transport="whole")
     try:
-        return await ask_closed(question, chat, 7, "plain", Council.load())
+        return await ask_closed(question, chat, 7, "plain", Council.load(), heard)
     finally:
         await chat.aclose()
 
@@ -108,16 +109,15 @@ def test_an_endpoint_without_log_probabilities_fails_and_says_what_to_use(backen
         ask(backend)
 
 
-def test_voices_of_a_later_round_hear_the_others_without_their_names(backend: Backend) -> None:
+def test_a_voice_of_a_later_round_hears_the_others_without_their_names(backend: Backend) -> None:
     backend.script = lambda body, n: Say(json.dumps({"A": 40, "B": 30, "C": 20, "D": 10}))
     question = ClosedQuestion(
-        text="How is it?", options=OPTIONS, order=(0, 1, 2, 3), method="verbalised", rounds=2,
-        personas=("islamic", "african", "western"),
-    )  # fmt: skip
-    answer = asyncio.run(_asked(backend, question))
-    assert [(voice.persona, voice.round) for voice in answer.rounds] == [
-        (name, number) for number in (1, 2) for name in question.personas
+        text="How is it?", options=OPTIONS, order=(0, 1, 2, 3), method="verbalised", round=2, persona="islamic"
+    )
+    others = [Voice(persona=p, perspective=p, title=p, model="m", text=f"Bad {n}%") for n, p in enumerate("xy", 61)]
+    answer = asyncio.run(_asked(backend, question, others))
+    assert [(voice.persona, voice.round, voice.text) for voice in answer.voices] == [
+        ("islamic", 2, "Very good 40%; good 30%; Good 20%; Bad 10%")
     ]
-    later = [body["messages"][-1]["content"] for body in backend.requests[3:]]
-    assert all("Voice 2: Very good 40%" in text and "Voice 3" not in text for text in later)
-    assert not any("slamic" in text or "frican" in text for text in later)
+    asked = backend.requests[0]["messages"][-1]["content"]
+    assert "Voice 1: Bad 61%\nVoice 2: Bad 62%" in asked

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from multiplex.council.answer import Answer, Choice, Voice
-from multiplex.council.order import Order
 from multiplex.council.personas import Council
 from multiplex.council.stance import add_stances, read_options
 from multiplex.errors import UsageError
@@ -31,9 +30,11 @@ def spoken(**errors: str) -> Answer:
 
 async def ask(backend: Backend, answer: Answer) -> Any:
     chat = Chat(parse_spec("m", backend.base_url), transport="whole")
-    order = Order.of("Should the old decide?", model=chat, council=COUNCIL, seed=7, stance=("agree", "disagree"))
     try:
-        return await add_stances(answer, order)
+        return await add_stances(
+            answer, ("agree", "disagree"), question="Should the old decide?", council=COUNCIL, chat=chat,
+            voice_models={}, seed=7,
+        )  # fmt: skip
     finally:
         await chat.aclose()
 

@@ -101,7 +101,7 @@ def test_every_figure_is_over_the_frame(evaluator: Evaluator) -> None:
 
 def test_a_wrong_file_of_words_is_named_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "depth.yaml").write_text("says: []\n", "utf-8")
-    with pytest.raises(ContentError, match=r"depth\.yaml: labels: Field required"):
+    with pytest.raises(ContentError, match=r"depth\.yaml:1: labels: Field required"):
         DepthWords.load(tmp_path / "depth.yaml")
 
 

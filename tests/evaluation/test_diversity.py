@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from multiplex.errors import UsageError
-from multiplex.evaluation.statistics import diversity
+from multiplex.evaluation.statistics import diversity, row_sums
+from tests.properties import examples
 
 EVEN = {"a": 3, "b": 3, "c": 3, "d": 3}
 SKEWED = {"a": 6, "b": 2, "c": 0, "d": 0}
@@ -87,3 +92,25 @@ def test_parts_of_references_and_draws_of_nothing_are_refused() -> None:
         diversity.expected_perspectives({"a": 5.5, "b": 1})  # type: ignore[dict-item]
     with pytest.raises(UsageError, match="at least 1"):
         diversity.expected_perspectives(EVEN, m=0)
+
+
+@examples(60)
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=9), st.randoms(use_true_random=False))
+def test_figures_keep_within_their_ranges_and_know_neither_order_nor_scale(values: list[int], rng: Random) -> None:
+    counts = {f"p{number}": value for number, value in enumerate(values)}
+    mixed = dict(rng.sample(sorted(counts.items()), len(counts)))
+    doubled = {name: 2 * value for name, value in counts.items()}
+    entropy, drawn = diversity.entropy_percent(counts), diversity.expected_perspectives(counts, 3)
+    rows, defined = row_sums.entropies(np.array([values], dtype=float))
+    assert (entropy is None) == (not any(values)) == (not defined[0])
+    assert sum(diversity.shares(counts).values()) == pytest.approx(float(any(values)))
+    assert diversity.excluded(counts) == pytest.approx(values.count(0) / len(values))
+    if entropy is None:
+        return
+    invoked = len(values) - values.count(0)
+    assert diversity.entropy_percent(mixed) == pytest.approx(entropy, abs=1e-9)
+    assert diversity.entropy_percent(doubled) == pytest.approx(entropy, abs=1e-9)
+    assert rows[0] == pytest.approx(entropy, abs=1e-9)
+    assert 1 - 1e-9 <= 1 / (diversity.berger_parker(counts) or 0) <= (diversity.hill_number(counts) or 0) + 1e-9
+    assert (diversity.hill_number(counts) or 0) <= invoked + 1e-9
+    assert drawn is None if sum(values) < 3 else 1 - 1e-9 <= (drawn or 0) <= min(3, invoked) + 1e-9

@@ -52,6 +52,15 @@ def frames() -> dict[str, Frame]:
         ("Pentecostals pray.", "christian", "christianity", OUTSIDE),
         ("Jews pray.", "jewish", "judaism", OUTSIDE),
         ("Atheists doubt it.", "secular", "secular", OUTSIDE),
+        # a thinker where he lived, whatever his faith; what all churches share; a Buddhist idea where it arose
+        ("Martin Luther wrote it.", "western", "christianity", "western_european"),
+        ("Thomas Aquinas wrote it.", "western", "christianity", "western_european"),
+        ("James Cone wrote it.", "western", "christianity", "north_american"),
+        ("Kosuke Koyama wrote it.", "east_asian", "christianity", "east_asian"),
+        ("Bertrand Russell wrote it.", "western", "secular", "western_european"),
+        ("The Nicene Creed binds them.", "christian", "christianity", OUTSIDE),
+        ("The bodhisattva returns.", "south_asian", "buddhism", "south_asian"),
+        ("In Japan the bodhisattva returns.", "east_asian", "buddhism", "east_asian"),
         # homes that were wrong
         ("Filial piety in Nigeria binds them.", "african", OUTSIDE, "african"),
         ("Qawwali moves them.", "south_asian", "islam", "south_asian"),

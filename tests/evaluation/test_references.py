@@ -245,7 +245,7 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
     shipped = (content_root() / "eval" / "cues.yaml").read_text("utf-8")
     wrong = tmp_path / "cues.yaml"
     wrong.write_text(shipped.replace("turns: [", "turns: [no, "), "utf-8")
-    with pytest.raises(ContentError, match=r"cues\.yaml: turns\.0: Input should be a valid string"):
+    with pytest.raises(ContentError, match=r"cues\.yaml:\d+: turns\.0: Input should be a valid string"):
         CueWords.load(wrong)
 
 
@@ -263,6 +263,14 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
         ("The report counted many ethnic Germans and Germans from Danzig.", False),
         ("In Greek mythology, Cisus was a king of Argos.", False),
         ("In Greek mythology, pride is punished.", True),
+        ("In Texas folklore, the Lake Worth Monster is a creature.", False),
+        ("In Texas folklore, elders speak first.", True),
+        ("The council generally meets at its office in Ottawa, Ontario.", False),
+        ("In Ottawa, Ontario, people generally tip.", True),
+        ("The court heard a member of Sipah-e-Sahaba.", False),
+        ("The Sahaba are remembered in prayer.", True),
+        ("In Bhutan, Islam is a minority religion.", False),
+        ("In Bhutan, Islam asks for daily prayer.", True),
     ],
 )
 def test_a_date_a_title_a_body_or_a_figure_of_a_story_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:

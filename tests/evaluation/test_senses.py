@@ -25,7 +25,7 @@ def perspectives(text: str) -> set[str]:
     ("text", "expected"),
     [
         ("Our team reached shopping nirvana.", set()),
-        ("Monks strive for nirvana.", {"east_asian"}),  # a word of faith
+        ("Monks strive for nirvana.", {"south_asian"}),  # a word of faith
         ("Ambedkar wrote of caste.", {"south_asian"}),  # another entity of the perspective
         ("Ambedkar was a lawyer. He knew caste well.", {"south_asian"}),  # in the sentence before
         ("He knew caste well. The bus was late. Ambedkar was a lawyer.", {"south_asian"}),  # the last sentence alone
@@ -34,6 +34,9 @@ def perspectives(text: str) -> set[str]:
         ("Jihad means exertion.", {"islamic"}),  # explained
         ("The Cartesian grid has four caste columns.", set()),  # two that support nothing of one another
         ("Zakat is owed at the end of the year.", {"islamic"}),  # not ambiguous
+        ("The philosopher Li spoke of virtue.", set()),  # a surname, which a word of thought does not support
+        ("Sages hold that li shapes virtue.", {"east_asian"}),
+        ("Confucians say that Li shapes conduct.", {"east_asian"}),  # a tradition of its own beside it
     ],
 )
 def test_an_ambiguous_form_counts_where_something_supports_it(text: str, expected: set[str]) -> None:
@@ -48,11 +51,15 @@ def test_a_form_marked_ambiguous_must_be_among_the_forms_of_its_entry(tmp_path: 
     )
     with pytest.raises(ContentError, match=r"western\.yaml:3: concept\.0: .*ambiguous: 'Cant' is not among"):
         Gazetteer.load(tmp_path)
+    path = tmp_path / "western.yaml"
+    path.write_text(path.read_text("utf-8").replace("ambiguous: [Cant]", "surnames: [Kant]"), "utf-8")
+    with pytest.raises(ContentError, match=r"western\.yaml:3: concept\.0: .*surnames: 'Kant' is not among"):
+        Gazetteer.load(tmp_path)
 
 
 def test_a_wrong_file_of_words_is_named_with_its_field(tmp_path: Path) -> None:
     (tmp_path / "senses.yaml").write_text("supports: [faith]\n", "utf-8")
-    with pytest.raises(ContentError, match=r"senses\.yaml: mentions: Field required"):
+    with pytest.raises(ContentError, match=r"senses\.yaml:1: mentions: Field required"):
         SenseWords.load(tmp_path / "senses.yaml")
 
 

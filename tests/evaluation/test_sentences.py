@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from multiplex.text.sentences import split
+from multiplex.text.sentences import Sentence, split
+from multiplex.text.tokens import has_word
+from tests.properties import examples
 
 
 def texts(text: str) -> list[str]:
@@ -93,3 +98,17 @@ def test_what_holds_no_word_holds_no_sentence(text: str) -> None:
 @pytest.mark.parametrize("text", ["." * 100_000 + "x", '."' * 50_000 + "x", "word. e.g. " * 20_000, "- " * 100_000])
 def test_a_long_and_hostile_text_is_split_in_linear_time(text: str) -> None:
     assert len(split(text)) <= 1
+
+
+MARKDOWN = st.text(st.sampled_from("aÉ本ع1 .!?。\n#*>|-`“)\u200f"), max_size=40)
+
+
+@examples(60)
+@given(MARKDOWN, MARKDOWN)
+def test_sentences_are_slices_with_a_word_and_a_blank_line_parts_two_texts(first: str, second: str) -> None:
+    found = split(first)
+    assert all(text == first[start:end] == text.strip() for start, end, text in map(astuple, found))
+    assert all(has_word(each.text) for each in found)
+    assert all(left.end <= right.start for left, right in pairwise(found))
+    behind = [Sentence(each.start + len(first) + 2, each.end + len(first) + 2, each.text) for each in split(second)]
+    assert split(f"{first}\n\n{second}") == [*found, *behind]

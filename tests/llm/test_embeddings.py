@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multiplex.errors import WeightsError
-from multiplex.llm.embeddings import DIMENSIONS, FILES, Embedder, Remembering, check_files, find_model
+from multiplex.errors import ContentError, WeightsError
+from multiplex.llm.embeddings import DIMENSIONS, FILES, ChangedEmbedder, Embedder, Remembering, check_files, find_model
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,33 @@ def test_near_in_meaning_is_near_in_space(embedder: Embedder) -> None:
         ["Children look after their old parents.", "Sons and daughters nurse the elderly.", "The engine needs oil."]
     )
     assert care @ nurse > care @ engine + 0.3
+
+
+def test_low_rank_changes_of_a_layer_are_added_in_a_copy(embedder: Embedder, tmp_path: Path) -> None:
+    name, texts = "encoder.layer.5.output.dense", ["Bread.", "A dog barks."]
+    change = {f"{name}.up": np.ones((384, 1)), f"{name}.down": np.zeros((1, 1536)), f"{name}.bias": np.zeros(384)}
+    plain = embedder.encode(texts)
+    np.savez(tmp_path / "none.npz", **change)
+    assert ChangedEmbedder(tmp_path / "none.npz").encode(texts) == pytest.approx(plain)
+    change[f"{name}.bias"][0] = 3
+    np.savez(tmp_path / "some.npz", **change)
+    moved = ChangedEmbedder(tmp_path / "some.npz").encode(texts)
+    assert (moved[:, 0] > plain[:, 0] + 0.1).all()
+    assert np.linalg.norm(moved, axis=1) == pytest.approx(1, abs=1e-5)
+    assert embedder.encode(texts) == pytest.approx(plain)
+
+
+def test_a_file_of_changes_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("no archive", "utf-8")
+    np.savez(tmp_path / "other.npz", **{f"layer.9.{part}": np.zeros((1, 1)) for part in ("up", "down", "bias")})
+    for name, told in (
+        ("text", "no file of changes"),
+        ("other", "the change of 'layer.9'"),
+        ("absent", "No such file"),
+    ):
+        with pytest.raises(ContentError, match=told) as caught:
+            ChangedEmbedder(tmp_path / f"{name}.npz").encode(["Bread."])
+        assert str(caught.value).startswith(str(tmp_path / f"{name}.npz"))
 
 
 def test_no_sentence_gives_no_row(embedder: Embedder) -> None:

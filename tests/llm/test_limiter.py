@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage
 
 from multiplex.errors import CallError
@@ -15,6 +17,7 @@ from multiplex.llm.error_mapping import FailedAttempt
 from multiplex.llm.limiter import Limiter, LimiterSlot, adaptive
 from multiplex.llm.spec import ModelSpec, parse_spec
 from tests.backend import Backend, Body, Say
+from tests.properties import examples
 
 REFUSED = FailedAttempt(CallError("rate_limited", "429"), wait=0.01)
 
@@ -229,3 +232,26 @@ async def test_an_endpoint_never_has_more_calls_than_a_fixed_limit(backend: Back
     assert chat.limiter is limiter
     await ask(chat, 8)
     assert endpoint.most == limit
+
+
+OUTCOMES = st.sampled_from([None, "timeout", "rate_limited", "server"])
+
+
+@examples(50)
+@given(st.integers(1, 6), st.one_of(st.none(), st.integers(1, 40)), st.lists(OUTCOMES, max_size=40))
+def test_whatever_comes_of_calls_none_is_admitted_beyond_the_limit_and_every_place_is_given_back(
+    start: int, most: int | None, outcomes: list[str | None]
+) -> None:
+    limiter, limits = Limiter(start, most, clock=lambda: 0.0), set[int]()
+
+    def outcome(number: int) -> FailedAttempt | None:
+        limits.add(limiter.limit)
+        kind = outcomes[number]
+        return FailedAttempt(CallError(kind, kind), wait=0.0) if kind else None
+
+    seen = asyncio.run(calls(limiter, len(outcomes), outcome))
+    assert len(seen) == len(outcomes)
+    assert max(seen, default=0) <= max(limits, default=0)
+    assert all(1 <= limit <= max(start, most or 0) for limit in limits | {limiter.limit})
+    assert limits <= {start} if most is None else True
+    assert limiter.in_flight == 0

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -189,3 +191,40 @@ def test_adjusting_never_raises_a_limit() -> None:
         (made.spec.answer_tokens, made.spec.synthesis_tokens, made.spec.voice_tokens)
         for made in (chat.adjusted(max_tokens=50), chat.adjusted(max_tokens=200), chat.adjusted(temperature=0.0))
     ] == [(50, 50, None), (100, 200, None), (100, None, None)]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-", b"reset"], ids=lambda sent: sent[:3]
+)
+@pytest.mark.parametrize("wire", ["streamed", "whole"])
+async def test_what_breaks_the_connection_before_a_reply_is_neither_silence_nor_an_absent_endpoint(
+    wire: Transport, sent: bytes
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if sent == b"reset":
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            writer.write(sent)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        chat = chat_of(Endpoint([], url=url), wire)
+        with pytest.raises(CallError, match="the connection broke before the answer was whole") as caught:
+            await chat.complete([HumanMessage("Why?")])
+        await chat.aclose()
+    assert caught.value.kind == "server"
+
+
+async def test_an_endpoint_elsewhere_is_asked_through_the_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running(Endpoint([FINE])) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        chat = chat_of(Endpoint([], url="http://api.example.org/v1"), "streamed")
+        assert (await chat.complete([HumanMessage("Why?")])).text == "fine."
+        await chat.aclose()
+    assert proxy.connections == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,15 @@ from langgraph.checkpoint.base.id import uuid6
 from langgraph.types import Send
 
 from multiplex.errors import MemoryLostError
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.app import create_app
 from multiplex.serve.conversation import checkpointers
 from multiplex.serve.conversation.checkpointers import PostgresMemory, first_id
 from multiplex.serve.conversation.memory import memory
 from multiplex.serve.conversation.plain_serde import ForeignValueError, PlainSerializer
+from multiplex.serve.http.keys import Keys
+from multiplex.serve.options import ServeOptions
+from multiplex.serve.service import opened
 from tests.backend import Backend, Say
 from tests.serve.luck import ANSWER, council, is_synthesis, until
 from tests.serve.postgres import Postgres, running
@@ -227,3 +233,35 @@ def test_a_thread_is_deleted_by_the_key_that_began_it(backend: Backend, tmp_path
         assert ask("DELETE", "/threads/a/b").status_code == 204
         assert turns("Three?") == 1
         assert ask("DELETE", "/threads/a/b", "no-such-key").status_code == 401
+
+
+async def test_a_thread_takes_the_next_question_when_the_end_of_its_answer_is_sent(
+    backend: Backend, tmp_path: Path
+) -> None:
+    options = ServeOptions(
+        ModelSpec(name="m", model="m", base_url=backend.base_url), memory=str(tmp_path / "memory.db")
+    )
+    seen: list[int] = []
+    async with opened(options, Keys()) as service:
+        app = create_app(service)
+
+        async def ask(question: str, **more: Any) -> None:
+            message = {"role": "user", "content": question}
+            body = {"model": "uniplex", "metadata": {"thread_id": "a"}, "messages": [message], **more}
+
+            async def send(event: Any) -> None:
+                if event["type"] == "http.response.start":
+                    seen.append(event["status"])
+                elif b'"finish_reason":"stop"' in event.get("body", b"") and more:  # a client that reads no further
+                    await ask("And the living?")
+
+            async def receive() -> Any:
+                return {"type": "http.request", "body": json.dumps(body).encode()} if received.pop() else await never
+
+            received, never = [False, True], asyncio.get_running_loop().create_future()
+            scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"",
+                     "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")]}  # fmt: skip
+            await app(scope, receive, send)
+
+        await ask("What do we owe the dead?", stream=True)
+    assert seen == [200, 200]

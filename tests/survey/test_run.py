@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from multiplex.errors import UsageError
 from multiplex.survey.analysis import analyse
 from multiplex.survey.command import people_of
 from multiplex.survey.data import Survey, SurveyQuestion, even_scale
-from multiplex.survey.plan import SurveyPlan, select_questions, units
+from multiplex.survey.plan import SurveyPlan, askable, select_questions, units
 from multiplex.survey.readers import write_survey
 from multiplex.survey.results import Results
 from tests.backend import Backend, Body, Say, running
@@ -139,6 +140,13 @@ def test_an_order_that_changes_nothing_has_no_effect(results: Results) -> None:
     assert [each.outside for each in results.replies] == pytest.approx([0.1] * 4)
 
 
+def test_questions_that_the_survey_does_not_hold_are_left_out_and_named(place: Path) -> None:
+    with Store.read(place / "runs" / "made-up") as store:
+        found, answers, _ = analyse(store.records(), SURVEY.restricted(["q1", "q3"]), store.manifest)
+    assert (found.questions, {n for each in answers.answers.values() for n in each.asked}) == (2, {"q1", "q3"})
+    assert any(note.startswith("asked, but not in made-up, and left out: q0, q10, ") for note in found.notes)
+
+
 def test_a_run_asked_otherwise_is_refused_and_a_benchmark_report_too(place: Path, backend: Backend) -> None:
     done = ask(place, backend, "--method", "verbalised")
     assert (done.returncode, backend.requests) == (2, [])
@@ -153,6 +161,16 @@ def test_an_endpoint_without_log_probabilities_is_told_before_the_run(place: Pat
     assert "no log probabilities of tokens" in done.stderr
     assert "--method verbalised" in done.stderr
     assert (len(backend.requests), (place / "runs" / "other").exists()) == (1, False)
+
+
+def test_letters_that_can_hardly_be_read_are_told_and_one_question_is_reported(place: Path, backend: Backend) -> None:
+    top = [{"token": token, "logprob": math.log(p)} for token, p in (("Option", 0.97), ("A", 0.03))]
+    backend.script = lambda body, n: Say("Option A", logprobs={"content": [{**top[0], "top_logprobs": top}]})
+    done = ask(place, backend, "--name", "single", "--questions", "q1", "--orders", "1")
+    assert done.returncode == 0, done.stderr
+    assert "m: asked for the letter A, its next token is A with 3.0%" in done.stderr
+    told = (place / "runs" / "single" / "report.md").read_text("utf-8")
+    assert "| personas | 0 | 0 | 3 | 97.0% |" in told
 
 
 def test_a_run_that_the_endpoint_stops_says_so_and_has_nothing_to_report(place: Path, backend: Backend) -> None:
@@ -170,13 +188,58 @@ def test_a_dry_run_sends_nothing(place: Path, backend: Backend) -> None:
     assert "320" in done.stdout
 
 
-def test_voices_that_hear_each_other_are_measured_in_both_rounds(place: Path, backend: Backend) -> None:
-    backend.script = lambda body, n: Say('{"A": 40, "B": 30, "C": 20, "D": 10}')
+def test_voices_hear_each_other_each_from_its_own_model(place: Path, backend: Backend) -> None:
+    def script(body: Body, _: int) -> Say:
+        told = body["messages"][-1]["content"]
+        first = 100 if body["model"] == "n" else 70 if "Never 100%" in told else 40
+        return Say(json.dumps({"A": first, "B": 100 - first, "C": 0, "D": 0}))
+
+    backend.script = script
     done = ask(place, backend, "--name", "rounds", "--rounds", "2", "--method", "verbalised", "--respondents",
-               "personas", "--questions", "q1,q2", "--orders", "1")  # fmt: skip
+               "personas", "--questions", "q1,q2", "--orders", "1", "--voice-model", "islamic=n")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in (place / "runs" / "rounds" / "results.jsonl").read_text("utf-8").splitlines()]
-    assert [(line["round"], line["diversity"]) for line in lines if line["table"] == "spread"] == [(1, 0.0), (2, 0.0)]
+    assert Counter(body["model"] for body in backend.requests) == {"m": 8, "n": 4}
+    later = [body["messages"][-1]["content"] for body in backend.requests if "Voice 2" in str(body)]
+    assert len(later) == 6
+    assert not any("Voice 3" in text or "slamic" in text for text in later)
+    folder = place / "runs" / "rounds"
+    rows = list(csv.DictReader((folder / "results.csv").read_text("utf-8").splitlines()))
+    found = {(row["respondent"], row["round"]): json.loads(row["shares"])[0] for row in rows}
+    assert found["persona:islamic", "1"] == found["persona:islamic", "2"] == 1
+    assert (found["persona:indigenous", "1"], found["persona:indigenous", "2"]) == (0.4, 0.7)
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
+    spread = [(line["round"], line["voices"]) for line in lines if line["table"] == "spread"]
+    assert spread == [(1, 3), (2, 3)]
+
+
+def test_a_voice_that_failed_is_not_heard_as_if_it_had_said_nothing(place: Path, backend: Backend) -> None:
+    even = json.dumps(dict.fromkeys("ABCD", 25))
+    backend.script = lambda body, n: Say(status=400) if body["model"] == "n" else Say(even)
+    done = ask(place, backend, "--name", "unheard", "--rounds", "2", "--method", "verbalised", "--respondents",
+               "personas", "--questions", "q1", "--orders", "1", "--voice-model", "islamic=n")  # fmt: skip
+    assert done.returncode == 1
+    with Store.read(place / "runs" / "unheard") as store:
+        failed = [record.failure.kind for record in store.records() if record.failure]
+    assert sorted(failed) == ["bad_request", "bad_request", "not_heard", "not_heard"]  # its own second, and the others'
+
+
+def test_a_question_is_asked_in_every_wording_that_its_file_gives(place: Path, backend: Backend) -> None:
+    (place / "own.csv").write_text(
+        "id,question,options,country,distribution,paraphrases\n"
+        'a,How often; really?,Never|Often,EGY,0.2|0.8,"Is it often; yes, or never?|Never, or often?"\n'
+        "a,How often; really?,Never|Often,JPN,0.6|0.4,\nb,And here?,No|Yes,EGY,0.3|0.7,\n",
+        "utf-8",
+    )
+    assert run("survey", "prepare", "own.csv", "--output", "own.jsonl", cwd=place).returncode == 0
+    backend.script = lambda body, n: Say('{"A": 100, "B": 0}' if "really" in str(body) else '{"A": 0, "B": 100}')
+    done = run("survey", "run", "own.jsonl", "--models", "m", "--base-url", backend.base_url, "--method", "verbalised",
+               "--respondents", "plain", "--orders", "1", "--labels", "1", cwd=place)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(backend.requests) == 3 + 1
+    lines = [json.loads(each) for each in (place / "runs" / "own" / "results.jsonl").read_text("utf-8").splitlines()]
+    (found,) = [each for each in lines if each.get("factor") == "paraphrase"]
+    assert (found["pairs"], found["variation"]) == (3, pytest.approx(2 / 3))
+    assert "paraphrase" in (place / "runs" / "own" / "report.md").read_text("utf-8")
 
 
 def test_options_are_shown_in_each_order_under_each_label_set() -> None:
@@ -201,10 +264,21 @@ def test_a_persona_of_another_model_is_asked_there_alone() -> None:
         units(SurveyPlan(SURVEY, Council.load("islamic"), ("m",), voice_models={"western": "n"}), 7)
 
 
+def test_questions_that_a_method_cannot_ask_are_left_out_aloud() -> None:
+    long = SURVEY.questions[0].model_copy(update={"id": "long", "options": tuple(map(str, range(21))), "scale": None})
+    more = Survey(name="more", questions=(*SURVEY.questions, long))
+    asked, told = askable(more, "logprobs")
+    assert len(asked.questions) == 16
+    assert str(told).startswith("left out, more than 20 options: long; ")
+    assert askable(more, "sample") == (more, None)
+    with pytest.raises(UsageError, match="every question has more than 20 options"):
+        askable(more.restricted(["long"]), "logprobs")
+
+
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [("most-divided:0", "write most-divided:50"), ("q1,q99", "no question 'q99' in made-up")],
 )
 def test_questions_that_are_not_there_are_told(chosen: str, told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
-        select_questions(SURVEY, chosen, "logprobs")
+        select_questions(SURVEY, chosen)

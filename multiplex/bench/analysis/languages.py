@@ -19,7 +19,8 @@ Conditions = Mapping[tuple[str, str], Observations]
 def compare_languages(first: Conditions, others: Iterable[Conditions], draws: Draws) -> tuple[LanguageComparison, ...]:
     """Each condition of each other language against the same one of the first, by model, strategy and language.
 
-    Answers are paired by question and epoch. One that has no measure, or whose counterpart has none, is left out.
+    Answers are paired by question and epoch. One that has no measure, or whose counterpart has none, is left out, and
+    so are pairs of which one is in a language whose concepts are not read: its references are of names alone.
     """
     every = [observations for conditions in others for observations in conditions.values()]
     models = list(dict.fromkeys(model for model, _ in first)) + [each.model for each in every]
@@ -28,10 +29,11 @@ def compare_languages(first: Conditions, others: Iterable[Conditions], draws: Dr
 
 
 def _compare(first: Observations | None, other: Observations, draws: Draws) -> LanguageComparison:
-    theirs = first.measured if first is not None else {}
-    both = [place for place in other.measured if place in theirs]
+    theirs = _whole(first) if first is not None else {}
+    mine = _whole(other)
+    both = [place for place in mine if place in theirs]
     before = first.table(theirs[place] for place in both) if first is not None else None
-    after = other.table(other.measured[place] for place in both)
+    after = other.table(mine[place] for place in both)
     changes: dict[FigureName, FigureChange] = {}
     shares_first: dict[str, float] = {}
     shares: dict[str, float] = {}
@@ -49,13 +51,19 @@ def _compare(first: Observations | None, other: Observations, draws: Draws) -> L
         pending=other.pending,
         unscored=other.unscored,
         unmeasured=other.units - measured - failed - other.pending - other.unscored,
-        alone=measured - len(both),
+        partial=measured - len(mine),
+        alone=len(mine) - len(both),
         paired=len(both),
         questions=len(before) if before is not None else 0,
         shares_first=shares_first,
         shares=shares,
         changes=changes,
     )
+
+
+def _whole(observations: Observations) -> dict[tuple[str, int], str]:
+    """The measured answers in which names and concepts were read."""
+    return {place: name for place, name in observations.measured.items() if name not in observations.partial}
 
 
 def _shares(table: QuestionTable) -> dict[str, float]:

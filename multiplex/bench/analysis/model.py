@@ -95,7 +95,7 @@ class Condition(_Frozen):
         units: of the run; `measured` + `wordless` + `unread` (names) + `unscored` + `failed` + `pending` of them.
         measured: answers that the figures stand on.
         wordless: answers that hold no word to measure.
-        unread: of names, concepts, labels, tone and implied, in how many answers it was not measured, by language
+        unread: of names, concepts, labels, depth and tone, in how many answers it was not measured, by language
             code; those whose names are not read are in no figure.
         unscored: answers that were not measured yet.
         failures: failed units by kind.
@@ -286,9 +286,10 @@ class LanguageComparison(_Frozen):
 
     Attributes:
         language: as in `Unit`.
-        units: in this language: `paired` + `alone` + `unmeasured` + `unscored` + `failed` + `pending`.
+        units: in this language: `paired` + `alone` + `partial` + `unmeasured` + `unscored` + `failed` + `pending`.
         paired: answers with a measure in both languages, to so many `questions`; all figures stand on them.
-        alone: answers whose counterpart in the first language has no measure.
+        alone: answers whose counterpart in the first language has no measure, or one of names alone.
+        partial: answers whose concepts are not read; compared with nothing.
         unmeasured: answers without a measure: in a language that is not read, or without a word.
         shares_first, shares: by perspective, 0..1, in the first language and in this one, of counts added over the
             questions; empty where there is no reference.
@@ -302,6 +303,7 @@ class LanguageComparison(_Frozen):
     paired: int
     questions: int
     alone: int
+    partial: int
     unmeasured: int
     unscored: int
     failed: int

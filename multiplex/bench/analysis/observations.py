@@ -50,6 +50,7 @@ class Observations:
         language: of the questions, as in `Unit`.
         ids, questions: of the measured answers, in order of arrival.
         measured: their ids by question and epoch.
+        partial: ids of those whose language is read for names and not for concepts: their counts are of names alone.
         counts: by weighting, K counts an answer, one answer after another.
         figures: those of `figure_names`, one answer after another; NaN where the answer has no such figure.
         asked: by question, its domain and whether it is cued.
@@ -75,6 +76,7 @@ class Observations:
     lost: Counter[str] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
     measured: dict[tuple[str, int], str] = field(default_factory=dict)
+    partial: set[str] = field(default_factory=set)
     questions: list[str] = field(default_factory=list)
     asked: dict[str, tuple[str, bool | None]] = field(default_factory=dict)
     counts: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in WEIGHTINGS})
@@ -152,6 +154,8 @@ class Observations:
         self.frame = measures.frame
         self.ids.append(unit.id)
         self.measured[unit.question_id, unit.epoch] = unit.id
+        if "concepts" in measures.unread:
+            self.partial.add(unit.id)
         self.questions.append(unit.question_id)
         self.asked.setdefault(unit.question_id, (unit.domain, unit.cued))
         counts: dict[str, Mapping[str, float]] = {

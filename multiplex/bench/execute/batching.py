@@ -1,8 +1,8 @@
 """Does units by batches: a unit runs until it needs a reply that is not there, and its request joins the next batch.
 
-What was collected is written to a file for each model and goes up when every open unit waits: one wave. A wave is what
-the strategies' own calls make of it: voices and single calls first, then essays, checks, revisions, and last what is
-matched to the length of an essay.
+What was collected is written to a file for each model and goes up when every open unit waits: one wave. Which
+calls come together in a wave follows from the strategies: voices and single calls first, then essays, checks,
+revisions, and last what is matched to the length of an essay.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Carries out `multiplex bench run`: makes or continues a run, does its units, measures them, says how it ended."""
+"""Carries out a run of a benchmark or a survey: makes or continues it, does its units, says how it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,12 +15,12 @@ from multiplex.bench.execute.batch_run import BatchOrder, batch_chats, run_batch
 from multiplex.bench.execute.estimate import estimate, print_estimate
 from multiplex.bench.execute.progress import Progress
 from multiplex.bench.execute.runner import Outcome, Runner
-from multiplex.bench.plan import manifest, questions, translations
+from multiplex.bench.plan import manifest
 from multiplex.bench.plan.budget import Budget
-from multiplex.bench.plan.units import Unit, checked, matrix
+from multiplex.bench.plan.suite import Suite
+from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.store import Store
 from multiplex.council.personas import Council
-from multiplex.council.strategies import check_strategy
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
@@ -34,65 +34,35 @@ SEED = 7
 
 
 @dataclass(frozen=True)
-class Suite:
-    """What a run asks: the questions of a benchmark, or of a survey.
-
-    Attributes:
-        name: of the question set.
-        units: every unit for a seed.
-        order: the ids of all questions in their order for a seed; what shards are joined by.
-        survey: how closed questions are asked, by name; empty for a benchmark.
-        report: the command that reports on the run.
-        begin: called once the run is known to fit, before anything is sent; the folder is there by then.
-    """
-
-    name: str
-    units: Callable[[int], tuple[Unit, ...]]
-    order: Callable[[int], tuple[str, ...]] = lambda _: ()
-    survey: Mapping[str, str] = field(default_factory=dict)
-    report: str = "multiplex bench report"
-    begin: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
 class RunOrder:
-    """What the command line asked for.
+    """How a run is carried out, whatever it asks.
 
     Attributes:
         seed: None takes that of the run that is continued, or 7.
-        languages: codes of the languages in which the questions are asked; `en` is the set itself.
         most_errors: the share of failed units above which the run counts as one with errors.
         redo_damaged: whether what is damaged, or lost of a batch, is asked for, and paid for, again.
         shard: the part of the units that this run takes; None for all.
         ray: the address of a Ray cluster that does the units, or `local`; None does them in this process.
         batch: whether calls are sent in batches; `wait` until their replies have come.
-        suite: of a survey; None for the questions and strategies of a benchmark.
     """
 
     folder: Path
     specs: tuple[ModelSpec, ...]
-    strategies: tuple[str, ...]
-    questions: str
     council: Council
-    epochs: int
-    limit: int | None
-    seed: int | None
-    score: bool
-    max_tokens: int | None
-    max_usd: float | None
-    prices: Path | None
-    dry_run: bool
-    most_errors: float
+    seed: int | None = None
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    prices: Path | None = None
+    dry_run: bool = False
+    most_errors: float = 0.05
     redo_damaged: bool = False
     shard: Shard | None = None
     ray: str | None = None
     batch: bool = False
     wait: bool = False
-    suite: Suite | None = None
-    languages: tuple[str, ...] = (translations.ITSELF,)
 
 
-def run(order: RunOrder) -> int:
+def run(order: RunOrder, suite: Suite) -> int:
     """Do the run, or continue it; the exit code: 0 complete, 1 complete with too many errors, 3 stopped.
 
     Raises:
@@ -102,22 +72,17 @@ def run(order: RunOrder) -> int:
     """
     console = SafeConsole(stderr=True)
     _check_way(order)
-    wanted = order.suite if order.suite is not None else _benchmark(order)
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
+    every = None if there else suite.units(SEED if order.seed is None else order.seed)
     if order.dry_run:
-        if not there:
-            units = wanted.units(SEED if order.seed is None else order.seed)
-            print_estimate(SafeConsole(), estimate(units, order.specs, order.council, (), prices))
-            return COMPLETE
-        with Store.read(order.folder) as store:
-            units = _fitting(order, wanted, store)[1]
-            states = store.states()
-            todo = [unit for unit in units if states.get(unit.id) != "done"]
-            print_estimate(SafeConsole(), estimate(todo, order.specs, order.council, store.records(), prices))
+        _estimate(order, suite, every, prices)
         return COMPLETE
+    if every is not None:
+        _part(order, every)  # raises before a folder is made
+        suite.probe()
     with Store.open(order.folder, create=True) as store:
-        made, units = _fitting(order, wanted, store)
+        made, units = _fitting(order, suite, store, every)
         spoiled = _checked(order, store, units, console) if there else frozenset()
         if not order.batch and (out := store.batches().batches("planned", "sent")):
             raise UsageError(
@@ -128,14 +93,26 @@ def run(order: RunOrder) -> int:
             order.max_tokens, order.max_usd, prices, store.spent(), models=[spec.name for spec in order.specs]
         )
         store.write_manifest(made)
-        wanted.begin()
+        suite.begin()
         store.add(units)
         done = sum(state == "done" for state in map(store.states().__getitem__, (unit.id for unit in units)))
         _say(console, f"{order.folder}: {len(units):,} units" + (f", {done:,} of them done already" if done else ""))
         outcome = _generate(order, store, units, spoiled, done, budget, console)
-        if order.score and outcome.done:
+        if suite.score and outcome.done:
             _score(store, console)
-    return _told(order, outcome, console)
+    return _told(order, suite, outcome, console)
+
+
+def _estimate(order: RunOrder, suite: Suite, every: tuple[Unit, ...] | None, prices: Prices | None) -> None:
+    """Print what is left to do, and what it would cost; `every` are the units of a run that is not there yet."""
+    if every is not None:
+        print_estimate(SafeConsole(), estimate(_part(order, every), order.specs, order.council, (), prices))
+        return
+    with Store.read(order.folder) as store:
+        units = _fitting(order, suite, store)[1]
+        states = store.states()
+        todo = [unit for unit in units if states.get(unit.id) != "done"]
+        print_estimate(SafeConsole(), estimate(todo, order.specs, order.council, store.records(), prices))
 
 
 def _check_way(order: RunOrder) -> None:
@@ -152,31 +129,14 @@ def _check_way(order: RunOrder) -> None:
     if order.max_tokens is not None or order.max_usd is not None:
         raise UsageError(
             "--batch sends its calls together, which --max-tokens and --max-usd cannot bound; leave them out, see what "
-            "it would cost with --dry-run, and bound it with --limit"
+            "it would cost with --dry-run, and ask fewer questions"
         )
 
 
-def _benchmark(order: RunOrder) -> Suite:
-    wanted = questions.load(order.questions)
-    codes = translations.check_codes(order.languages)
-    translated = translations.load_translations(order.questions, wanted, codes)
-    checked(order.strategies)
-    for spec in order.specs:
-        for strategy in order.strategies:
-            check_strategy(strategy, spec)
-
-    def order_of(seed: int) -> tuple[str, ...]:
-        return tuple(question.id for question in questions.chosen(wanted, order.limit, seed))
-
-    def units_of(seed: int) -> tuple[Unit, ...]:
-        chosen = questions.chosen(wanted, order.limit, seed)
-        return _units(order, translations.in_languages(chosen, codes, translated), seed)
-
-    return Suite(wanted.name, units_of, order_of)
-
-
-def _fitting(order: RunOrder, wanted: Suite, store: Store) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
-    """The manifest of the run as this order continues it, and the units that it names.
+def _fitting(
+    order: RunOrder, suite: Suite, store: Store, every: tuple[Unit, ...] | None = None
+) -> tuple[manifest.Manifest, tuple[Unit, ...]]:
+    """The manifest of the run as this order continues it, and the units that it names, of `every` where that is known.
 
     Raises:
         UsageError: answers made now could not stand beside those that are there.
@@ -184,10 +144,11 @@ def _fitting(order: RunOrder, wanted: Suite, store: Store) -> tuple[manifest.Man
     old = store.manifest
     seed = order.seed if order.seed is not None else old.seed if old is not None else SEED
     quorum = order.council.quorum
-    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, wanted.name, wanted.survey)
-    units = wanted.units(seed)
+    made = manifest.made(order.council, order.specs, seed, 1, "default", quorum, suite.name, suite.survey)
+    every = every if every is not None else suite.units(seed)
+    units = _part(order, every)
     if order.shard is not None:
-        made = made.model_copy(update={"order": wanted.order(seed)})
+        made = made.model_copy(update={"order": tuple(unit.id for unit in every)})
     if old is None:
         return made, units
     unlike = manifest.differences(old, made) + _reworded(store, units)
@@ -224,12 +185,10 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
     return frozenset(left_out)
 
 
-def _units(order: RunOrder, asked: Sequence[questions.Question], seed: int) -> tuple[Unit, ...]:
-    every = matrix(asked, [spec.name for spec in order.specs], order.strategies, order.epochs, seed)
+def _part(order: RunOrder, every: tuple[Unit, ...]) -> tuple[Unit, ...]:
     if order.shard is None:
         return every
-    # All of a question falls to one shard, in every language: what is measured together stands together.
-    part = tuple(unit for unit in every if order.shard.has(f"{unit.question_id} {unit.model} {unit.epoch}"))
+    part = tuple(unit for unit in every if order.shard.has(unit.together))
     if not part:
         raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
     return part
@@ -288,7 +247,7 @@ def _score(store: Store, console: Console) -> None:
     score(store, Scoring())
 
 
-def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
+def _told(order: RunOrder, suite: Suite, outcome: Outcome, console: Console) -> int:
     """Say how the run ended, and what can be done next; the exit code."""
     counts = f"{outcome.done:,} done, {outcome.failed:,} failed, {outcome.pending:,} pending"
     if outcome.stopped is not None:
@@ -298,7 +257,7 @@ def _told(order: RunOrder, outcome: Outcome, console: Console) -> int:
         batches = "1 batch" if outcome.batches_out == 1 else f"{outcome.batches_out:,} batches"
         print(f"submitted {outcome.calls_out:,} calls in {batches}; the same command collects ({counts})")
         return COMPLETE
-    _say(console, f"{counts}; next: {order.suite.report if order.suite else 'multiplex bench report'} {order.folder}")
+    _say(console, f"{counts}; next: {suite.report} {order.folder}")
     if outcome.damaged:
         print(
             f"multiplex: {outcome.damaged:,} units left out, whose records are damaged; restore the run from a "

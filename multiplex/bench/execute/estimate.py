@@ -16,6 +16,8 @@ from multiplex.bench.execute.unit import Work, execute, length
 from multiplex.bench.plan.translations import language_name
 from multiplex.bench.plan.units import LENGTH_MATCHED, Unit
 from multiplex.bench.store.records import Record
+from multiplex.council.answer import Choice, Voice
+from multiplex.council.closed import in_words
 from multiplex.council.personas import Council
 from multiplex.llm.dry_run import CHARACTERS, FakeChat
 from multiplex.llm.prices import Prices
@@ -111,8 +113,9 @@ def estimate(
 
 
 def _condition(unit: Unit) -> tuple[str, str, str]:
-    """Model, strategy and language."""
-    return unit.model, unit.strategy, unit.language
+    """Model, strategy with the round where voices hear others, and language."""
+    later = f", round {unit.closed.round}" if unit.closed is not None and unit.hears else ""
+    return unit.model, unit.strategy + later, unit.language
 
 
 def _row(condition: tuple[str, str, str], units: int, count: int, spent: Usage, prices: Prices) -> EstimateRow:
@@ -155,10 +158,19 @@ class _Play:
             self.rehearsed(unit.model_copy(update={"strategy": "multiplex", "needs": None}))
         words = self._words if unit.strategy in LENGTH_MATCHED else None
         chat = FakeChat(self._spec, words)
-        answer = asyncio.run(execute(Work(unit, self._council, words), chat))
+        answer = asyncio.run(execute(Work(unit, self._council, words, _stand_ins(unit)), chat))
         if unit.strategy == "multiplex":
             self._words = length(answer)
         return total(chat.spent)
+
+
+def _stand_ins(unit: Unit) -> tuple[Voice, ...]:
+    """As many voices as the unit hears, each of which leans to no option."""
+    if unit.closed is None:
+        return ()
+    options = unit.closed.options
+    even = Choice(options=options, method=unit.closed.method, shares=(1 / len(options),) * len(options))
+    return tuple(Voice(persona="", perspective="", title="", model="", text=in_words(even)) for _ in unit.hears)
 
 
 def print_estimate(console: Console, made: RunEstimate) -> None:

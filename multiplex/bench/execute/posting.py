@@ -13,7 +13,7 @@ from pathlib import Path
 from multiplex.bench.execute.batching import request_file
 from multiplex.bench.store.batch_log import Batch, BatchLog, CollectedReplies
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.llm.batches import BatchEndpoint, BatchReply, BatchStatus, read_reply
+from multiplex.llm.batches import BatchEndpoint, BatchReply, BatchStatus, NoBatchesError, UnlistedError, read_reply
 from multiplex.llm.chat import Chat
 
 
@@ -43,11 +43,19 @@ class Post:
 
         Raises:
             CallError: an endpoint cannot be reached or refuses.
-            UsageError: an endpoint has no batches; those of its model are given up, nothing was sent.
+            BatchLostError: whether an earlier start made a batch cannot be known.
+            NoBatchesError: an endpoint takes no batches; those of its model that were not sent are given up.
         """
         planned = self.log.batches("planned")
         for batch in planned:
-            await self._send(batch)
+            try:
+                await self._send(batch)
+            except NoBatchesError:
+                for each in self.log.batches("planned"):
+                    if each.number == batch.number or (each.model == batch.model and each.file is None):
+                        self.log.collect(each, ())
+                        request_file(self.folder, each.number).unlink(missing_ok=True)
+                raise
         return len(planned)
 
     async def fetch(self) -> int:
@@ -71,23 +79,29 @@ class Post:
         path, endpoint = request_file(self.folder, batch.number), BatchEndpoint(self._chat(batch))
         made: BatchStatus | None = None
         if batch.file is not None:  # an earlier start may have made the batch, and not have heard its id
-            made = await endpoint.find(batch.file)
+            made = await self._find(endpoint, batch.file)
         if made is None and batch.file is None:
             if not path.exists():
                 self.say(f"{path} is gone: its {batch.calls:,} calls are collected anew")
                 self.log.collect(batch, ())
                 return
-            try:
-                batch = replace(batch, file=await endpoint.upload(path))
-            except UsageError:
-                self.log.collect(batch, ())
-                path.unlink(missing_ok=True)
-                raise
+            batch = replace(batch, file=await endpoint.upload(path))
             self.log.keep(batch)
         if made is None:
             made = await endpoint.create(batch.file or "")
         self.log.keep(replace(batch, state="sent", batch=made.id))
         path.unlink(missing_ok=True)
+
+    async def _find(self, endpoint: BatchEndpoint, file: str) -> BatchStatus | None:
+        try:
+            return await endpoint.find(file)
+        except UnlistedError as error:
+            if self.redo_lost:
+                return None
+            raise BatchLostError(
+                f"{error}, so that one made of the file {file} before the last start ended is not found; see its page: "
+                "if it has none, --redo-damaged makes it"
+            ) from error
 
     async def _fetch(self, batch: Batch) -> bool:
         endpoint = BatchEndpoint(self._chat(batch))

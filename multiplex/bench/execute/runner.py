@@ -8,7 +8,7 @@ under way pending; what fails for a unit alone is written down as its failure, a
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -17,6 +17,7 @@ from multiplex.bench.execute.executor import Executor, LocalExecutor
 from multiplex.bench.execute.unit import Work, length
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure
+from multiplex.council.answer import Answer
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError, VoicesLostError
 from multiplex.llm.chat import Chat
@@ -138,7 +139,7 @@ class Runner:
                 self._states[unit.id] = "pending"
                 todo[unit.model].append(unit)
         try:
-            await asyncio.gather(*(self._model(model, todo[model]) for model in self._models))
+            await self._all(todo)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -148,20 +149,24 @@ class Runner:
         done, failed, pending, damaged = map(ended.count, ("done", "failed", "pending", "damaged"))
         return Outcome(done, failed, pending, self._stopped, damaged)
 
-    async def _model(self, model: str, todo: deque[Unit]) -> None:
-        """The units of one model, in order, but that a unit waits for the one whose length it is matched to."""
-        running: set[asyncio.Task[None]] = set()
-        while running or (todo and self._stopped is None):
-            width = self._executor.width(model)
-            while self._stopped is None and len(running) < width and (unit := self._next(todo)) is not None:
-                task = asyncio.create_task(self._unit(unit))
-                self._tasks.add(task)
-                running.add(task)
+    async def _all(self, todo: Mapping[str, deque[Unit]]) -> None:
+        """The units of every model, each model's in order, but that a unit waits for those that it rests on."""
+        running: dict[asyncio.Task[None], str] = {}
+        while running or (any(todo.values()) and self._stopped is None):
+            busy = Counter(running.values())
+            for model, queue in todo.items():
+                width = self._executor.width(model)
+                while self._stopped is None and busy[model] < width and (unit := self._next(queue)) is not None:
+                    task = asyncio.create_task(self._unit(unit))
+                    self._tasks.add(task)
+                    running[task] = model
+                    busy[model] += 1
             if not running:
                 return  # what is left waits for units whose replies come in a later start
-            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             self._tasks -= ended
             for task in ended:
+                del running[task]
                 if not task.cancelled():
                     task.result()  # raises what was not expected
 
@@ -172,7 +177,7 @@ class Runner:
         """
         first: int | None = None
         for place, unit in enumerate(todo):
-            if unit.needs is not None and self._states[unit.needs] == "pending":
+            if any(self._states[each] == "pending" for each in unit.awaits):
                 continue
             first = place if first is None else first
             if unit.question_id not in self._circuits[unit.model].questions:
@@ -188,11 +193,11 @@ class Runner:
     async def _unit(self, unit: Unit) -> None:
         self._watch.unit_started(unit)
         try:
-            if unit.needs is not None and (lacking := self._states[unit.needs]) in ("failed", "damaged"):
-                why = f"the multiplex answer that gives its length {_LACKING[lacking]}"
-                failure = Failure(kind="no_length", message=why)
+            if (failure := self._lacking(unit)) is not None:
                 return await self._fail(unit, failure)
-            work = Work(unit, self._council, self._length(unit.needs) if unit.needs else None)
+            words = self._length(unit.needs) if unit.needs else None
+            heard = tuple(voice for each in unit.hears for voice in self._answer(each).voices)
+            work = Work(unit, self._council, words, heard)
             try:
                 answer = await self._executor.answer(work, _Gate(self._store.ledger(unit.id), unit, self))
             except MultiplexError as error:
@@ -215,13 +220,25 @@ class Runner:
         self._states[unit.id] = "failed"
         self._watch.unit_failed(unit, failure)
 
+    def _lacking(self, unit: Unit) -> Failure | None:
+        """Why a unit cannot be done: one that it rests on has no answer."""
+        lacking = next((_LACKING[s] for each in unit.awaits if (s := self._states[each]) in _LACKING), None)
+        if lacking is None:
+            return None
+        if unit.needs is not None:
+            return Failure(kind="no_length", message=f"the multiplex answer that gives its length {lacking}")
+        return Failure(kind="not_heard", message=f"a voice of the round before, which this one hears, {lacking}")
+
     def _length(self, unit_id: str) -> int:
         if unit_id not in self._lengths:
-            answer = self._store.answer(unit_id)
-            if answer is None:
-                raise AssertionError(f"unit {unit_id} is done and has no answer")
-            self._lengths[unit_id] = length(answer)
+            self._lengths[unit_id] = length(self._answer(unit_id))
         return self._lengths[unit_id]
+
+    def _answer(self, unit_id: str) -> Answer:
+        answer = self._store.answer(unit_id)
+        if answer is None:
+            raise AssertionError(f"unit {unit_id} is done and has no answer")
+        return answer
 
     async def stop(self, why: str) -> NoReturn:
         """Cancel every unit under way, the caller's too: it waits here for that and goes no further."""

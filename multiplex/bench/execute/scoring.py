@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -13,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from multiplex.answering import compare_with_voices, said
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Score
-from multiplex.content import PROJECT, content_root, read_text, sha256
+from multiplex.content import PROJECT, content_root, sha256
 from multiplex.council.answer import Answer
-from multiplex.errors import MultiplexError, UsageError
+from multiplex.errors import ContentError, MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures, Passage, count
 from multiplex.evaluation.evaluator import Prepared
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
 _READ = ("atlas.yaml", "cities.yaml", "cues.yaml", "coverage.json", "depth.yaml", "senses.yaml", "function_words.yaml",
-         "attribution_head.json", "sentiment_head.json")  # fmt: skip
+         "attribution_head.json", "sentiment_head.json", "sentiment_layers.npz")  # fmt: skip
 
 Heard = Callable[[int], None]
 """Told how many answers were measured so far."""
@@ -202,4 +204,11 @@ def _content() -> str:
     folder = content_root() / "eval"
     files = [*sorted((folder / "gazetteers").glob("*.yaml")), *(folder / name for name in _READ)]
     files += sorted((folder / "languages").glob("*.yaml"))
-    return sha256("\n".join(f"{file.name} {sha256(read_text(file))}" for file in files))
+    return sha256("\n".join(f"{file.name} {_digest(file)}" for file in files))
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ContentError(file, f"cannot be read: {error.strerror or error}") from error

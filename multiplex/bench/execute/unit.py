@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiplex.answering import language_for
 from multiplex.bench.plan.units import Unit
 from multiplex.council import controls, strategies
-from multiplex.council.answer import Answer
+from multiplex.council.answer import Answer, Voice
 from multiplex.council.closed import ask_closed
 from multiplex.council.events import silent
 from multiplex.council.locales import Language
@@ -23,11 +23,12 @@ ROUND_TO = 10  # words: nobody writes to the word, and a round number is asked f
 
 @dataclass(frozen=True)
 class Work:
-    """A unit, who speaks in it, and how long its answer should be where that is matched to another's."""
+    """A unit, who speaks in it, how long its answer should be where that is matched to another's, and whom it hears."""
 
     unit: Unit
     council: Council
     words: int | None = None
+    heard: tuple[Voice, ...] = ()
 
 
 async def execute(work: Work, chat: Chat) -> Answer:
@@ -43,7 +44,7 @@ async def execute(work: Work, chat: Chat) -> Answer:
 async def _answer(work: Work, chat: Chat) -> Answer:
     unit, council = work.unit, work.council
     if unit.closed is not None:
-        return await ask_closed(unit.closed, chat, unit.seed, unit.strategy, council)
+        return await ask_closed(unit.closed, chat, unit.seed, unit.strategy, council, work.heard)
     language = Language(unit.language) if unit.language else await language_for(unit.question, None)
     asked = (checked_question(unit.question, local=chat.spec.local), chat, unit.seed, silent)
     match unit.strategy:

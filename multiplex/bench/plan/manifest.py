@@ -56,7 +56,7 @@ class Manifest(BaseModel):
         min_voices: how many voices had to speak.
         questions: the name of the question set.
         models: by the name the user gave.
-        order: of a shard, the ids of all questions of the whole run in their order; else empty.
+        order: of a shard, the ids of all units of the whole run in their order; else empty.
         survey: how a survey's closed questions are asked, by name; empty for a benchmark.
     """
 

@@ -35,6 +35,7 @@ class Unit(BaseModel):
         seed: the same for every language, model and strategy of one question and epoch.
         strategy: of `BenchStrategy`, or, where `closed` is set, who is asked.
         needs: the id of the multiplex unit whose length this one is matched to.
+        hears: the ids of the units of the round before whose voices this one is told.
         closed: the closed question of a survey; None where an answer in prose is wanted.
     """
 
@@ -51,7 +52,21 @@ class Unit(BaseModel):
     epoch: int = 1
     seed: int
     needs: str | None = None
+    hears: tuple[str, ...] = ()
     closed: ClosedQuestion | None = None
+
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """The ids of the units that must be done before this one."""
+        return self.hears if self.needs is None else (self.needs, *self.hears)
+
+    @property
+    def together(self) -> str:
+        """The same for units that fall to one shard: those that rest on each other or are measured together.
+
+        Of a benchmark, a question in every language; of a survey, a form of a question for every respondent and model.
+        """
+        return f"{self.question_id} {self.epoch}" if self.closed else f"{self.question_id} {self.model} {self.epoch}"
 
 
 def unit_id(question: Question, model: str, strategy: str, epoch: int) -> str:

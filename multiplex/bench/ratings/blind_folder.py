@@ -11,7 +11,7 @@ from multiplex.bench.ratings.blind import Form, Key
 from multiplex.bench.ratings.rubric import Rubric, as_markdown
 from multiplex.bench.store.store import Store
 from multiplex.content import open_draft, read_text, storable
-from multiplex.errors import ContentError, MultiplexError, UsageError
+from multiplex.errors import ContentError, MultiplexError, UsageError, first_invalid
 
 BLIND = "blind"
 KEY = ".key.json"
@@ -100,9 +100,8 @@ def read_keys(run: Path) -> dict[str, Key]:
         try:
             key = Key.model_validate_json(read_file(path))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            raise ContentError(path, f"is no key of a blind set ({first['msg']})", field=field) from error
+            wrong = first_invalid(error)
+            raise ContentError(path, f"is no key of a blind set ({wrong.problem})", field=wrong.field) from error
         keys[key.set] = key
     return keys
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from multiplex.bench.ratings.blind import Key
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS
 from multiplex.content import sha256
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 from multiplex.llm.usage import Usage
 
 Mark = Annotated[int, Field(strict=True, ge=LEAST, le=MOST)]
@@ -124,15 +124,14 @@ def read_object(text: str, path: Path) -> Any:
 
 def explain(error: ValidationError, data: Any) -> str:
     """The first fault of a rating file: one line that names question and answer where it can."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = [*first["loc"]]
-    where = ".".join(map(str, place))
-    if place[:1] == ["ratings"] and len(place) > 1 and isinstance(place[1], int):
+    wrong = first_invalid(error)
+    place, where = wrong.place, wrong.field
+    if place[:1] == ("ratings",) and len(place) > 1 and isinstance(place[1], int):
         row = data["ratings"][place[1]]
         named = isinstance(row, dict) and {"question", "letter"} <= row.keys()
         which = _at((row["question"], row["letter"])) if named else f"rating {place[1] + 1}"
         where = ", ".join([which, *map(str, place[2:])])
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return f"{where}: {wrong.problem}" if where else wrong.problem
 
 
 def check_whole(rating: Rating, key: Key, path: Path, questions: Sequence[int] | None = None) -> None:

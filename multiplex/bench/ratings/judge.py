@@ -14,7 +14,7 @@ from multiplex.bench.ratings.files import Accepted, Rated, Rating
 from multiplex.bench.ratings.rubric import LEAST, MOST, POINTS, Rubric, as_markdown
 from multiplex.content import marked_prompt
 from multiplex.council.seeds import call_seed
-from multiplex.errors import CallError, MultiplexError
+from multiplex.errors import CallError, MultiplexError, first_invalid
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, spent_on
@@ -130,8 +130,8 @@ def read_marks(reply: str, question: ShownQuestion) -> list[Rated]:
     try:
         return [Rated.model_validate({"question": question.number, **row}) for row in rows]
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        wrong = first_invalid(error)
+        raise ValueError(f"{wrong.field}: {wrong.problem}") from error
 
 
 def _check_letters(found: Sequence[str], wanted: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ class RayExecutor:
         number = min(range(len(self._workers)), key=self._busy.__getitem__)
         self._ledgers[work.unit.id] = ledger
         self._busy[number] += 1
-        asked = self._workers[number].answer.remote(work.unit, work.words, [self._council])
+        asked = self._workers[number].answer.remote(work.unit, work.words, work.heard, [self._council])
         try:
             made: Answer | MultiplexError = await asked
         except asyncio.CancelledError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.bench.plan.units import Unit
-from multiplex.council.answer import Answer
+from multiplex.council.answer import Answer, Voice
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
@@ -46,13 +46,15 @@ class UnitWorker:
         self._some = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
 
-    async def answer(self, unit: Unit, words: int | None, council: Sequence[Any]) -> Answer | MultiplexError:
+    async def answer(
+        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
+    ) -> Answer | MultiplexError:
         """The unit's answer, or why there is none. `council` holds a reference to the council, fetched once a life."""
         if self._council is None:
             self._council = await council[0]
         chat = self._chats[unit.model].recorded(_Lent(self, unit.id), self._secret)
         try:
-            return await execute(Work(unit, self._council, words), chat)
+            return await execute(Work(unit, self._council, words, heard), chat)
         except MultiplexError as error:
             return error
         except Exception as error:  # a fault of ours in one unit, as the runner tells it

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import BinaryIO, TextIO
 
 from multiplex.bench.plan.units import STRATEGIES, Unit
-from multiplex.bench.report.tables import number, plain
+from multiplex.bench.report.tables import plain
 from multiplex.bench.store.records import Record
 from multiplex.council.answer import Answer, Voice
 from multiplex.evaluation import Entity, Measures
 from multiplex.present.depth import shown
 from multiplex.present.highlight import clean, marked
+from multiplex.present.numbers import number
 
 """What HTML does not allow in a text."""
 

@@ -10,6 +10,7 @@ from multiplex.bench.analysis.compare import ComparedCondition, RunComparison
 from multiplex.bench.analysis.figure_change import FigureChange, FigureName
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
+from multiplex.text.markdown import escape_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,14 +95,14 @@ def _lines(comparison: RunComparison) -> Iterator[str]:
 def _markdown(comparison: RunComparison) -> Iterator[str]:
     yield "# Two runs compared"
     for line in _lines(comparison):
-        yield ("" if line.startswith("- ") else "\n") + _escaped(line)
+        yield ("" if line.startswith("- ") else "\n") + escape_markdown(line)
     for condition in comparison.conditions:
-        yield f"\n## {_escaped(title(condition))}\n"
+        yield f"\n## {escape_markdown(title(condition))}\n"
         yield from (_row(cells) for cells in (HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *rows(condition)))
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"
 
 
 def _cells(change: FigureChange, form: str) -> tuple[str, ...]:
@@ -114,10 +115,3 @@ def _cells(change: FigureChange, form: str) -> tuple[str, ...]:
 
 def _shown(value: float | None, form: str) -> str:
     return "none" if value is None else f"{value:{form}}"
-
-
-def _escaped(text: str) -> str:
-    """Names of models and folders are a user's: they make no markup."""
-    for mark in "\\|`*_<[":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from multiplex.bench.analysis.model import Analysis, AttributionAccuracy, Condition, Contrast, Group
 from multiplex.bench.analysis.published import Paper
-from multiplex.bench.report.tables import NONE, Table, chance, estimate, number, plain
+from multiplex.bench.report.tables import Table, chance, estimate, plain
+from multiplex.present.numbers import NONE, number
 from multiplex.present.summary import INTERVALS
 
 

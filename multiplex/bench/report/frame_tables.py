@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multiplex.bench.analysis.model import Analysis
-from multiplex.bench.report.tables import NONE, Table, estimate
+from multiplex.bench.report.tables import Table, estimate
 from multiplex.present.frames import FrameFigure, dependence
+from multiplex.present.numbers import NONE
 
 HOLDS = {True: "holds", False: "does not hold", None: "is left open"}
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from multiplex.bench.analysis.figure_change import FigureName
 from multiplex.bench.analysis.model import Analysis, LanguageComparison
 from multiplex.bench.plan.translations import language_name
-from multiplex.bench.report.tables import NONE, Table, chance, estimate, number, plain
+from multiplex.bench.report.tables import Table, chance, estimate, plain
+from multiplex.present.numbers import NONE, number
 
 _UNPAIRED = (
     "Only answers that are measured in both languages are compared, question by question and epoch by epoch; left "
@@ -86,6 +87,7 @@ def _left_out(of: LanguageComparison) -> str:
     kinds = {
         "without a measure": of.unmeasured,
         "counterpart without one": of.alone,
+        "concepts not read": of.partial,
         "failed": of.failed,
         "pending": of.pending,
         "not scored": of.unscored,

@@ -18,6 +18,7 @@ from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Measures
 from multiplex.llm.usage import Usage, total
 from multiplex.present.depth import LABELS, shown
+from multiplex.present.numbers import number
 from multiplex.text.terminal import visible
 
 _HEAD = ("run", "questions", "models", "strategies", "units", "tokens", "last change")
@@ -141,7 +142,7 @@ def _print_score(score: Score, console: Console) -> None:
             table.add_row(name, value)
     if score.retention is not None:
         table.add_row(
-            f"mean {score.retention.coverage.kind} with the voices", _number(score.retention.coverage.mean, ".0%")
+            f"mean {score.retention.coverage.kind} with the voices", number(score.retention.coverage.mean, ".0%")
         )
     if table.row_count:
         console.print(table)
@@ -152,21 +153,17 @@ def _print_score(score: Score, console: Console) -> None:
 def _figures(measures: Measures) -> Iterator[tuple[str, str]]:
     """What was measured, a name and a value each; `–` where a figure does not exist."""
     yield "references (n)", f"{measures.n}"
-    yield "entropy", _number(measures.entropy, ".1f", "%")
+    yield "entropy", number(measures.entropy, ".1f", "%")
     for name, label in LABELS.items():
         yield label.name, shown(measures.depth, name)
-    yield "entropy without names from the prompts", _number(measures.entropy_unprompted, ".1f", "%")
-    yield "out of frame", _number(measures.out_of_frame, ".0%")
+    yield "entropy without names from the prompts", number(measures.entropy_unprompted, ".1f", "%")
+    yield "out of frame", number(measures.out_of_frame, ".0%")
     yield "words", f"{measures.words:,}"
     if (tone := measures.sentiment) is not None:
         yield "positive / neutral / negative", f"{tone.positive:.2f} / {tone.neutral:.2f} / {tone.negative:.2f}"
     for perspective in measures.frame:
         share = measures.shares[perspective] if measures.n else None
-        yield f"share of {perspective}", _number(share, ".0%")
-
-
-def _number(value: float | None, form: str, unit: str = "") -> str:
-    return "–" if value is None else f"{value:{form}}{unit}"
+        yield f"share of {perspective}", number(share, ".0%")
 
 
 def _print_calls(store: Store, unit_id: str, console: Console) -> None:

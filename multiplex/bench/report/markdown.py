@@ -17,6 +17,7 @@ from multiplex.bench.report import frame_tables, language_tables, tables
 from multiplex.bench.report import rating_tables as rating_tables
 from multiplex.bench.report.tables import Table
 from multiplex.present.result import CONSTRUCTIONS
+from multiplex.text.markdown import escape_markdown
 
 QUESTION = "Does the multiplex answer spread over more perspectives than every other way to answer?"
 STRATEGIES: Mapping[str, str] = {
@@ -252,19 +253,19 @@ def _item(value: object) -> str:
 
 def as_markdown(analysis: Analysis, parts: Sequence[Section], title: str, beside: Sequence[Analysis] = ()) -> str:
     """The report without its plots and units."""
-    lines = [f"# {escaped(title)}", f"{QUESTION} {lede(analysis)}"]
+    lines = [f"# {escape_markdown(title)}", f"{QUESTION} {lede(analysis)}"]
     for claim in analysis.claims:
-        lines.append(f"**{escaped(claim.model)}: {verdict(claim)}.** {escaped(describe_claim(claim))}")
-        lines.append(escaped(compared(claim, analysis)))
+        lines.append(f"**{escape_markdown(claim.model)}: {verdict(claim)}.** {escape_markdown(describe_claim(claim))}")
+        lines.append(escape_markdown(compared(claim, analysis)))
     lines.append(markdown_table(tables.first(analysis)))
-    lines += ["## What it does not mean", "\n".join(f"- {escaped(line)}" for line in limits(analysis, beside))]
+    lines += ["## What it does not mean", "\n".join(f"- {escape_markdown(line)}" for line in limits(analysis, beside))]
     lines += ["## The strategies", "\n".join(f"- {name}: {words}." for name, words in strategies(analysis))]
     lines.append(frame_line(analysis))
     for part in parts:
         lines.append(f"## {part.title}")
         lines += [markdown_table(table) for table in part.tables]
         for lead, listed in part.lists:
-            lines += [escaped(lead), "\n".join(f"- {escaped(line)}" for line in listed)]
+            lines += [escape_markdown(lead), "\n".join(f"- {escape_markdown(line)}" for line in listed)]
     return "\n\n".join(line for line in lines if line) + "\n"
 
 
@@ -275,14 +276,9 @@ def markdown_table(table: Table) -> str:
     lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]
     for name, rows in table.groups:
         lines += [_row((*([name] if named else []), *row)) for row in rows]
-    note = f"\n\n{escaped(table.note)}" if table.note else ""
-    return f"### {escaped(table.title)}\n\n" + "\n".join(lines) + note
+    note = f"\n\n{escape_markdown(table.note)}" if table.note else ""
+    return f"### {escape_markdown(table.title)}\n\n" + "\n".join(lines) + note
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
-
-
-def escaped(text: str) -> str:
-    """A foreign text as one line of literal Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|~&" else c for c in " ".join(text.split()))
+    return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"

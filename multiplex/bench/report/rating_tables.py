@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from multiplex.bench.analysis.ratings import COLUMNS, MEAN, Figures, RatingGroup, Ratings
-from multiplex.bench.report.tables import NONE, Table, estimate, number
+from multiplex.bench.report.tables import Table, estimate
 from multiplex.evaluation.statistics.summary import Estimate
+from multiplex.present.numbers import NONE, number
 
 KINDS = {"person": "people", "model": "language models, not people"}
 LIMITS = (

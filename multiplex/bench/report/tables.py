@@ -9,9 +9,8 @@ from multiplex.bench.analysis.model import Analysis, Condition
 from multiplex.evaluation.languages.recognition import language_name
 from multiplex.evaluation.statistics.summary import TONES, Estimate
 from multiplex.present.depth import LABELS
+from multiplex.present.numbers import NONE, number
 from multiplex.present.summary import INTERVALS, shown
-
-NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,6 @@ Column = tuple[str, Callable[[Condition], str]]
 def plain(name: str) -> str:
     """A perspective as words."""
     return name.replace("_", " ")
-
-
-def number(value: float | None, form: str, unit: str = "") -> str:
-    """A figure as text; a dash where it does not exist."""
-    return NONE if value is None else f"{value:{form}}{unit}".replace("-", "−")
 
 
 def estimate(of: Estimate, scale: float = 1.0, form: str = ".1f") -> str:

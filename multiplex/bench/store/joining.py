@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiplex.bench.plan.manifest import Manifest, differences, merged
-from multiplex.bench.plan.units import STRATEGIES, Unit
+from multiplex.bench.plan.units import Unit
 from multiplex.bench.store import queries as sql
 from multiplex.bench.store.checksums import COVERED, insertion
 from multiplex.bench.store.json_text import as_json
@@ -49,10 +49,11 @@ class _Place:
     state: str
 
 
-def join(runs: Sequence[Path], target: Path) -> JoinedRuns:
+def join(runs: Sequence[Path], target: Path, beside: str) -> JoinedRuns:
     """Join runs into a new one, which takes its name when it is whole.
 
-    Of a unit that several hold, one that is done is kept before one that failed, and the first of equals.
+    Of a unit that several hold, one that is done is kept before one that failed, and the first of equals. A file called
+    `beside` in the first folder that has it is copied: a survey's runs are reported on with it.
 
     Raises:
         UsageError: there is a run of that name, the runs were made differently, or one is damaged or has calls out.
@@ -80,6 +81,8 @@ def join(runs: Sequence[Path], target: Path) -> JoinedRuns:
             for table in ("units", "calls", "errors", "measures"):
                 _copy(readers[place.run], made, table, place.unit.id)
         made.execute("COMMIT")
+        for path in [run / beside for run in runs if (run / beside).is_file()][:1]:
+            shutil.copyfile(path, draft / beside)
     draft.rename(target)
     done = sum(place.state == "done" for place in places.values())
     return JoinedRuns(len(places), done, doubled, tuple(conflicts))
@@ -96,7 +99,9 @@ def _manifest(stores: Sequence[Store]) -> Manifest:
         if found := store.check().summary():
             raise UsageError(f"{store.folder}: {found}; restore it from a copy, or mend it with --redo-damaged")
         if store.batches().batches("planned", "sent"):
-            raise UsageError(f"{store.folder}: calls are out in batches; collect them first, with `bench run --batch`")
+            raise UsageError(
+                f"{store.folder}: calls are out in batches; collect them first, by its command with --batch"
+            )
         own = store.manifest
         if own is None:
             raise UsageError(f"{store.folder}: was stopped before it began; start its command again")
@@ -131,19 +136,10 @@ def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]
     return places, doubled, conflicts
 
 
-def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int, str, int, int]]:
+def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int]]:
     """The order in which one process would have made the units; where the runs do not say, they keep their own."""
-    questions = {name: place for place, name in enumerate(manifest.order)}
-    models = {name: place for place, name in enumerate(manifest.models)}
-
-    def key(place: _Place) -> tuple[int, int, str, int, int]:
-        unit = place.unit
-        known = questions.get(unit.question_id)
-        if known is None:
-            return (0, place.run, "", 0, 0)
-        return (unit.epoch, known, unit.language, models[unit.model], STRATEGIES.index(unit.strategy))
-
-    return key
+    ranks = {name: rank for rank, name in enumerate(manifest.order)}
+    return lambda place: (ranks.get(place.unit.id, len(ranks)), place.run)
 
 
 def _copy(source: Reader, target: sqlite3.Connection, table: str, unit: str) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from multiplex.errors import UsageError
+from multiplex.errors import UsageError, first_invalid
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -35,9 +35,8 @@ def parsed(kind: type[_Model], text: str, path: Path, where: str) -> _Model:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        wrong = first_invalid(error)
         raise UsageError(
             f"{path}: {where}: its {kind.__name__.lower()} is damaged or of another version "
-            f"({field}: {first['msg']}); use the version that wrote it, or name another run"
+            f"({wrong.field}: {wrong.problem}); use the version that wrote it, or name another run"
         ) from error

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, read_yaml
-from multiplex.errors import ContentError
+from multiplex.content import content_root, read_model
 from multiplex.text.matching import whole_words
 
 _Words = Annotated[tuple[Annotated[str, StringConstraints(min_length=1, to_lower=True)], ...], Field(min_length=1)]
@@ -53,14 +52,9 @@ class DepthWords:
         """Reads a file of words, by default the one that ships.
 
         Raises:
-            ContentError: it is absent or not of the schema; the field is named.
+            ContentError: it is absent or not of the schema; the line and the field are named.
         """
-        path = path if path is not None else content_root() / "eval" / "depth.yaml"
-        try:
-            words = _DepthWords.model_validate(read_yaml(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        words = read_model(path if path is not None else content_root() / "eval" / "depth.yaml", _DepthWords)
         says, opposes = _either(words.says), _either((*words.says, *words.opposes))
         return cls(
             labels={name: frozenset(forms) for name, forms in words.labels.items()},

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, read_yaml
+from multiplex.content import content_root, read_model
 from multiplex.errors import ContentError
 from multiplex.text.matching import Form, Matcher
 
@@ -62,14 +62,10 @@ class CueWords:
         """Reads a file of cue words, by default the one that ships.
 
         Raises:
-            ContentError: it is absent or not of the schema; the field is named.
+            ContentError: it is absent or not of the schema; the line and the field are named.
         """
         path = path if path is not None else content_root() / "eval" / "cues.yaml"
-        try:
-            words = _CueWords.model_validate(read_yaml(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        words = read_model(path, _CueWords)
         kinds: tuple[Kind, ...] = get_args(Kind)
         listed: dict[str, str] = {}
         for kind in kinds:

@@ -23,12 +23,15 @@ _WHEN = re.compile(
 _CLASHES = frozenset(
     ("truce", "treaty", "alliance", "army", "armies", "troops", "invasion", "siege", "campaign", "revolt")
 )
+_IZAFET = frozenset(("e", "i", "ul"))  # "Sipah-e-Sahaba"
 _STORIES = frozenset(("mythology", "folklore", "legend", "legends"))
 _FIGURE = re.compile(r"\b(?:was|were|is|are)\s+(?:\w+\s+)?(?:an?|the|one of)\b")
 _NEAR = 15  # words round a place within which its people's ways are spoken of
 _REACH = 2  # words after an adjective in which it finds what it qualifies
 _TELLING: tuple[Kind, ...] = ("holders", "practices", "views")
-_COUNTED_TEXT = "two three four five six seven eight nine ten twelve dozen hundred thousand million ethnic"
+_COUNTED_TEXT = (
+    "two three four five six seven eight nine ten twelve dozen hundred thousand million ethnic minority majority"
+)
 _COUNTED = frozenset(_COUNTED_TEXT.split())
 _AFTER_TEXT = "is was are were has had as and or in to for from by at but than which that the a an their its his her"
 _AFTER_A_LANGUAGE = frozenset(_AFTER_TEXT.split())
@@ -206,6 +209,8 @@ class Context:
         """ "the Multicolored Mosque", "Most Haunted Christmas Special": a word in the name of something else."""
         if not self._is_proper(match.first) or match.possessive:
             return False
+        if self._key(match.first - 1) in _IZAFET and self._gap(match.first - 1) == "-":
+            return True
         before = match.first > 1 and self._is_of_a_name(match.first - 1, match.first - 1)
         after = match.last + 1 < len(self.words) and self._is_of_a_name(match.last + 1, match.last)
         return (before or after) if match.form.words[0].islower() else (before and after)
@@ -230,7 +235,7 @@ class Context:
 
     def _tells_of_a_figure(self, match: Match[Slot, Entity]) -> bool:
         """ "In Greek mythology, Cisus was a king": who a figure of a story is, and no view or practice."""
-        told = (match.last, match.last + 1) if match.form.slot in ("concept", "adjectives") else ()
+        told = (match.last, match.last + 1) if match.form.slot not in ("people", "traditions") else ()
         if match.first != 1 or self._key(0) != "in" or not any(self._key(at) in _STORIES for at in told):
             return False
         return bool(_FIGURE.search(self.text[match.end :]))
@@ -326,13 +331,21 @@ class Context:
                 if any(self._tells(step) and not _PAUSE.search(self._gap(step)) for step in range(max(0, at - 2), at)):
                     return not self._is_told(at)
                 if lived_in:
-                    return self._tells_of_ways(at) and not self._is_told(at)
+                    telling = _TELLING if at > 0 and self._is_in_an_address(match) else (*_TELLING, "norms")
+                    return self._clause_holds(at, *telling, reach=_NEAR) and not self._is_told(at)
                 if at == 0 or self.words[at - 1].key not in self.cue_words.on_the_way:
                     return False
             elif word not in self.cue_words.on_the_way and at not in self.slots:
                 break
             at -= 1
         return not adjective and self._is_heading(match) and self._tells_of_ways(match.last)
+
+    def _is_in_an_address(self, match: Match[Slot, Entity]) -> bool:
+        """ "in Ottawa, Ontario": a place and the one that it lies in."""
+        onward = self.slots.get(match.last + 1) == "places" and self._gap(match.last).strip() == ","
+        return onward or (
+            self.slots.get(match.first - 1) in ("places", "homonyms") and self._gap(match.first - 1) == ", "
+        )
 
     def _is_told(self, at: int) -> bool:
         """Whether the clause round word `at` tells of an event, and of no norm."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from multiplex.content import content_root, line_of, read_tree
-from multiplex.errors import ContentError, UsageError
+from multiplex.errors import ContentError, UsageError, first_invalid
 from multiplex.evaluation.extraction.facets import AXES, Axis, Facets, People, Region, Religion
 from multiplex.evaluation.extraction.frame import FRAME, KNOWN, checked_frame
 
@@ -234,9 +234,8 @@ def read_frame(path: Path) -> Frame:
     try:
         return Frame.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place: tuple[str | int, ...] = first["loc"]
-        says = first["msg"].removeprefix("Value error, ")
+        place, says = first_invalid(error)
+        says = says.removeprefix("Value error, ")
         if not place and isinstance(data, dict):
             says, place = _found(data)
         raise ContentError(path, says, line=line_of(tree, place), field=_dotted(place)) from error

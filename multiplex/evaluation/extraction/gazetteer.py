@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from multiplex.content import content_root, line_of, read_tree
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 from multiplex.evaluation.extraction.atlas import Place, places
 from multiplex.evaluation.extraction.facets import AXES, NO_FACETS, OF_PERSPECTIVE, Facets, People, Region, Religion
 from multiplex.evaluation.extraction.frame import Perspective
@@ -102,10 +102,14 @@ class _Concept(_Part):
     modern: bool
     facets: _Facets = _Facets()
     ambiguous: tuple[_Text, ...] = ()
+    surnames: tuple[_Text, ...] = ()
 
     @model_validator(mode="after")
     def _ambiguous_are_forms(self) -> _Concept:
         _check_ambiguous(self.ambiguous, self.forms)
+        for form in self.surnames:
+            if form not in self.ambiguous:
+                raise ValueError(f"surnames: {form!r} is not among the entry's ambiguous forms")
         return self
 
 
@@ -137,6 +141,7 @@ class _Listed:
     line: int
     field: str
     ambiguous: bool = False
+    surname: bool = False
 
 
 class Gazetteer:
@@ -148,6 +153,7 @@ class Gazetteer:
         self.concepts: set[str] = set()
         origins: dict[str, _Listed] = {}
         ambiguous: set[tuple[str, tuple[str, ...]]] = set()
+        surnames: set[tuple[str, tuple[str, ...]]] = set()
         forms: dict[str, Form[Slot, Entity]] = {}
         for item in listed:
             form = Form.of(item.text, item.slot, item.entity)
@@ -165,6 +171,8 @@ class Gazetteer:
             forms.setdefault(form.spelling, form)
             if item.ambiguous:
                 ambiguous.add((item.entity.id, form.keys))
+            if item.surname:
+                surnames.add((item.entity.id, form.keys))
             if item.entity is not _NOTHING:
                 self.entities[item.entity.id] = item.entity
                 (self.concepts if item.slot == "concept" else self.names).add(item.entity.id)
@@ -184,6 +192,8 @@ class Gazetteer:
         self._matcher = Matcher(forms.values())
         self.ambiguous = frozenset(ambiguous)
         """(entity, keys of its form's words) for the forms that need the support of their sentence (see `senses`)."""
+        self.surnames = frozenset(surnames)
+        """Those of them that with a capital are persons' names: Li, Han."""
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Gazetteer:
@@ -228,9 +238,8 @@ def _read(path: Path) -> Iterator[_Listed]:
     try:
         content = (_Traps if path.stem == TRAPS else _File).model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ContentError(path, first["msg"], line=line_of(tree, first["loc"]), field=place) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, line=line_of(tree, wrong.place), field=wrong.field) from error
     if isinstance(content, _Traps):
         for row, phrase in enumerate(content.none):
             yield _Listed(phrase, "trap", _NOTHING, path, line_of(tree, ("none", row)), f"none.{row}")
@@ -251,7 +260,8 @@ def _read(path: Path) -> Iterator[_Listed]:
         for index, text in enumerate(concept.forms):
             line = line_of(tree, ("concept", row, "forms", index))
             field = f"concept.{row}.forms.{index}"
-            yield _Listed(text, "concept", idea, path, line, field, text in concept.ambiguous)
+            doubts = text in concept.ambiguous, text in concept.surnames
+            yield _Listed(text, "concept", idea, path, line, field, *doubts)
 
 
 @cache

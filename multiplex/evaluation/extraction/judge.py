@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, cas
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from multiplex.content import marked_prompt
-from multiplex.errors import CallError, UsageError
+from multiplex.errors import CallError, UsageError, first_invalid
 from multiplex.evaluation.extraction.facets import OF_PERSPECTIVE
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
 from multiplex.evaluation.extraction.references import Reference
@@ -311,9 +311,8 @@ def read_reply(text: str, form: type[Form]) -> Form:
     try:
         return form.model_validate(last)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from error
+        wrong = first_invalid(error)
+        raise ValueError(f"{wrong.field}: {wrong.problem}") from error
 
 
 def _believed(

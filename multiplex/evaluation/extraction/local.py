@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import Reference, cued_in, find_in
 from multiplex.evaluation.languages.reading import Cued, LanguageReader, Reading
 from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.text.sentences import Sentence
-
-if TYPE_CHECKING:
-    from multiplex.llm.embeddings import Embedder
 
 ExtractorName = Literal["local", "judge", "both"]
 
@@ -45,8 +41,6 @@ class Local:
         """
         self.gazetteer = shipped_gazetteer() if gazetteers is None else Gazetteer.load(gazetteers)
         self.reader = LanguageReader(self.gazetteer)
-        self._embedder: Embedder | None = None
-        self._lock = threading.Lock()
 
     def find(self, sentences: Sequence[Sentence], question: str = "") -> tuple[Reference, ...]:
         """The named, concept and place references, in order."""
@@ -73,13 +67,3 @@ class Local:
     def _english(self, sentence: Sentence, languages: Sequence[str]) -> list[Cued]:
         """What English finds in a sentence that is partly in it."""
         return cued_in(sentence.text, self.gazetteer) if ENGLISH in languages else []
-
-    @property
-    def embedder(self) -> Embedder:
-        """The embeddings that the tone is read from."""
-        with self._lock:
-            if self._embedder is None:
-                from multiplex.llm.embeddings import Embedder
-
-                self._embedder = Embedder()
-            return self._embedder

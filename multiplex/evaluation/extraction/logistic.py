@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from multiplex.content import read_text, sha256
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,8 +73,8 @@ def load_head(path: Path, width: int) -> Head:
     try:
         file = _File.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ContentError(path, first["msg"], field=".".join(str(part) for part in first["loc"])) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, field=wrong.field) from error
     classes = len(file.labels)
     if len(set(file.labels)) != classes:
         raise ContentError(path, "a label occurs twice", field="labels")

@@ -124,7 +124,7 @@ def find_in(
             contexts[number] = Context.of(sentence.text, words, matches, cue_words)
         found.append(_cued(contexts[number], matches) if matches else [])
     references = []
-    for number, here in enumerate(keep_supported(found, sentences, gazetteer.ambiguous, foreign)):
+    for number, here in enumerate(keep_supported(found, sentences, gazetteer, foreign)):
         sentence = sentences[number]
         joined = _joined(contexts[number], here) if number in contexts else [_alone(match, cue) for match, cue in here]
         for one in joined:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, read_yaml
-from multiplex.errors import ContentError
+from multiplex.content import content_root, read_model
 from multiplex.evaluation.extraction.frame import Cue
-from multiplex.evaluation.extraction.gazetteer import Entity, Slot
+from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.text.matching import Match, whole_words
 from multiplex.text.sentences import Sentence
 from multiplex.text.tokens import count_words
@@ -45,14 +44,9 @@ class SenseWords:
         """Reads a file of words, by default the one that ships.
 
         Raises:
-            ContentError: it is absent or not of the schema; the field is named.
+            ContentError: it is absent or not of the schema; the line and the field are named.
         """
-        path = path if path is not None else content_root() / "eval" / "senses.yaml"
-        try:
-            words = _SenseWords.model_validate(read_yaml(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ContentError(path, first["msg"], field=".".join(map(str, first["loc"]))) from error
+        words = read_model(path if path is not None else content_root() / "eval" / "senses.yaml", _SenseWords)
         return cls(
             whole_words(words.supports),
             re.compile(whole_words(words.mentions).pattern + r"[\s\"'“‘*_]*$", re.IGNORECASE),
@@ -69,20 +63,20 @@ def shipped_sense_words() -> SenseWords:
 def keep_supported(
     found: Sequence[Sequence[Found]],
     sentences: Sequence[Sentence],
-    ambiguous: Collection[tuple[str, tuple[str, ...]]],
+    gazetteer: Gazetteer,
     foreign: Container[int] = (),
     words: SenseWords | None = None,
 ) -> list[list[Found]]:
     """By sentence, the matches without those of an ambiguous form that nothing supports.
 
     Support is another entity that shares a facet, in the sentence or, kept, in the one before; a word of faith,
-    thought, kinship or law in either; or that the form is mentioned, explained, or stands alone. It does not depend on
-    a frame. `ambiguous` are (entity, keys of the form's words), as `Gazetteer.ambiguous`; the sentences numbered in
-    `foreign` are in other languages, whose lists hold no ambiguous form.
+    thought, kinship or law in either; or that the form is mentioned, explained, or stands alone. What may be a surname
+    ("the philosopher Li") needs an idea or a tradition beside it, or a mention. It does not depend on a frame. The
+    sentences numbered in `foreign` are in other languages, whose lists hold no ambiguous form.
     """
     kept: list[list[Found]] = []
     for number, here in enumerate(found):
-        doubtful = [match for match, _ in here if (match.form.entity.id, match.form.keys) in ambiguous]
+        doubtful = [match for match, _ in here if _key(match) in gazetteer.ambiguous]
         if not doubtful or number in foreign:
             kept.append(list(here))
             continue
@@ -91,21 +85,35 @@ def keep_supported(
         before = kept[-1] if number else []
         around = f"{sentences[number - 1].text if number else ''}\n{_without(text, doubtful)}"
         spoken_for = words.supports.search(around) is not None
-        company = [match.form.entity for match, _ in (*here, *before)]
+        company = [match for match, _ in (*here, *before)]
+        named = [match for match in doubtful if _key(match) in gazetteer.surnames and _is_a_name(match, text)]
+        ideas = [match for match in company if match.form.slot in ("concept", "traditions")]
         kept.append(
             [
                 (match, cue)
                 for match, cue in here
                 if match not in doubtful
-                or spoken_for
-                or any(
-                    other.id != match.form.entity.id and other.facets.meet(match.form.entity.facets)
-                    for other in company
-                )
+                or (spoken_for and match not in named)
+                or _has_kin(match, ideas if match in named else company)
                 or _is_spoken_of(match, text, words)
             ]
         )
     return kept
+
+
+def _key(match: Match[Slot, Entity]) -> tuple[str, tuple[str, ...]]:
+    return match.form.entity.id, match.form.keys
+
+
+def _is_a_name(match: Match[Slot, Entity], text: str) -> bool:
+    """ "a poem by Li": a capital inside the sentence."""
+    return text[match.start].isupper() and bool(count_words(text[: match.start]))
+
+
+def _has_kin(match: Match[Slot, Entity], company: Iterable[Match[Slot, Entity]]) -> bool:
+    """Whether another entity of the company shares a facet."""
+    own = match.form.entity
+    return any(each.form.entity.id != own.id and each.form.entity.facets.meet(own.facets) for each in company)
 
 
 def _is_spoken_of(match: Match[Slot, Entity], text: str, words: SenseWords) -> bool:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from multiplex.content import content_root, line_of, read_tree
-from multiplex.errors import ContentError
+from multiplex.errors import ContentError, first_invalid
 
-MEASURABLE = ("names", "concepts", "tone", "implied")
+MEASURABLE = ("names", "concepts", "tone")
 """What a language's file says of itself: whether it is measured, or why not."""
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -25,7 +25,6 @@ class Readable(BaseModel):
     names: _Readable
     concepts: _Readable
     tone: _Readable
-    implied: _Readable
 
     def why_not(self) -> dict[str, str]:
         """What is not measured, with the reason."""
@@ -71,10 +70,9 @@ def read_language(path: Path, names: Container[str], concepts: Container[str]) -
     try:
         content = LanguageFile.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = tuple(part for part in first["loc"] if part not in ("[key]", "constrained-str", "literal[True]"))
-        field = ".".join(map(str, place))
-        raise ContentError(path, first["msg"], line=line_of(tree, place), field=field) from error
+        place, problem = first_invalid(error)
+        place = tuple(part for part in place if part not in ("[key]", "constrained-str", "literal[True]"))
+        raise ContentError(path, problem, line=line_of(tree, place), field=".".join(map(str, place))) from error
     if content.language != path.stem:
         line = line_of(tree, ("language",))
         raise ContentError(path, f"{content.language!r} is not the file's name", line=line, field="language")

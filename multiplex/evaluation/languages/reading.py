@@ -30,7 +30,6 @@ _NOT_READ = {
     "labels": "are in languages where a mere label of place counts as named",
     "depth": "are in languages whose depth is not read",
     "tone": "are in languages whose tone is not read",
-    "implied": "are in languages whose implied references are not read",
 }
 Cued = tuple[Match[Slot, Entity], Cue]
 _FEW = 6  # words up to which a text that English names or concepts stand in is taken for English
@@ -43,7 +42,7 @@ class Reading:
     Attributes:
         language: ISO 639 code; empty where it was not recognised.
         sentences: each sentence's languages.
-        why_not: of names, concepts, labels, depth, tone and implied those that are not measured, with the reason.
+        why_not: of names, concepts, labels, depth and tone those that are not measured, with the reason.
         unread: how many sentences are in languages whose names are not read, by language name.
     """
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiplex.content import content_root, read_text
-from multiplex.errors import ContentError, UsageError
+from multiplex.errors import ContentError, UsageError, first_invalid
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.entailment import Entailment
@@ -106,8 +106,8 @@ def load_calibration(path: Path | None = None) -> Calibration:
     try:
         return Calibration.model_validate_json(read_text(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ContentError(path, first["msg"], field=".".join(str(part) for part in first["loc"])) from error
+        wrong = first_invalid(error)
+        raise ContentError(path, wrong.problem, field=wrong.field) from error
 
 
 def measure_coverage(

@@ -88,7 +88,7 @@ class Summary(Renamed):
         stance: by perspective, the mean over the texts that refer to it.
         labels: the share of texts whose likeliest tone is this one; only to stand beside the papers' figures.
         left_out: texts that are in no figure, because their language is not read.
-        unread: of names, concepts, labels, tone and implied, in how many texts it was not measured, by language code.
+        unread: of names, concepts, labels, depth and tone, in how many texts it was not measured, by language code.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -15,7 +15,7 @@ from multiplex.errors import WeightsError
 
 PERSONA_SLOTS = 7  # one for each persona of the default council, which keeps its prompt there
 PLAIN_SLOT = PERSONA_SLOTS  # strategies of one call
-SYNTHESIS_SLOT = PERSONA_SLOTS + 1  # planning
+PLANNING_SLOT = PERSONA_SLOTS + 1
 SLOTS = PERSONA_SLOTS + 2
 SLOT_TOKENS = 2048  # prompt and reply of one call
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from multiplex.content import prompt
-
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -44,14 +42,13 @@ def graph_of(
     """A graph that answers this, new; `checkpointer` serves where a thread is named."""
     from multiplex.council.graph import build_graph
     from multiplex.council.single_call import plain_graph
-    from multiplex.council.strategies import check_strategy
+    from multiplex.council.strategies import check_strategy, system_prompt
 
     keeper = checkpointer if asked.thread is not None else None
     council = asked.offer.council
     if council is None:
         check_strategy(asked.offer.strategy, asked.chat.spec)
-        system = prompt("contextual") if asked.offer.strategy == "contextual" else ""
-        return plain_graph(asked.offer.strategy, system, asked.chat, keeper)
+        return plain_graph(asked.offer.strategy, system_prompt(asked.offer.strategy), asked.chat, keeper)
     chats = {name: asked.voice_models.get(name, asked.chat) for name in council.perspectives}
     if not asked.watched:
         chats = {name: chat.with_transport("whole") for name, chat in chats.items()}

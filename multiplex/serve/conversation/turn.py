@@ -25,6 +25,7 @@ from multiplex.council.events import (
     follow,
 )
 from multiplex.council.locales import Language, Locale, locale_of
+from multiplex.council.stance import add_stances
 from multiplex.council.strategies import answer_of, voice_notes
 from multiplex.errors import CallError, MemoryLostError
 from multiplex.llm.relay import Passed
@@ -101,6 +102,20 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
             notes = (locale_of((await _language(asked)).code).say("not_remembered", error=error),)
     answer = _answer(asked, state, perf_counter() - started)
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
+
+
+async def with_stances(asked: TurnRequest, end: Ended, options: tuple[str, ...]) -> Answer:
+    """A council's answer with each voice's choice between the options of its question.
+
+    Raises:
+        MultiplexError: they could not be asked.
+    """
+    if asked.offer.council is None:
+        raise AssertionError("only a council has voices")
+    return await add_stances(
+        end.answer, options, question=end.question, council=asked.offer.council, chat=asked.chat,
+        voice_models=asked.voice_models, seed=asked.seed,
+    )  # fmt: skip
 
 
 async def pieces(asked: TurnRequest, memory: Memory, graphs: Graphs) -> AsyncIterator[Piece]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from multiplex.council.personas import Council
-from multiplex.errors import MultiplexError, UsageError, WeightsError
+from multiplex.errors import MultiplexError, UsageError, WeightsError, first_invalid
 from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.serve.http.keys import Keys, check_host
 
@@ -177,8 +177,8 @@ async def _called(entry: _Entry, arguments: Mapping[str, Any], tell: Tell) -> Ca
     try:
         reply = await entry.call(entry.takes.model_validate(arguments), tell)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        return failed(f"{'.'.join(str(part)[:80] for part in first['loc']) or 'arguments'}: {first['msg']}")
+        place, problem = first_invalid(error)
+        return failed(f"{'.'.join(str(part)[:80] for part in place) or 'arguments'}: {problem}")
     except MultiplexError as error:
         return failed(str(error))
     except Exception as error:

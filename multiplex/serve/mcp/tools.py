@@ -14,7 +14,7 @@ from multiplex.answering import Result, ask, measured
 from multiplex.content import storable
 from multiplex.council.events import Done, Emit, Event, SynthesisChecked, VoiceFailed, VoiceFinished
 from multiplex.council.locales import locale_of
-from multiplex.council.order import Order
+from multiplex.council.order import Order, is_essay_checked
 from multiplex.council.personas import Council, Persona, built_in
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Measures
@@ -196,7 +196,7 @@ async def _telling(tell: Tell, order: Order) -> AsyncIterator[Emit]:
     """An `Emit` that tells of every voice, check and strategy that ends, in order; all is told when the block ends."""
     total = len(order.strategies)
     if "multiplex" in order.strategies:
-        total += len(order.council.personas) + _is_checked(order)
+        total += len(order.council.personas) + is_essay_checked(order.model.spec, order.council)
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def pass_on() -> None:
@@ -223,12 +223,6 @@ async def _telling(tell: Tell, order: Order) -> AsyncIterator[Emit]:
         await passing
     finally:
         passing.cancel()
-
-
-def _is_checked(order: Order) -> bool:
-    """Whether an essay is written and read against its voices."""
-    spec = order.model.spec
-    return spec.synthesis == "written" and spec.check != "none" and len(order.council.personas) > 1
 
 
 async def _once_cancelled(work: Coroutine[Any, Any, Made]) -> Made:

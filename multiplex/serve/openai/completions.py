@@ -109,10 +109,14 @@ class CompletionJob:
             with self._told():
                 async for batch in self._batches():
                     for piece in batch:
-                        yield self._form.piece(piece, await self._extras(piece) if isinstance(piece, Ended) else {})
+                        extras = await self._extras(piece) if isinstance(piece, Ended) else {}
+                        if isinstance(piece, Ended):
+                            self._place.close()  # whoever reads the end may ask the next question at once
+                        yield self._form.piece(piece, extras)
                     if not batch:
                         yield ALIVE
         except ApiError as error:
+            self._place.close()
             yield self._form.failure(error)
             return
         self._outcome = "ok"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from multiplex.errors import first_invalid
 from multiplex.serve.openai.schema import ApiError, ChatRequest, StreamOptions, Tokens, _Given
 
 _NAMES = {"messages": "input", "max_tokens": "max_output_tokens", "response_format": "text.format"} | {
@@ -85,9 +86,9 @@ def as_chat(asked: ResponseRequest) -> ChatRequest:
     try:
         return ChatRequest.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        param = in_responses(".".join(map(str, first["loc"])))
-        raise _refusal(f"{param}: {first['msg']}", param) from error
+        wrong = first_invalid(error)
+        param = in_responses(wrong.field)
+        raise _refusal(f"{param}: {wrong.problem}", param) from error
 
 
 def in_responses(param: str) -> str:

@@ -7,10 +7,9 @@ from contextlib import AsyncExitStack, aclosing
 from time import perf_counter
 from typing import Any
 
-from multiplex.content import prompt
 from multiplex.council.answer import Answer
 from multiplex.council.seeds import call_seed
-from multiplex.council.strategies import check_strategy
+from multiplex.council.strategies import check_strategy, system_prompt
 from multiplex.llm.chat import Chat
 from multiplex.llm.relay import Closed, RelayRequest, relay
 from multiplex.llm.tracing import each_inside, trace_answer
@@ -29,7 +28,7 @@ async def passed(body: ChatRequest, strategy: str, chat: Chat, seed: int, questi
         MultiplexError: there is no answer, or the endpoint broke off in the middle of one.
     """
     check_strategy(strategy, chat.spec)
-    system = prompt("contextual") if strategy == "contextual" else ""
+    system = system_prompt(strategy)
     messages = [*([{"role": "system", "content": system}] if system else []), *map(as_given, body.messages)]
     given = {name: value for name in _FIXED if (value := getattr(body, name)) is not None}
     ours: dict[str, Any] = {"temperature": chat.spec.temperature, "seed": call_seed(seed, strategy)}

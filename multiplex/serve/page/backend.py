@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.content import storable
 from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
+from multiplex.council.stance import MOST, read_options
+from multiplex.errors import UsageError
 from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
@@ -23,7 +25,7 @@ from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.cost_estimate import CostEstimate, estimated
 from multiplex.serve.page.exchanges import Answers, Exchange, answers
 from multiplex.serve.page.job import AnswerJob, PageRequest
-from multiplex.serve.page.views import answer_view, voice_view
+from multiplex.serve.page.views import answer_view, stance_view, voice_view
 from multiplex.serve.service import Caller, Service, opened_chat
 
 if TYPE_CHECKING:
@@ -33,11 +35,15 @@ if TYPE_CHECKING:
     from multiplex.llm.chat import Chat
     from multiplex.serve.options import Ui
 
+STANCE = 1000  # characters of the options between which voices choose
 _TYPICAL = "How should a family decide who cares for a parent who grows old?"  # for an estimate before one is asked
 
 
 class PageQuestion(BaseModel):
-    """What the page sends: a question, whom to ask in which ways, and the exchange that it follows."""
+    """What the page sends: a question, whom to ask in which ways, and the exchange that it follows.
+
+    `stance` are options between which each voice is asked to choose too, with `|` between them; empty for none.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
     question: str = ""
@@ -45,6 +51,7 @@ class PageQuestion(BaseModel):
     model: str | None = None
     strategies: Annotated[list[Strategy], Field(min_length=1)] = list(DEFAULT_STRATEGIES)
     after: str | None = None
+    stance: Annotated[str, Field(max_length=STANCE)] = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
@@ -82,7 +89,7 @@ class Page:
         if not question.question.strip():
             question = question.model_copy(update={"question": _TYPICAL})
         posed = await self._posed(caller, question)
-        return await estimated(posed.asked.values(), self.ui.prices)
+        return await estimated(posed.asked.values(), self.ui.prices, posed.stance)
 
     def speaking(self, name: str) -> AnswerJob:
         """A question under way.
@@ -126,6 +133,7 @@ class Page:
             thread=tuple(each.id for each in earlier),
             seed=seed,
             asked=asked,
+            stance=_stance(question, chat),
         )
 
     def _chat(self, name: str | None) -> Chat:
@@ -211,6 +219,7 @@ class Page:
             "frame": list(result.frame),
             "answers": views,
             "failed": result.failed,
+            "stance": stance_view(exchange.stance, result.answers.get(COUNCIL_STRATEGY)),
             "voices": [voice_view(voice, personas.get(voice.digest)) for voice in exchange.voices],
         }
 
@@ -220,6 +229,25 @@ class Page:
     async def _titles(self, thread: Sequence[str]) -> list[dict[str, str]]:
         found = [await self.answers.get(name) for name in thread]
         return [{"id": each.id, "question": each.result.question} for each in found if each is not None]
+
+
+def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:
+    """The options that the voices are to choose between.
+
+    Raises:
+        ApiError: 400, they cannot be asked so.
+    """
+    if not question.stance.strip():
+        return ()
+    if COUNCIL_STRATEGY not in question.strategies:
+        raise ApiError(400, "options are put to the voices of a council: ask multiplex too", param="stance")
+    if chat.spec.small:
+        raise ApiError(400, "a small model states nothing, so its voices choose no option", param="stance")
+    try:
+        return read_options(storable(question.stance))
+    except UsageError:
+        said = f"options: from two to {MOST} different ones, with | between them, such as agree|disagree"
+        raise ApiError(400, said, param="stance") from None
 
 
 def cost(answer: Answer, prices: Prices) -> float | None:

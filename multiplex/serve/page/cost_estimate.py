@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from multiplex.council.order import is_essay_checked
+from multiplex.council.stance import STANCE_CALLS
 from multiplex.llm.dry_run import FakeChat
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.conversation.graph_cache import Graphs
 from multiplex.serve.conversation.memory import Memory
 from multiplex.serve.conversation.request import TurnRequest
-from multiplex.serve.conversation.turn import happenings
+from multiplex.serve.conversation.turn import Ended, happenings, with_stances
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,18 @@ class CostEstimate:
     revisions: int = 0
 
 
-async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> CostEstimate:
+async def estimated(asked: Iterable[TurnRequest], prices: Prices, stance: tuple[str, ...] = ()) -> CostEstimate:
     """What these will take in all; retries are not counted. Nothing is sent, and no key is needed.
+
+    `stance` are the options between which the voices of a council are asked to choose.
 
     Raises:
         UsageError: a question cannot be asked.
     """
     ways = list(asked)
     if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_models.values())):
-        return CostEstimate(sum(_calls(each) for each in ways), paid=False)
-    spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways)))
+        return CostEstimate(sum(_calls(each, stance) for each in ways), paid=False)
+    spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways, stance)))
     whole = total(spent.values())
     return CostEstimate(
         calls=whole.calls,
@@ -50,23 +54,19 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices) -> CostEstimat
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
         usd=prices.total(spent),
-        revisions=sum(map(_may_be_revised, ways)),
+        revisions=sum(
+            is_essay_checked(each.chat.spec, each.offer.council) for each in ways if each.offer.council is not None
+        ),
     )
 
 
-def _may_be_revised(asked: TurnRequest) -> bool:
-    """Whether an essay is written and read against its voices."""
-    spec, council = asked.chat.spec, asked.offer.council
-    return council is not None and len(council.personas) > 1 and spec.synthesis == "written" and spec.check != "none"
-
-
-def _calls(asked: TurnRequest) -> int:
-    """Of the embedded model: it plans without a call, and one call connects two voices or more."""
+def _calls(asked: TurnRequest, stance: tuple[str, ...]) -> int:
+    """Of a model on this machine: it plans without a call, one connects two voices or more, a stance takes two each."""
     voices = len(asked.offer.council.personas) if asked.offer.council else 0
-    return voices + (voices != 1)
+    return voices + (voices != 1) + (STANCE_CALLS * voices if stance else 0)
 
 
-async def _rehearsed(ways: Iterable[TurnRequest]) -> dict[str, Usage]:
+async def _rehearsed(ways: Iterable[TurnRequest], stance: tuple[str, ...]) -> dict[str, Usage]:
     """By model, what stand-ins heard and said."""
     spent: dict[str, Usage] = {}
     nothing = Memory()
@@ -75,8 +75,9 @@ async def _rehearsed(ways: Iterable[TurnRequest]) -> dict[str, Usage]:
         main = FakeChat(asked.chat.spec)
         rehearsal = replace(asked, chat=main, voice_models=voices)
         async with aclosing(happenings(rehearsal, nothing, Graphs(nothing))) as happening:
-            async for _ in happening:
-                pass
+            async for event in happening:
+                if isinstance(event, Ended) and stance and asked.offer.council is not None:
+                    await with_stances(rehearsal, event, stance)
         for chat in (main, *voices.values()):
             spent[chat.spec.name] = spent.get(chat.spec.name, Usage()) + total(chat.spent)
     return spent

@@ -33,6 +33,7 @@ class Exchange(BaseModel):
         model: the name of the model.
         thread: the ids of the exchanges before it, the first first.
         asked: the question as it was put to the voices, which stands alone.
+        stance: the options between which each voice was to choose; empty where none was asked to.
         voices: in the order in which they came, lost ones too.
         result: the answers with their measures, and what failed.
     """
@@ -45,6 +46,7 @@ class Exchange(BaseModel):
     strategies: tuple[Strategy, ...]
     thread: tuple[str, ...] = ()
     asked: str
+    stance: tuple[str, ...] = ()
     voices: tuple[Voice, ...] = ()
     result: Result
 

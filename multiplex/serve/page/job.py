@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +34,10 @@ from multiplex.council.order import Strategy
 from multiplex.errors import MultiplexError
 from multiplex.serve.conversation.in_flight import STOPPING
 from multiplex.serve.conversation.request import TurnRequest
-from multiplex.serve.conversation.turn import Ended, happenings
+from multiplex.serve.conversation.turn import Ended, happenings, with_stances
 from multiplex.serve.openai import chunks
 from multiplex.serve.openai.schema import a_bug, as_api_error
+from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.exchanges import Exchange
 from multiplex.serve.page.markdown_nodes import prose
 from multiplex.serve.page.views import voice_view
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from multiplex.serve.service import Caller, Service
 
 CANCELLED = "cancelled before it was finished"
+UNASKED = "the voices were not all asked which option they would choose"
 LIVE_EVERY = 0.1  # seconds between two looks at what grows
 
 
@@ -58,6 +60,7 @@ class PageRequest:
         council: the offer whose council is asked.
         thread: the ids of the exchanges before it.
         asked: by strategy, what goes to the models.
+        stance: options between which each voice of the council is asked to choose, when it has spoken.
     """
 
     id: str
@@ -68,6 +71,7 @@ class PageRequest:
     thread: tuple[str, ...]
     seed: int
     asked: Mapping[Strategy, TurnRequest]
+    stance: tuple[str, ...] = ()
 
 
 @dataclass
@@ -140,6 +144,8 @@ class AnswerJob:
                         self._ended[strategy] = event
                     else:
                         self._hear(event)
+            if strategy == COUNCIL_STRATEGY and self.posed.stance:
+                await self._ask_stances(asked, self._ended[strategy])
         except asyncio.CancelledError:
             outcome = "server_stopping" if service.running.closing else "cancelled"
             self._fail(strategy, STOPPING if service.running.closing else CANCELLED)
@@ -154,6 +160,19 @@ class AnswerJob:
             self._draft(strategy, "\n\n")
             self._say({"type": "written", "strategy": strategy})
         self._count(strategy, outcome, perf_counter() - began)
+
+    async def _ask_stances(self, asked: TurnRequest, end: Ended) -> None:
+        """Ask the voices between which options they would choose; the answer stands whatever comes of it."""
+        self._say({"type": "stances"})
+        try:
+            answer = await with_stances(asked, end, self.posed.stance)
+        except asyncio.CancelledError:
+            self._ended[COUNCIL_STRATEGY] = replace(end, notes=(*end.notes, UNASKED))
+            raise
+        except MultiplexError as error:
+            self._ended[COUNCIL_STRATEGY] = replace(end, notes=(*end.notes, f"{UNASKED}: {error}"))
+        else:
+            self._ended[COUNCIL_STRATEGY] = replace(end, answer=answer)
 
     def _count(self, strategy: Strategy, outcome: str, seconds: float) -> None:
         end, asked = self._ended.get(strategy), self.posed.asked[strategy]
@@ -211,6 +230,7 @@ class AnswerJob:
             strategies=tuple(posed.asked),
             thread=posed.thread,
             asked=alone,
+            stance=posed.stance,
             voices=tuple(self._voices),
             result=result,
         )

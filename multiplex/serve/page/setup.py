@@ -11,6 +11,7 @@ from multiplex.council.order import DEFAULT_STRATEGIES
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN
 from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
+from multiplex.present.stance import OPTION_COLOURS
 from multiplex.serve.openai.messages import most_characters
 from multiplex.serve.page.views import persona_view
 
@@ -36,6 +37,7 @@ def setup(page: Page) -> dict[str, Any]:
                 "name": name,
                 "place": chat.spec.place,
                 "local": chat.spec.local,
+                "stance": not chat.spec.small,
                 "warning": locale_of(ENGLISH).say("small") if chat.spec.small else None,
                 "limit": most_characters(chat.spec, service.options.limits.question),
             }
@@ -80,5 +82,7 @@ def reliability() -> dict[str, Any] | None:
 
 
 def colours() -> str:
-    """The style sheet that gives each perspective its colour."""
-    return "".join(f".of-{name} {{ --of: {colour} }}\n" for name, (colour, _) in COLOURS.items())
+    """The style sheet that gives each perspective, and each option of a closed question, its colour."""
+    of = {f"of-{name}": colour for name, (colour, _) in COLOURS.items()}
+    of |= {f"option-{place}": colour for place, colour in enumerate(OPTION_COLOURS)}
+    return "".join(f".{name} {{ --of: {colour} }}\n" for name, colour in of.items())

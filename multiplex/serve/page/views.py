@@ -15,6 +15,7 @@ from multiplex.evaluation import Entity, Measures, Reference
 from multiplex.evaluation.extraction.facets import AXES
 from multiplex.evaluation.extraction.references import pairs
 from multiplex.present.result import retention_notes, retention_rows
+from multiplex.present.stance import agreement, choices
 from multiplex.serve.page.markdown_nodes import Node, prose
 
 _FIGURES = {
@@ -53,12 +54,6 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         if each.retention
         else None,
     }
-
-
-def _retention(each: Measured) -> dict[str, Any] | None:
-    if each.retention is None:
-        return None
-    return {"rows": retention_rows(each.retention), "notes": retention_notes(each)}
 
 
 def first_traces(answer: Answer) -> list[Trace]:
@@ -109,6 +104,43 @@ def _reference(reference: Reference, measures: Measures, entities: Mapping[str, 
         "echo": reference.echo,
         "counts": bool(pairs([reference], measures.cues)) and reference.perspective in measures.frame,
     }
+
+
+def stance_view(options: Sequence[str], council: Measured | None) -> dict[str, Any] | None:
+    """Each voice's probability of each option, and whether they are split; None where no voice was to choose.
+
+    A row without `shares` says `why`. `line` is in the answer's language, as the titles are; None where nobody chose.
+    """
+    if not options:
+        return None
+    answer = council.answer if council else None
+    if answer is None:
+        return {"options": list(options), "rows": [], "line": None, "language": ENGLISH, "direction": "ltr"}
+    locale = locale_of(answer.language)
+    return {
+        "options": list(options),
+        "rows": [
+            {
+                "perspective": voice.perspective,
+                "title": locale.title(voice.title),
+                "shares": voice.choice.shares if voice.choice else None,
+                "why": _without(voice),
+            }
+            for voice in answer.voices
+        ],
+        "line": agreement(answer) if choices(answer) else None,
+        "language": locale.code,
+        "direction": locale.direction,
+    }
+
+
+def _without(voice: Voice) -> str | None:
+    """Why a voice has no probabilities; None where it has."""
+    if voice.error is not None:
+        return "not asked: this voice was lost"
+    if voice.choice is None:
+        return "not asked"
+    return None if voice.choice.shares is not None else f"no answer: {voice.choice.note}"
 
 
 def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:

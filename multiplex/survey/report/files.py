@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from html import escape
 from pathlib import Path
 from typing import TextIO
 
 from multiplex.bench.plan.manifest import Manifest
 from multiplex.bench.report.export import FORMULA
-from multiplex.bench.report.markdown import escaped, markdown_table
+from multiplex.bench.report.markdown import markdown_table
 from multiplex.bench.report.tables import Table, plain
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
-from multiplex.present.highlight import clean
+from multiplex.present.templates import render
 from multiplex.survey.baselines import mean_of
 from multiplex.survey.collected import SurveyAnswers, Who
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, SurveyQuestion
-from multiplex.survey.report.layout import html_head, html_table
 from multiplex.survey.report.plots import plots
 from multiplex.survey.report.tables import tables
 from multiplex.survey.report.words import LIMITS, QUESTION, headline, summary, unmeasured
 from multiplex.survey.results import Results
+from multiplex.text.markdown import escape_markdown
 from multiplex.text.terminal import escape_json
 
 _COLUMNS = (
-    "model", "respondent", "round", "question", "order", "labels", "wording", "epoch", "method", "readable", "refused",
-    "unreadable", "outside", "point", "shares", "options", "note",
+    "model", "respondent", "round", "question", "order", "labels", "wording", "text", "epoch", "method", "readable",
+    "refused", "unreadable", "outside", "point", "shares", "options", "note",
 )  # fmt: skip
 
 
@@ -51,68 +50,53 @@ def write_report(
     with ExitStack() as files:
         page, text, table, lines = (files.enter_context(open_draft(path)) for path in paths)
         text.write(_markdown(results, made, title))
-        for piece in _page(results, collected, survey, made, title):
-            page.write(clean(piece))
+        page.write(_page(results, collected, survey, made, title))
         _write_table(table, collected, survey)
         _write_lines(lines, results)
     return paths
 
 
 def _markdown(results: Results, made: list[Table], title: str) -> str:
-    lines = [f"# {escaped(title)}", QUESTION, escaped(summary(results))]
-    lines += [f"**{escaped(model)}.** {escaped(headline(results, model))}" for model in results.models]
-    lines += ["\n".join(f"- {escaped(line)}" for line in [*unmeasured(results), *LIMITS, *results.notes])]
+    lines = [f"# {escape_markdown(title)}", QUESTION, escape_markdown(summary(results))]
+    lines += [f"**{escape_markdown(model)}.** {escape_markdown(headline(results, model))}" for model in results.models]
+    lines += ["\n".join(f"- {escape_markdown(line)}" for line in [*unmeasured(results), *LIMITS, *results.notes])]
     lines += [markdown_table(table) for table in made]
     return "\n\n".join(lines) + "\n"
 
 
-def _page(results: Results, collected: SurveyAnswers, survey: Survey, made: list[Table], title: str) -> Iterator[str]:
-    yield html_head(title)
-    about = f"{escape(QUESTION)} {escape(summary(results))}"
-    yield f'<header><h1 dir="auto">{escape(title)}</h1>\n<p>{about}</p></header>\n'
-    for model in results.models:
-        yield f'<div class="headline"><p class="about">{escape(model)}</p>\n'
-        yield f"<p><strong>{escape(headline(results, model))}</strong></p></div>\n"
-    if not results.models:
-        yield "<p>Nothing can be said yet: no unit is done.</p>\n"
-    listed = "".join(f"<li>{escape(line)}</li>" for line in [*unmeasured(results), *LIMITS])
-    yield f"<ul>{listed}</ul>\n"
-    for model in results.models:
-        yield f"<h2>{escape(model)}: plots</h2>\n{plots(results, model)}"
-    yield "<h2>Tables</h2>\n"
-    yield from (html_table(table) for table in made)
-    if results.notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in results.notes)
-        yield f"<h2>Notes on the data</h2>\n<ul>{items}</ul>\n"
-    yield '<h2 id="questions">Every question</h2>\n'
-    for question in survey.questions:
-        yield _question(question, collected, survey)
-    yield "</body>\n</html>\n"
+def _page(results: Results, collected: SurveyAnswers, survey: Survey, made: list[Table], title: str) -> str:
+    from markupsafe import Markup
+
+    here = Path(__file__)
+    return render(
+        here.with_name("report.html.jinja"),
+        title=title,
+        style=Markup(here.with_name("report.css").read_text("utf-8")),  # noqa: S704  # our own
+        question=QUESTION,
+        summary=summary(results),
+        headlines=[(model, headline(results, model)) for model in results.models],
+        limits=[*unmeasured(results), *LIMITS],
+        plots=[(model, Markup(plots(results, model))) for model in results.models],  # noqa: S704  # escaped there
+        tables=made,
+        notes=results.notes,
+        questions=[(question, list(_distributions(question, collected, survey))) for question in survey.questions],
+    )
 
 
-def _question(question: SurveyQuestion, collected: SurveyAnswers, survey: Survey) -> str:
-    """People's and models' distributions side by side."""
-    head = "".join(f'<th scope="col" dir="auto">{escape(option)}</th>' for option in question.options)
-    rows = []
+def _distributions(
+    question: SurveyQuestion, collected: SurveyAnswers, survey: Survey
+) -> Iterator[tuple[str, Sequence[float]]]:
+    """Whose distribution it is, and the share of each option: people's, then the models'."""
     homes: dict[str, list[str]] = {}
     for code in survey.countries:
         homes.setdefault(find_country(code).perspective or "in no perspective", []).append(code)
     for home, codes in sorted(homes.items()):
         if (shares := mean_of(survey, question.id, codes)) is not None:
             asked = sum(code in survey.shares[question.id] for code in codes)
-            rows.append((f"people: {plain(home)} ({asked} {'country' if asked == 1 else 'countries'})", shares))
+            yield f"people: {plain(home)} ({asked} {'country' if asked == 1 else 'countries'})", shares
     for who, answers in collected.answers.items():
         if (shares := answers.shares(question.id)) is not None:
-            rows.append((_named(who), shares))
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{share:.0%}</td>" for share in shares)}</tr>\n'
-        for name, shares in rows
-    )
-    return (
-        f'<details><summary dir="auto">{escape(question.id)}: {escape(question.text)}</summary>\n'
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(question.id)}"><table>'
-        f"<thead><tr><th></th>{head}</tr></thead><tbody>\n{body}</tbody></table></div></details>\n"
-    )
+            yield _named(who), shares
 
 
 def _named(who: Who) -> str:
@@ -133,8 +117,8 @@ def _write_table(out: TextIO, collected: SurveyAnswers, survey: Survey) -> None:
                 outside = "" if choice.outside is None else round(choice.outside, 6)
                 point = "" if choice.point is None else choice.point + 1
                 row = (
-                    who.model, who.name, who.round, name, order, variant.labels, variant.wording, variant.epoch,
-                    choice.method, choice.readable, choice.refused, choice.unreadable,
+                    who.model, who.name, who.round, name, order, variant.labels, variant.wording, variant.text,
+                    variant.epoch, choice.method, choice.readable, choice.refused, choice.unreadable,
                     outside, point, shares, options, choice.note or "",
                 )  # fmt: skip
                 table.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell for cell in row])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multiplex.bench.report.tables import number, plain
+from multiplex.bench.report.tables import plain
+from multiplex.present.numbers import number
 from multiplex.survey.replay import Replay, ReplayRow
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multiplex.bench.report.tables import NONE, Table, chance, number, plain
+from multiplex.bench.report.tables import Table, chance, plain
+from multiplex.present.numbers import NONE, number
 from multiplex.survey.countries import find_country
 from multiplex.survey.results import Profile, Results, SurveyFigure
 
@@ -49,11 +50,10 @@ def stability(results: Results) -> Table:
     }
     note = (
         "Two answers of one respondent to one question that differ in nothing but this (the seed: in nothing but the "
-        "epoch). Variation: half the sum of differences between the two distributions, 0 to 1. In SDs: the "
-        "difference of "
-        "their means on the scale in standard deviations between the countries' people; above 1, the order of the "
-        "options "
-        "moves an answer further than a country does."
+        "epoch; the wording is the prompt's, a paraphrase the question's). Variation: half the sum of differences "
+        "between the two distributions, 0 to 1. In SDs: the difference of their means on the scale in standard "
+        "deviations between the countries' people; above 1, the order of the options moves an answer further than a "
+        "country does."
     )
     return Table(
         "What the form of a question changes", ("factor", "pairs", "variation", "in SDs between countries"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from multiplex.bench.report.tables import number, plain
+from multiplex.bench.report.tables import plain
+from multiplex.present.numbers import number
 from multiplex.survey.countries import find_country
 from multiplex.survey.results import Profile, Results
 

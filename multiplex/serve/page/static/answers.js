@@ -6,6 +6,7 @@ import { askForm } from "./ask.js";
 import { count, fill, h, prose } from "./dom.js";
 import { forget } from "./history.js";
 import { figures, legend } from "./measures.js";
+import { stances } from "./stance.js";
 import { finish, progress, voiceCard, waitingCard } from "./voices.js";
 import { closeReference } from "./why.js";
 
@@ -129,6 +130,8 @@ function hear(event, live, shared) {
   } else if (event.type === "synthesis.started") {
     live.synthesis = true;
     shared.page.querySelector("#answer").dataset.state = "speaking";
+  } else if (event.type === "stances") {
+    live.making = "The voices are asked which option they would choose.";
   } else if (event.type === "ended") {
     finishUp(shared, live, event.note);
     return;
@@ -236,6 +239,7 @@ function ended(shared, view, note = null) {
     warnings(view, setup),
     panels("ended", shown, shared),
     views.some((each) => each.measures) ? legend(setup) : null,
+    stances(view.stance),
     voices,
     figures(views, view.frame, setup),
     keeping(shared),

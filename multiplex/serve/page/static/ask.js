@@ -3,8 +3,10 @@
 import { post, sentence } from "./api.js";
 import { count, fill, h, money } from "./dom.js";
 import { historyList, remember } from "./history.js";
+import { options } from "./stance.js";
 
 const SHOWN = 4; // examples at once
+const MOST = 9; // options between which voices choose
 const PAUSE = 400; // milliseconds without a key before the estimate is asked again
 
 /** The first view. Returns what is to be done when it is left. */
@@ -35,29 +37,40 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   const councils = choice("council", "Council", setup.councils.map((each) => [each.name, `${each.name} (${each.personas.length} voices)`]), chosen.council);
   const models = choice("model", "Model", setup.models.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : `${each.name} at ${each.place}`]), chosen.model);
   const strategies = ways(setup, chosen.strategies);
+  const stance = closed();
+  const model = () => setup.models.find((each) => each.name === models.value());
+  stance.allow(model().stance);
 
   const wanted = () => ({
     question: question.value.trim(),
     council: councils.value(),
     model: models.value(),
     strategies: strategies.value(),
+    ...(stance.value() ? { stance: stance.value() } : {}),
     ...(after ? { after } : {}),
   });
   const wrong = () => {
-    const limit = setup.models.find((each) => each.name === models.value()).limit;
+    const { limit } = model();
     const length = [...question.value.trim()].length;
-    if (length > limit) return `The question has ${count(length)} characters; this model takes at most ${count(limit)}. Shorten it.`;
-    return strategies.value().length ? "" : "Choose at least one way to answer.";
+    if (length > limit) return [`The question has ${count(length)} characters; this model takes at most ${count(limit)}. Shorten it.`, question];
+    if (!strategies.value().length) return ["Choose at least one way to answer."];
+    const between = options(stance.value());
+    if (!stance.value()) return [""];
+    if (!strategies.value().includes("multiplex")) return ["Options are put to the voices of the council: choose multiplex too, or leave them out.", stance.field];
+    if (between.length < 2 || between.length > MOST || new Set(between).size < between.length) return [`Write from two to ${MOST} different options, with | between them, such as agree | disagree.`, stance.field];
+    return [""];
   };
 
   let timer = null;
   let asked = 0;
   const reckon = async () => {
     const number = ++asked;
-    told.textContent = wrong();
-    question.toggleAttribute("aria-invalid", false);
-    if (told.textContent) {
-      if (strategies.value().length) question.setAttribute("aria-invalid", "true");
+    stance.allow(model().stance);
+    const [why, field] = wrong();
+    told.textContent = why;
+    for (const each of [question, stance.field]) each.toggleAttribute("aria-invalid", false);
+    if (why) {
+      field?.setAttribute("aria-invalid", "true");
       fill(estimate);
       return;
     }
@@ -76,9 +89,10 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   const send = async (event) => {
     event.preventDefault();
     if (button.disabled) return; // it is being sent
-    told.textContent = question.value.trim() ? wrong() : "Write a question first.";
-    if (told.textContent) {
-      question.focus();
+    const [why, field] = question.value.trim() ? wrong() : ["Write a question first."];
+    told.textContent = why;
+    if (why) {
+      (field ?? question).focus();
       return;
     }
     button.disabled = true;
@@ -99,6 +113,7 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
     question,
     told,
     h("div", { class: "choices" }, councils.element, models.element, strategies.element),
+    stance.element,
     h("div", { class: "go" }, button, estimate),
   );
   element.addEventListener("keydown", (event) => {
@@ -120,6 +135,21 @@ function choice(name, label, options, chosen) {
   if (options.length < 2) return { element: h("p", { class: "one" }, `${label}: `, h("bdi", {}, options[0][1])), value: () => options[0][0] };
   const select = h("select", { id: name }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
   return { element: h("p", {}, h("label", { for: name }, label), select), value: () => select.value };
+}
+
+/** Options between which each voice is asked to choose, where the question is a closed one. */
+function closed() {
+  const field = h("input", { type: "text", id: "stance", dir: "auto", maxlength: "1000", placeholder: "agree | disagree", autocomplete: "off", "aria-describedby": "stance-about told" });
+  const about = h("span", { id: "stance-about", class: "line soft" });
+  return {
+    field,
+    element: h("p", { class: "closed" }, h("label", { for: "stance" }, "Options, if it is a closed question"), field, about),
+    value: () => (field.disabled ? "" : field.value.trim()),
+    allow: (can) => {
+      field.disabled = !can;
+      about.textContent = can ? "With | between them. Each voice is then also asked how likely it is to choose each: two more calls a voice." : "The model on this machine states nothing, so its voices choose no option.";
+    },
+  };
 }
 
 function ways(setup, chosen) {
