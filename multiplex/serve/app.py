@@ -170,7 +170,8 @@ async def _invalid(_: Request, error: RequestValidationError) -> Response:
     if first["loc"] == ("body",) and isinstance(first["input"], bytes):  # as FastAPI leaves what is not said to be JSON
         return _envelope(ApiError(415, "the body must be JSON, and said to be: `Content-Type: application/json`"))
     param = ".".join(str(part) for part in first["loc"] if part != "body") or None
-    return _envelope(ApiError(400, f"{param or 'body'}: {first['msg']}", param=param))
+    code = "missing_required_parameter" if first["type"] == "missing" else "invalid_value"
+    return _envelope(ApiError(400, f"{param or 'body'}: {first['msg']}", code=code, param=param))
 
 
 async def _refused(request: Request, error: HTTPException) -> Response:

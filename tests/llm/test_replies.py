@@ -144,6 +144,23 @@ async def test_a_reply_in_another_form_is_the_same_reply(way: str, pieces: list[
     assert (text, usage.input_tokens, usage.output_tokens) == ("Kin first.", 10, 3)
 
 
+async def test_a_call_that_is_streamed_though_it_was_asked_for_whole_is_put_together() -> None:
+    def piece(**function: str) -> bytes:
+        call = {"index": 0, **({"id": "x", "type": "function"} if "name" in function else {}), "function": function}
+        return b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
+
+    sent = [piece(name="ask", arguments=""), piece(arguments='{"a"'), piece(arguments=": 1}"), event(finish="tool_use")]
+    asked = RelayRequest([{"role": "user", "content": "Why?"}], {"tools": []}, {})
+    async with running(Endpoint(sent)) as endpoint:
+        chat = Chat(parse_spec("m", endpoint.url))
+        said, closed = [piece async for piece in relay(chat, asked)]
+        await chat.aclose()
+    call = {"id": "x", "type": "function", "function": {"name": "ask", "arguments": '{"a": 1}'}}
+    assert said == Passed({"tool_calls": [call]})
+    assert isinstance(closed, Closed)
+    assert closed.finish == "tool_calls"
+
+
 @EVERY
 async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(transport: Transport) -> None:
     usage = [{"prompt_tokens": 10, "completion_tokens": n} for n in (1, 2, 3)]
