@@ -172,15 +172,13 @@ class _Asking:
 
     async def __aenter__(self) -> AsyncOpenAI:
         line = await self._chat.connection()
-        if line.clients is None:
+        if line.client is None:
             raise AssertionError("a caller's own chat model has no batches")
         self._secret = line.secret
-        self._client = line.clients.least_busy()
         await self._clock.__aenter__()
-        return self._client.__enter__()
+        return line.client
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._client.__exit__(None, None, None)
         try:
             await self._clock.__aexit__(kind, error, trace)
         except TimeoutError as late:
