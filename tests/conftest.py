@@ -19,7 +19,7 @@ SLOW = {
     "llm": """chat embeddings limiter replies weights""",
     "serve": """api bad_input bad_luck checked connections examples fields fuzz mcp memory responses stopping
         studio threads tracing who_may_ask""",
-    "survey": """run""",
+    "survey": """run ways""",
     "serve/page": """api asking browser essay estimating fuzz keeping prose runs stances""",
 }
 """Modules that take more than three seconds or run commands, by their folder; `pytest -m fast` runs the others."""

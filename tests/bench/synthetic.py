@@ -17,8 +17,8 @@ from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.evaluation import FRAME, Measures, find, split
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.measures import measures
-from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.llm.usage import Usage
 
 MODELS = ("small", "openai:<b>large|x</b>")

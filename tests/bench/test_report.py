@@ -23,6 +23,7 @@ from multiplex.errors import ContentError, MultiplexError
 from multiplex.present.drawing import Drawing
 from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
+from multiplex.text.markdown import escape_markdown
 from tests.bench import synthetic
 
 VOID = {"meta", "br"}
@@ -158,7 +159,7 @@ def test_markdown_tells_the_same_and_no_foreign_text_breaks_its_tables(folder: P
     for table in tables:
         assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     analysis = synthetic.analysis(synthetic.records())
-    assert all(markdown.escaped(markdown.describe_claim(claim)) in text for claim in analysis.claims)
+    assert all(escape_markdown(markdown.describe_claim(claim)) in text for claim in analysis.claims)
 
 
 def test_the_papers_figures_stand_beside_ours_with_what_is_unknown(html: str) -> None:

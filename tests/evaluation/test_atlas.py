@@ -10,7 +10,7 @@ from multiplex.content import content_root, read_yaml
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import Place, places
 from multiplex.evaluation.extraction.facets import Facets
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 
 ATLAS = """countries:
   western: [US, IT]
@@ -105,7 +105,7 @@ def test_a_name_of_persons_or_of_four_letters_is_a_homonym(shipped: list[Place],
 
 
 def test_what_stands_in_a_gazetteer_goes_before_the_atlas() -> None:
-    shipped = Gazetteer.load()
+    shipped = shipped_gazetteer()
     assert shipped.match("Oaxaca")[0].form.entity.id == "mexico"
     assert shipped.match("Hyderabad")[0].form.entity.id == "city_in_hyderabad"
 
@@ -117,7 +117,7 @@ def test_a_folder_of_ones_own_has_no_atlas(gazetteer: Gazetteer) -> None:
 def test_an_atlas_country_says_what_the_gazetteer_says() -> None:
     """Every country whose English name a gazetteer holds has the perspective there that the atlas gives it."""
     home = read_yaml(content_root() / "eval" / "atlas.yaml")["countries"]
-    shipped = Gazetteer.load()
+    shipped = shipped_gazetteer()
     names = {"JP": "Japan", "NG": "Nigeria", "PK": "Pakistan", "ID": "Indonesia", "TR": "Turkey", "KZ": "Kazakhstan",
              "HT": "Haiti", "GR": "Greece", "RU": "Russia", "FJ": "Fiji", "MR": "Mauritania"}  # fmt: skip
     for code, name in names.items():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from multiplex.errors import ContentError, UsageError
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import count, find
 from multiplex.evaluation.retention.attribution import (
     blind_attribution,
@@ -165,7 +165,7 @@ RETOLD = {name: " ".join(sentences) for name, sentences in PARAPHRASES.items()}
 
 @pytest.fixture(scope="module")
 def shipped() -> Gazetteer:
-    return Gazetteer.load()
+    return shipped_gazetteer()
 
 
 class Remembering(Embedder):

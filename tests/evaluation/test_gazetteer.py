@@ -11,7 +11,7 @@ from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.facets import Facets
 from multiplex.evaluation.extraction.frame import KNOWN
 from multiplex.evaluation.extraction.frames import OUTSIDE, default_frame
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.text.tokens import tokens
 
 GOOD = """perspective: african
@@ -117,7 +117,7 @@ def test_an_entity_carries_its_facets_and_those_of_its_file(gazetteer: Gazetteer
 
 def test_the_shipped_gazetteer_loads_and_covers_every_known_perspective() -> None:
     folder = content_root() / "eval" / "gazetteers"
-    shipped = Gazetteer.load()
+    shipped = shipped_gazetteer()
     assert {path.stem for path in folder.glob("*.yaml")} == {*KNOWN, "none"}
     homes = {default_frame().home(name, entity.facets) for name, entity in shipped.entities.items()}
     assert homes - {OUTSIDE} == set(KNOWN)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from multiplex.errors import ContentError
-from multiplex.evaluation import Evaluator, Gazetteer
+from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extraction.frames import default_frame
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.languages.files import MEASURABLE, known_languages, read_language
 from multiplex.evaluation.languages.lexicon import Lexicon
 from multiplex.evaluation.languages.reading import UnreadError
@@ -181,7 +182,7 @@ GOOD = {
 def test_a_wrong_language_file_is_told_with_line_and_field(
     tmp_path: Path, change: dict[str, object], told: str
 ) -> None:
-    gazetteer = Gazetteer.load()
+    gazetteer = shipped_gazetteer()
     path = tmp_path / "xx.yaml"
     path.write_text(json.dumps(GOOD, indent=1), "utf-8")
     read_language(path, gazetteer.names, gazetteer.concepts)
@@ -193,7 +194,7 @@ def test_a_wrong_language_file_is_told_with_line_and_field(
 
 @pytest.mark.parametrize("language", known_languages())
 def test_a_shipped_language_knows_every_perspective_and_its_countries(language: str) -> None:
-    gazetteer = Gazetteer.load()
+    gazetteer = shipped_gazetteer()
     path = known_languages()[language]
     content = read_language(path, gazetteer.names, gazetteer.concepts)
     lexicon = Lexicon.load(path, gazetteer)

@@ -9,7 +9,7 @@ import pytest
 from multiplex.content import content_root
 from multiplex.errors import ContentError, UsageError
 from multiplex.evaluation.extraction.cue_words import CueWords
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import count, find, pairs
 
 
@@ -149,7 +149,7 @@ def test_cues_and_frame_choose_what_counts(gazetteer: Gazetteer) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Gazetteer:
-    return Gazetteer.load()
+    return shipped_gazetteer()
 
 
 @pytest.mark.parametrize(

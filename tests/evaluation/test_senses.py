@@ -9,10 +9,9 @@ import pytest
 
 from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import find
 from multiplex.evaluation.extraction.senses import SenseWords
-from multiplex.evaluation.retention.masking import shipped_gazetteer
 
 SENSES = Path(__file__).parents[3] / "shared" / "data" / "culture" / "senses.jsonl"
 

@@ -18,7 +18,7 @@ from multiplex.bench.report.plots import Cloud, draw_forests, draw_plots, write_
 from multiplex.bench.store.records import Record
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError
-from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.present.drawing import Drawing
 from multiplex.present.highlight import STYLE, legend
 from multiplex.present.templates import render

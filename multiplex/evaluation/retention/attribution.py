@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from multiplex.errors import UsageError
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.retention.coverage import LEAST_WORDS, load_calibration
-from multiplex.evaluation.retention.masking import claims, shipped_gazetteer
+from multiplex.evaluation.retention.masking import claims
 from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 from multiplex.evaluation.retention.similarity import Vectors
 

@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiplex.content import content_root, read_text
 from multiplex.errors import ContentError, UsageError, first_invalid
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.entailment import Entailment
-from multiplex.evaluation.retention.masking import Claim, claims, shipped_gazetteer
+from multiplex.evaluation.retention.masking import Claim, claims
 from multiplex.evaluation.retention.similarity import Vectors, best_cosines, entailed, find_copies
 from multiplex.evaluation.statistics.diversity import entropy_percent
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from multiplex.evaluation.extraction.cue_words import CueWords
 from multiplex.evaluation.extraction.gazetteer import Gazetteer
@@ -29,12 +28,6 @@ class Claim:
 
     text: str
     bare: str
-
-
-@cache
-def shipped_gazetteer() -> Gazetteer:
-    """The gazetteer that ships; it never changes once made, so one copy serves every thread."""
-    return Gazetteer.load()
 
 
 def without_cues(

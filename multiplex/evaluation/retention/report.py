@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from multiplex.evaluation.extraction.gazetteer import Gazetteer
+from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
 from multiplex.evaluation.extraction.references import Span
 from multiplex.evaluation.renamed import Renamed
 from multiplex.evaluation.retention.attribution import (
@@ -19,7 +19,6 @@ from multiplex.evaluation.retention.attribution import (
 )
 from multiplex.evaluation.retention.coverage import Coverage, measure_coverage
 from multiplex.evaluation.retention.entailment import Entailment
-from multiplex.evaluation.retention.masking import shipped_gazetteer
 from multiplex.evaluation.retention.perspective_classifier import PerspectiveClassifier
 
 

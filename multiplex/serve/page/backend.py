@@ -15,7 +15,7 @@ from multiplex.content import storable
 from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
 from multiplex.council.stance import MOST, read_options
 from multiplex.errors import UsageError
-from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
 from multiplex.serve.conversation.request import TurnRequest

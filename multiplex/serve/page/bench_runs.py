@@ -22,7 +22,7 @@ from multiplex.content import storable
 from multiplex.council.answer import Answer
 from multiplex.council.personas import built_in
 from multiplex.errors import MultiplexError
-from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.llm.usage import total
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.page.views import answer_view, voice_view

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from multiplex.bench.report.page import write_report
 from multiplex.bench.store.store import Store
-from multiplex.evaluation.retention.masking import shipped_gazetteer
+from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from tests.backend import Backend, asked, running
 from tests.bench import synthetic
 from tests.serve.luck import bugs, idle, until
