@@ -161,11 +161,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.answer: asyncio.Future[Took] | None = None
 
     def ask(self, request: bytes) -> asyncio.Future[Took]:
         """What came of a question."""
         self.came, self.first, self.began = bytearray(), 0.0, time.perf_counter()
-        self.answer: asyncio.Future[Took] = asyncio.get_running_loop().create_future()
+        self.answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return self.answer
 
@@ -175,11 +176,14 @@ class Connection(asyncio.Protocol):
             self.first = time.perf_counter() - self.began
         if self.came.endswith(b"0\r\n\r\n") or not self.came.startswith(b"HTTP/1.1 200"):
             error = b"" if b"data: [DONE]" in self.came and b'"error"' not in self.came else self.came[-300:]
-            self.answer.set_result(Took(self.first, time.perf_counter() - self.began, error.decode(errors="replace")))
+            self._end(error.decode(errors="replace"))
 
     def connection_lost(self, _: Exception | None) -> None:
-        if not self.answer.done():
-            self.answer.set_result(Took(self.first, time.perf_counter() - self.began, "the connection broke"))
+        self._end("the connection broke")
+
+    def _end(self, error: str) -> None:
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(Took(self.first, time.perf_counter() - self.began, error))
 
 
 async def ask(address: str, clients: int, requests: int) -> None:

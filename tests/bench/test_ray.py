@@ -72,7 +72,7 @@ def test_a_node_that_dies_while_parts_are_scored_costs_nothing_but_time(nodes: N
     texts = tmp_path / "texts"
     texts.mkdir()
     for number in range(8):
-        rows = ({"text": f"Koreans greet elders first. Muslims give zakat. {number} {i}."} for i in range(1500))
+        rows = ({"text": f"Koreans greet elders first. Muslims give zakat. {number} {i}."} for i in range(600))
         (texts / f"{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     order = ("score", str(texts), "--no-sentiment", "--out")
     with started(*order, str(tmp_path / "ray"), "--ray", nodes.address) as process:
