@@ -200,7 +200,7 @@ def index(cache: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> Iterato
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(index))
     server.daemon_threads = True
     index.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)

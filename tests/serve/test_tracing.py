@@ -37,7 +37,7 @@ def langsmith() -> Iterator[tuple[dict[str, str], threading.Event]]:
             self.wfile.write(b"{}")
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         env = {"LANGSMITH_TRACING": "true", "LANGSMITH_API_KEY": "k"}
         yield {**env, "LANGSMITH_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}, heard
