@@ -25,9 +25,18 @@ SLOW = {
 """Modules that take more than three seconds or run commands, by their folder; `pytest -m fast` runs the others."""
 
 
+LONGEST = (
+    "serve/page/test_browser.py", "bench/test_ray.py", "serve/test_bad_luck.py", "bench/test_batches.py", "test_cli.py",
+    "serve/test_memory.py", "llm/test_weights.py", "bench/test_bad_luck.py",
+)  # fmt: skip
+"""Modules that take longest: they begin, so that no process ends long after the others."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test as fast or slow, by its module."""
+    """Mark every test as fast or slow, by its module; the longest modules come first."""
     here = Path(__file__).parent
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(here).as_posix(), len(LONGEST)))
     for item in items:
         place = item.path.relative_to(here)
         slow = place.stem.removeprefix("test_") in SLOW.get(str(place.parent), "").split()

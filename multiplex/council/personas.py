@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -257,6 +257,13 @@ def read_persona(path: Path) -> Persona:
     Raises:
         ContentError: the file or one of its fields is wrong, or its `name` is not the file's.
     """
+    # a copy: what a persona computes once belongs to that copy, and is not taken over into changed ones
+    return _read_persona(path, _version(path), _version(path.parent / FOLDER / path.name)).model_copy()
+
+
+@lru_cache(maxsize=64)
+def _read_persona(path: Path, *_: tuple[int, int] | None) -> Persona:
+    """The persona of one file as long as the versions of the file and of its sourcebook stay."""
     persona = read_model(path, Persona)
     if persona.sourcebook is not None:
         raise ContentError(path, f"positions stand in a file of their own, {FOLDER}/{path.name}", field="sourcebook")
@@ -270,6 +277,15 @@ def read_persona(path: Path) -> Persona:
             raise ContentError(path, f"{harm!r} stands twice in harms and nothing_on_record", field="harms")
     book = path.parent / FOLDER / path.name
     return persona.model_copy(update={"sourcebook": read_sourcebook(book)}) if book.is_file() else persona
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """The time (ns) and size of a file; None where it is absent."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def persona_files(folder: Path) -> list[Path]:
