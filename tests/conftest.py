@@ -35,8 +35,8 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test as fast or slow, by its module; the longest modules come first."""
     here = Path(__file__).parent
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.relative_to(here).as_posix(), len(LONGEST)))
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(here).as_posix(), len(LONGEST)))
     for item in items:
         place = item.path.relative_to(here)
         slow = place.stem.removeprefix("test_") in SLOW.get(str(place.parent), "").split()

@@ -51,6 +51,7 @@ def serve(path: str) -> dict[str, Any] | None:
     question_language(question)
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX)
+    Path(path).unlink(missing_ok=True)  # of a killed run whose process had this one's number
     listener.bind(path)
     listener.listen(64)
     woken, wake = socket.socketpair()
