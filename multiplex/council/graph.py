@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from multiplex.council.checking import Judge
 
-SHOWN = {"tags": [TAG]}  # of what a node adds to the stream of messages; its calls have the tag themselves
+SHOWN = {"tags": [TAG]}  # on what the node itself adds to the essay; its calls bear it already. Front ends show both
 
 
 def build_graph(
