@@ -26,6 +26,15 @@ DEEPEST = 32  # levels of a YAML file; ours have six
 TEXT_LIMIT = 1_000_000  # bytes; a content file is a page or two, never a megabyte
 
 
+def file_version(path: Path) -> tuple[int, int] | None:
+    """When a file was written (ns) and its size (bytes), which tell if it changed; None where it cannot be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 @cache
 def content_root() -> Path:
     """The folder that holds agents/, prompts/ and eval/.

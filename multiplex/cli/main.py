@@ -300,7 +300,3 @@ def _question(given: str | None) -> str:
             'no question; try: multiplex answer "How should families decide who cares for ageing parents?"'
         )
     return sys.stdin.buffer.read(1_000_000).decode("utf-8", "replace")
-
-
-def _names(given: str | None) -> list[str]:
-    return [name.strip() for name in given.split(",")] if given else []

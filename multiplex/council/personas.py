@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from multiplex.content import content_root, prompt, read_model, read_text, sha256
+from multiplex.content import content_root, file_version, prompt, read_model, read_text, sha256
 from multiplex.council.harms import FILE as HARMS_FILE
 from multiplex.council.harms import load_harms
 from multiplex.council.positions import (
@@ -258,7 +258,7 @@ def read_persona(path: Path) -> Persona:
         ContentError: the file or one of its fields is wrong, or its `name` is not the file's.
     """
     # a copy: what a persona computes once belongs to that copy, and is not taken over into changed ones
-    return _read_persona(path, _version(path), _version(path.parent / FOLDER / path.name)).model_copy()
+    return _read_persona(path, file_version(path), file_version(path.parent / FOLDER / path.name)).model_copy()
 
 
 @lru_cache(maxsize=64)
@@ -277,15 +277,6 @@ def _read_persona(path: Path, *_: tuple[int, int] | None) -> Persona:
             raise ContentError(path, f"{harm!r} stands twice in harms and nothing_on_record", field="harms")
     book = path.parent / FOLDER / path.name
     return persona.model_copy(update={"sourcebook": read_sourcebook(book)}) if book.is_file() else persona
-
-
-def _version(path: Path) -> tuple[int, int] | None:
-    """The time (ns) and size of a file; None where it is absent."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def persona_files(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from multiplex.content import content_root, line_of, read_model, read_tree
+from multiplex.content import content_root, file_version, line_of, read_model, read_tree
 from multiplex.errors import ContentError
 
 FOLDER = "positions"  # beside the persona files
@@ -131,15 +131,11 @@ def read_sourcebook(path: Path) -> Sourcebook:
         ContentError: a field is wrong, an id stands twice, `against` leads nowhere, or a topic is not in the list; the
             line and the field are named.
     """
-    try:
-        status = path.stat()
-    except OSError:
-        return _read(path, (0, 0))  # which says what is wrong with it
-    return _read(path, (status.st_mtime_ns, status.st_size))
+    return _read(path, file_version(path))
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, stamp: tuple[int, int]) -> Sourcebook:  # noqa: ARG001  # a part of the cache's key
+def _read(path: Path, _: tuple[int, int] | None) -> Sourcebook:
     book = read_model(path, Sourcebook)
     fault = _fault(book)
     if fault is not None:
