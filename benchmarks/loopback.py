@@ -3,8 +3,8 @@
     python benchmarks/loopback.py --delay 0.2 --words 150
 
 prints its address and answers every chat completion after `delay` seconds with the same words, streamed (one event a
-word) or whole, as the request asks. `GET /stats` tells what it saw, `POST /reset` forgets it. Only HTTP/1.1 with a
-Content-Length is understood, which every client here speaks.
+word) or whole, as the request asks; a whole reply has log probabilities where those are asked for. `GET /stats` tells
+what it saw, `POST /reset` forgets it. Only HTTP/1.1 with a Content-Length is understood, which every client here speaks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from http.client import HTTPConnection
 from typing import IO, Any, cast
 
 SENTENCE = "In a Japanese household the elders are heard first, and ubuntu says that care is shared by all kin."
+LETTERS = [{"token": chr(65 + place), "logprob": -0.7 * (place + 1)} for place in range(20)]  # of a reply's first token
 
 
 def words_of(number: int) -> str:
@@ -62,20 +63,8 @@ class Replies:
         text = words_of(self.words)
         usage = {"prompt_tokens": 600, "completion_tokens": self.words, "total_tokens": 600 + self.words}
         head = {"id": "chatcmpl-loopback", "created": 1700000000, "model": "loopback"}
-        whole = {
-            **head,
-            "object": "chat.completion",
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": text},
-                    "logprobs": None,
-                    "finish_reason": "stop",
-                }
-            ],
-            "usage": usage,
-        }
-        self.whole = _reply("application/json", json.dumps(whole).encode())
+        self.whole = _whole(head, text, usage)
+        self.letter = _whole(head, "A", usage, {"content": [{**LETTERS[0], "top_logprobs": LETTERS}]})
         events = [_event(head, {"role": "assistant", "content": ""})]
         events += [_event(head, {"content": f" {word}" if i else word}) for i, word in enumerate(text.split())]
         events.append(_event(head, {}, "stop"))
@@ -88,9 +77,16 @@ class Replies:
         """The reply that a request asks for."""
         asked = json.loads(body)
         if not asked.get("stream"):
-            return self.whole
+            return self.letter if asked.get("logprobs") else self.whole
         self.seen.streamed += 1
         return self.stream_usage if (asked.get("stream_options") or {}).get("include_usage") else self.stream
+
+
+def _whole(head: dict[str, Any], text: str, usage: dict[str, int], logprobs: dict[str, Any] | None = None) -> bytes:
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": "stop"}
+    told = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+    return _reply("application/json", json.dumps(told).encode())
 
 
 def _data(event: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from multiplex.cli.options import (
     SentimentModelFlag,
     ShardFlag,
     read_shard,
+    split_names,
 )
 
 ScoredArgument = Annotated[
@@ -91,7 +92,7 @@ def score(
     judged = extractor != "local" or (sentiment == "judge" and not no_sentiment)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env)
     frames, columns = load_frames(frame), Columns(text_column, group_by, scaffold_column, question_column)
-    chosen = checked_cues(_names(cues)) if cues else HEADLINE_CUES
+    chosen = checked_cues(split_names(cues)) if cues else HEADLINE_CUES
     if out is not None:
         if judged or as_json or html is not None or summary is not None:
             raise UsageError(
@@ -140,7 +141,3 @@ def _check_readers(extractor: str, sentiment: str, sentiment_model: str | None, 
         raise UsageError(f"--sentiment {sentiment!r}: there are classifier and judge")
     if sentiment_model and (no_sentiment or sentiment == "judge"):
         raise UsageError("--sentiment-model: it is not used with --no-sentiment or --sentiment judge; leave one out")
-
-
-def _names(given: str | None) -> list[str]:
-    return [name.strip() for name in given.split(",")] if given else []

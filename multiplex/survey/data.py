@@ -61,8 +61,11 @@ class Survey(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits, the same for the same questions and answers."""
-        return sha256(self.model_dump_json())[:16]
+        """16 hex digits, the same for the same questions and answers, whatever a survey is called or noted to be.
+
+        Fields that say nothing are left out, so that a further field of a later version changes no digest.
+        """
+        return sha256(self.model_dump_json(include={"questions", "shares", "means"}, exclude_defaults=True))[:16]
 
     @cached_property
     def countries(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiplex.errors import ContentError, UsageError
-from multiplex.survey.data import most_divided
+from multiplex.survey.data import Survey, SurveyQuestion, most_divided
 from multiplex.survey.readers import read_survey, write_survey
 from multiplex.survey.replay import read_recorded
 from multiplex.survey.scales import find_scale, split_options
@@ -44,6 +44,13 @@ def test_microdata_are_weighted_and_missing_codes_left_out(tmp_path: Path) -> No
     write_survey(survey, made)
     assert read_survey(made) == survey
     assert "EGY,2" not in made.read_text("utf-8")
+
+
+def test_a_survey_is_the_same_under_another_name_and_with_other_notes() -> None:
+    questions = (SurveyQuestion(id="q", text="Fine?", options=("Yes", "No")),)
+    first = Survey(name="a", questions=questions, shares={"q": {"EGY": (0.5, 0.5)}})
+    assert Survey(name="b", questions=questions, shares=first.shares, notes=("told",)).digest == first.digest
+    assert Survey(name="a", questions=questions, shares={"q": {"EGY": (1.0, 0.0)}}).digest != first.digest
 
 
 def test_a_table_of_anyone_is_read_and_names_of_one_country_are_joined(tmp_path: Path) -> None:
