@@ -4,7 +4,7 @@
 
 prints its address and answers every chat completion after `delay` seconds with the same words, streamed (one event a
 word) or whole, as the request asks; a whole reply has log probabilities where those are asked for. `GET /stats` tells
-what it saw, `POST /reset` forgets it. Only HTTP/1.1 with a Content-Length is understood, which every client here speaks.
+what it saw, `POST /reset` forgets it. Only HTTP/1.1 with a Content-Length is understood, as every client here speaks.
 """
 
 from __future__ import annotations
