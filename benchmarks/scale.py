@@ -76,8 +76,8 @@ def score(folder: Path, texts: int, parts: int) -> None:
                 said = " ".join(SENTENCES[(row * 7 + k * k) % len(SENTENCES)] for k in range(12))
                 out.write(json.dumps({"text": f"{said} {row}"}) + "\n")
 
-    def order(name: str, *more: str) -> tuple[float, float, float]:
-        return run("score", str(source), "--no-sentiment", "--out", str(folder / name), *more)
+    def order(name: str, *more: str, of: str = "") -> tuple[float, float, float]:
+        return run("score", str(source / of), "--no-sentiment", "--out", str(folder / name), *more)
 
     def digest(name: str) -> str:
         made = hashlib.sha256()
@@ -101,7 +101,7 @@ def score(folder: Path, texts: int, parts: int) -> None:
         both = list(pool.map(lambda part: order("shards", "--shard", f"{part}/2"), (1, 2)))
     tell("shards", time.monotonic() - began, max(each[1] for each in both), sum(each[2] for each in both))
     with two_nodes() as address:
-        order("warm", "--ray", address)
+        order("warm", "--ray", address, of="000[01].jsonl")  # a part for each node, which starts its worker
         tell("ray", *order("ray", "--ray", address))
 
 
