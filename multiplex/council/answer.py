@@ -42,6 +42,11 @@ class Choice(_Frozen):
     unreadable: int = 0
     note: str | None = None
 
+    @property
+    def answered(self) -> bool:
+        """Whether an answer could be read."""
+        return self.shares is not None or self.point is not None
+
 
 class Cited(_Frozen):
     """A position of the sourcebook that stands in a voice, or that a sentence of it rests on.

@@ -38,6 +38,7 @@ LabelSet = Literal["letters", "numbers"]
 LEAST_INSIDE = 0.05  # mass on the options' letters below which a reply says nothing about them
 SUM_SLACK = 0.02  # how far a stated distribution may miss 1 before that is told
 DRAW_TOKENS = 16
+LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"  # no I: a refusal begins with it
 _NUMBERS = 9  # options that single digits can label
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
@@ -73,8 +74,9 @@ class ClosedQuestion(BaseModel):
     @property
     def signs(self) -> tuple[str, ...]:
         """The label of each place in the prompt: A, B, ..., or 1, 2, ... (a, b, ... for more than nine options)."""
-        first = ("a" if len(self.order) > _NUMBERS else "1") if self.labels == "numbers" else "A"
-        return tuple(chr(ord(first) + place) for place in range(len(self.order)))
+        digits = "".join(str(place + 1) for place in range(_NUMBERS))
+        second = digits if len(self.order) <= _NUMBERS else LETTERS.lower()
+        return tuple((second if self.labels == "numbers" else LETTERS)[: len(self.order)])
 
     def by_option(self, by_place: Sequence[float]) -> tuple[float, ...]:
         """Values in the order of the prompt, put into the order of the options."""
@@ -87,7 +89,8 @@ async def ask_closed(
 ) -> Answer:
     """The respondent's answer to a closed question, as a voice with a `choice`.
 
-    `heard` are others' voices of the round before; the respondent is told their answers without their names.
+    `heard` are others' voices of the round before; the respondent is told their answers without their names. Of a voice
+    that gave none it hears nothing.
 
     Raises:
         CallError: a call failed for good, other than by declining to answer.
@@ -98,7 +101,8 @@ async def ask_closed(
     slot = council.personas.index(persona) % PLAIN_SLOT if persona else PLAIN_SLOT
     call = how_to_call(question, call_seed(seed, name, question.round), slot, persona.name if persona else None)
     system = persona.system_prompt if persona else as_data(question.system)
-    told = "\n".join(f"Voice {number}: {voice.text}" for number, voice in enumerate(heard, 1))
+    spoke = [voice.text for voice in heard if voice.choice is None or voice.choice.answered]
+    told = "\n".join(f"Voice {number}: {text}" for number, text in enumerate(spoke, 1))
     choice, replies = await elicit(question, system, told, chat, call)
     voice = Voice(
         persona=name,
@@ -267,8 +271,9 @@ def _read_draws(question: ClosedQuestion, texts: Sequence[str], refused: int) ->
 def _drawn(text: str, question: ClosedQuestion) -> int | None:
     """The place in the prompt of the one option that a reply names, by its sign or in the option's words; else None."""
     word = text.strip().strip("*_`\"'()[] ")
-    for place, option in enumerate(question.order):
-        if question.options[option].strip() == word.rstrip("."):
-            return place
     match = re.match(r"(\w+)(?:[.):,]|$)", word)
-    return question.signs.index(match.group(1)) if match and match.group(1) in question.signs else None
+    if match and match.group(1) in question.signs:  # before the words: options may be numbers too
+        return question.signs.index(match.group(1))
+    words = word.rstrip(".")
+    named = (place for place, option in enumerate(question.order) if question.options[option].strip() == words)
+    return next(named, None)

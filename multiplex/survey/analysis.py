@@ -21,10 +21,10 @@ from multiplex.survey.voices import (
     places,
     spreads,
     stability,
+    why_unmeasured,
 )
 
 SEED = 7
-UNASKED = "not measurable: no survey asks its people"
 
 
 def analyse(
@@ -58,7 +58,7 @@ def analyse(
         by_model[model] = (found, based)
         found_standings += standings(survey, model, found, based, seed)
         for own, identified in (
-            persona_profiles(survey, collected, model, ceiling),
+            *(persona_profiles(survey, collected, model, number, ceiling) for number in collected.rounds(model)),
             *(country_profiles(survey, collected, model, kind, ceiling) for kind in ("country", "forecast")),
         ):
             found_profiles += own
@@ -111,4 +111,4 @@ def _unmeasured(collected: SurveyAnswers, survey: Survey) -> dict[str, str]:
     """Perspectives of the council that no country of the survey belongs to, and why nothing is said of them."""
     there = {find_country(code).perspective for code in survey.countries}
     asked = {answers.perspective for answers in collected.answers.values() if answers.perspective is not None}
-    return {perspective: UNASKED for perspective in sorted(asked) if perspective not in there}
+    return {perspective: why_unmeasured(perspective) for perspective in sorted(asked) if perspective not in there}

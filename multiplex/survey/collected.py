@@ -60,6 +60,11 @@ class RespondentAnswers:
         """The single options that were chosen, one a variant."""
         return [choice.point for _, choice in self.asked.get(question, ()) if choice.point is not None]
 
+    def point(self, question: str) -> int | None:
+        """The single option that was chosen most often, of equals the first; None where none was."""
+        chosen = self.points(question)
+        return max(chosen, key=chosen.count) if chosen else None
+
     def counts(self) -> tuple[int, int, int]:
         """Replies that could be read, that declined, and that could not be read."""
         every = [choice for variants in self.asked.values() for _, choice in variants]
@@ -99,15 +104,15 @@ class SurveyAnswers:
         }
         return replace(self, answers={who: each for who, each in kept.items() if each.asked})
 
-    def of(self, model: str, kind: str) -> Iterator[tuple[Who, RespondentAnswers]]:
-        """The respondents of a kind in their last round."""
-        last: dict[str, tuple[Who, RespondentAnswers]] = {}
+    def of(self, model: str, kind: str, number: int = 1) -> Iterator[tuple[Who, RespondentAnswers]]:
+        """The respondents of a kind in the round of this number."""
         for who, answers in self.answers.items():
-            if who.model == model and who.kind == kind:
-                best = last.get(who.name)
-                if best is None or best[0].round < who.round:
-                    last[who.name] = (who, answers)
-        yield from last.values()
+            if (who.model, who.kind, who.round) == (model, kind, number):
+                yield who, answers
+
+    def rounds(self, model: str) -> list[int]:
+        """The rounds in which the personas of a model answered."""
+        return sorted({who.round for who in self.answers if who.model == model and who.kind == "persona"})
 
 
 def collect(records: Iterable[Record], mixed: Collection[str] = (), main: str = "") -> SurveyAnswers:

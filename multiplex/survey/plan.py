@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class SurveyPlan:
         source: the digest of the whole survey that they are of.
         kinds: who is asked.
         countries: codes, of the respondents that are countries; those without answers of people are not asked.
-        orders: how many orders of the options: as written, reversed, then drawn ones.
+        orders: how many orders of the options: as written, reversed, then drawn ones; two options have only two.
         labels: how many label sets.
         wordings: how many wordings of the prompt.
         draws: of the method `sample`.
@@ -249,20 +250,22 @@ def _asked(survey: Survey, question: SurveyQuestion, who: Respondent) -> bool:
 def _forms(plan: SurveyPlan, question: SurveyQuestion, repeat: int, seed: int) -> Iterator[_Form]:
     """Every form in which a question is asked: its texts, wordings of the prompt, label sets and orders."""
     texts = (question.text, *question.paraphrases)
-    every = list(product(texts, range(1, plan.wordings + 1), LABELS[: plan.labels], range(plan.orders)))
+    orders = orders_of(len(question.options), plan.orders, seed, question.id)
+    every = list(product(texts, range(1, plan.wordings + 1), LABELS[: plan.labels], orders))
     for place, (text, wording, labels, order) in enumerate(every, 1):
-        options = order_of(len(question.options), order, seed, question.id)
-        yield _Form(repeat * len(every) + place, text, 1 if wording == 1 else 2, labels, options)
+        yield _Form(repeat * len(every) + place, text, 1 if wording == 1 else 2, labels, order)
 
 
-def order_of(options: int, number: int, seed: int, question: str) -> tuple[int, ...]:
-    """The options in the order of this number: as written, reversed, then drawn."""
-    order = list(range(options))
-    if number == 1:
-        order.reverse()
-    elif number > 1:
-        random.Random(call_seed(seed, question, number)).shuffle(order)  # an order, no secret
-    return tuple(order)
+def orders_of(options: int, number: int, seed: int, question: str) -> list[tuple[int, ...]]:
+    """So many different orders of the options: as written, reversed, then drawn; fewer where no more exist."""
+    written = tuple(range(options))
+    found = [written, written[::-1]][:number]
+    drawing = random.Random(call_seed(seed, question))  # an order, no secret
+    while len(found) < min(number, math.factorial(options)):
+        order = tuple(drawing.sample(written, options))
+        if order not in found:
+            found.append(order)
+    return found
 
 
 def _unit(

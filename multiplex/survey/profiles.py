@@ -11,29 +11,32 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LEAST = 3  # questions that two profiles must share
+LEAST = 8  # questions that two profiles must share; an r of fewer says next to nothing
 
 
-def column_means(rows: Array) -> Array:
-    """The mean of each column over the rows that have a value, shape (Q,); NaN where none has."""
+def column_means(rows: Array, least: int = 1) -> Array:
+    """The mean of each column over the rows that have a value, shape (Q,); NaN where fewer than `least` have one."""
     import numpy as np
 
     known = ~np.isnan(rows)
     counts = known.sum(axis=0)
     sums = np.where(known, rows, 0.0).sum(axis=0)
-    means: Array = np.divide(sums, counts, out=np.full(rows.shape[1:], np.nan), where=counts > 0)
+    means: Array = np.divide(sums, counts, out=np.full(rows.shape[1:], np.nan), where=counts >= least)
     return means
 
 
 def centre(rows: Array) -> Array:
-    """Rows of mean answers on 0..1, shape (respondents, Q), NaN where one was not asked, less each question's mean."""
-    return rows - column_means(rows)
+    """Rows of mean answers on 0..1, shape (respondents, Q), NaN where one was not asked, less each question's mean.
+
+    A question that only one of them answered is NaN: nobody is there to stand above or below.
+    """
+    return rows - column_means(rows, least=2)
 
 
 def correlation(a: Array, b: Array) -> float | None:
     """Pearson's r of two profiles over the questions that both have, -1..1.
 
-    None where they share fewer than three, or one of them does not vary.
+    None where they share fewer than `LEAST`, or one of them does not vary.
     """
     import numpy as np
 
@@ -59,7 +62,7 @@ def leave_one_out(rows: Array, groups: Sequence[str | None]) -> list[dict[str, f
     found = []
     for place in range(len(rows)):
         rest = [other for other in range(len(rows)) if other != place]
-        level = column_means(rows[rest])
+        level = column_means(rows[rest], least=2)
         own: dict[str, float] = {}
         for group in sorted({name for name in groups if name is not None}):
             members = [other for other in rest if groups[other] == group]
@@ -85,15 +88,19 @@ def nearest_own(found: Sequence[dict[str, float]], groups: Sequence[str | None])
     return sum(max(own, key=own.__getitem__) == group for own, group in judged), len(judged)
 
 
-def identification(matrix: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
-    """The share of rows whose best column is their own, and that of chance; row i belongs to column i.
+def identification(
+    matrix: Sequence[Sequence[float | None]], own: Sequence[int] | None = None
+) -> tuple[float, float, int] | None:
+    """The share of rows whose own column is the best, that share by chance, and of how many rows.
 
-    None where a row has no value in its own column, or there are fewer than two rows.
+    `own` has each row's own column, by default its number. Judged are rows with a value in their own column and in
+    another; columns without a value cannot win, by chance either; a tie is won in part. None where no row is judged.
     """
-    if len(matrix) < 2 or any(row[place] is None for place, row in enumerate(matrix)):
-        return None
-    hits = 0
-    for place, row in enumerate(matrix):
-        known = {column: value for column, value in enumerate(row) if value is not None}
-        hits += max(known, key=known.__getitem__) == place
-    return hits / len(matrix), 1 / len(matrix[0])
+    hits, chances = [], []
+    for row, place in zip(matrix, own if own is not None else range(len(matrix)), strict=True):
+        known = [value for value in row if value is not None]
+        if row[place] is not None and len(known) > 1:
+            best = max(known)
+            hits.append(1 / known.count(best) if row[place] == best else 0.0)
+            chances.append(1 / len(known))
+    return (sum(hits) / len(hits), sum(chances) / len(hits), len(hits)) if hits else None

@@ -59,6 +59,7 @@ class Profile(_Frozen):
     """A voice's profile beside people's.
 
     Attributes:
+        round: from 2 on, after personas heard each other.
         r: with its own perspective's, or its own country's, people; None with `note` where it cannot be measured.
         ceiling: the mean r of a country's people with the others of the perspective.
         by_country: r with the people of each country.
@@ -68,6 +69,7 @@ class Profile(_Frozen):
     model: str
     name: str
     perspective: str | None
+    round: int = 1
     r: float | None
     ceiling: float | None = None
     by_country: dict[str, float | None] = {}
@@ -77,7 +79,7 @@ class Profile(_Frozen):
 
 
 class Identification(_Frozen):
-    """How often a respondent's own people are its nearest, beside chance and what people reach."""
+    """How often a respondent's own people are its nearest, beside chance and what people reach; `of` were judged."""
 
     model: str
     kind: str
@@ -88,7 +90,10 @@ class Identification(_Frozen):
 
 
 class CouncilSpread(_Frozen):
-    """How far voices lie apart, beside the people they are named after; 0..100."""
+    """How far voices lie apart, beside the people they are named after; 0..100.
+
+    Between distributions the Jensen-Shannon distance, between point answers `option_distance`.
+    """
 
     model: str
     kind: str
@@ -106,7 +111,7 @@ class Stability(_Frozen):
     Attributes:
         factor: `order`, `labels`, `wording` (of the prompt), `paraphrase` (of the question) or `seed`.
         pairs: of two variants that differ in nothing else.
-        variation: their mean total variation, 0..1.
+        variation: their mean total variation, 0..1; of point answers, the share of pairs that differ.
         in_deviations: their mean difference on the scale, in standard deviations between countries.
     """
 

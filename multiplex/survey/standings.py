@@ -55,22 +55,18 @@ class SurveyCondition:
 def conditions(collected: SurveyAnswers, survey: Survey, model: str) -> dict[str, SurveyCondition]:
     """The conditions of a model, each over the pairs of a question and a country of people that it speaks of.
 
-    A persona speaks of every country of its perspective, a country respondent of itself, the plain model of all.
+    A persona speaks of every country of its perspective, a country respondent of itself, the plain model of all. What
+    personas answer after they heard each other is a condition of its own for each round.
     """
-    found: dict[str, SurveyCondition] = {}
-    for kind, name in KINDS.items():
-        shares: dict[Pair, Shares] = {}
-        points: list[tuple[str, Mapping[str, int]]] = []
-        for who, answers in collected.of(model, kind):
-            countries = _countries(survey, who, answers)
-            own = {q: given for q in answers.asked if (given := answers.shares(q)) is not None}
-            shares |= {(q, c): given for q, given in own.items() for c in countries if c in survey.shares.get(q, {})}
-            chosen = {q: majority(given) for q, given in own.items()}
-            chosen |= {q: each[0] for q in answers.asked if (each := answers.points(q))}
-            points += [(country, chosen) for country in countries]
-        if shares or points:
-            found[name] = SurveyCondition(shares, points)
-    return found
+    asked = [(kind, name, 1) for kind, name in KINDS.items()]
+    asked += [("persona", in_round("personas", number), number) for number in collected.rounds(model) if number > 1]
+    made = {name: _condition(survey, collected.of(model, kind, number)) for kind, name, number in asked}
+    return {name: condition for name, condition in made.items() if condition.shares or condition.points}
+
+
+def in_round(name: str, number: int) -> str:
+    """The name of a condition in a round: `personas`, `personas, round 2`."""
+    return name if number == 1 else f"{name}, round {number}"
 
 
 def baselines(survey: Survey, pairs: Iterable[Pair]) -> dict[str, SurveyCondition]:
@@ -114,7 +110,8 @@ def contrasts(
 ) -> list[SurveyContrast]:
     """Differences of conditions in similarity, over the pairs that both have; p by swapping labels within a cluster."""
     made: list[SurveyContrast] = []
-    for first, second in TESTED:
+    later = sorted({name for found, _ in by_model.values() for name in found if name.startswith("personas, ")})
+    for first, second in (*TESTED, *((name, "personas") for name in later)):
         own: dict[str, SurveyContrast] = {}
         for model, (found, based) in by_model.items():
             every = {**based, **found}
@@ -219,6 +216,21 @@ def _ratio(sums: Array) -> Array:
 
     means: Array = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
     return means
+
+
+def _condition(survey: Survey, respondents: Iterable[tuple[Who, RespondentAnswers]]) -> SurveyCondition:
+    shares: dict[Pair, Shares] = {}
+    points: list[tuple[str, Mapping[str, int]]] = []
+    for who, answers in respondents:
+        countries = _countries(survey, who, answers)
+        own = {q: given for q in answers.asked if (given := answers.shares(q)) is not None}
+        shares |= {(q, c): given for q, given in own.items() for c in countries if c in survey.shares.get(q, {})}
+        single = {q: each for q in answers.asked if (each := answers.points(q))}
+        forms = max(map(len, single.values()), default=0)  # point answers: every form counts, in the mean
+        rows = [{q: each[form] for q, each in single.items() if form < len(each)} for form in range(forms)]
+        rows = rows or [{q: majority(given) for q, given in own.items()}]
+        points += [(country, row) for country in countries for row in rows if row]
+    return SurveyCondition(shares, points)
 
 
 def _countries(survey: Survey, who: Who, answers: RespondentAnswers) -> list[str]:

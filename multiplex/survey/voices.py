@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from multiplex.council.answer import Choice
 from multiplex.survey import profiles
 from multiplex.survey.baselines import mean_of
 from multiplex.survey.collected import RespondentAnswers, SurveyAnswers, Variant, Who
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Shares, Survey, SurveyQuestion, mean_on
-from multiplex.survey.measures import js_similarity, total_variation
+from multiplex.survey.measures import js_similarity, majority, option_distance, total_variation
 from multiplex.survey.results import CouncilSpread, Identification, MapPoint, Near, Profile, Stability
 from multiplex.survey.spread import diversity, spanning_length
-from multiplex.survey.standings import SurveyCondition, similarities
+from multiplex.survey.standings import SurveyCondition, in_round, similarities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,12 @@ FACTORS: Mapping[str, Callable[[Variant], object]] = {
     "wording": lambda variant: variant.wording, "paraphrase": lambda variant: variant.text,
     "seed": lambda variant: variant.epoch,
 }  # fmt: skip
+
+
+def why_unmeasured(perspective: str | None) -> str:
+    """Why nothing is said of a perspective that no country of a survey belongs to."""
+    of = "no survey asks its people" if perspective == "indigenous" else "the survey has no country of it"
+    return f"not measurable: {of}"
 
 
 def scaled(survey: Survey) -> list[SurveyQuestion]:
@@ -60,10 +67,10 @@ def human_ceiling(survey: Survey) -> tuple[dict[str, float], float | None]:
 
 
 def persona_profiles(
-    survey: Survey, collected: SurveyAnswers, model: str, ceiling: Mapping[str, float]
+    survey: Survey, collected: SurveyAnswers, model: str, number: int, ceiling: Mapping[str, float]
 ) -> tuple[list[Profile], Identification | None]:
-    """Each persona's profile, centred over the council, with that of its perspective's people and of each country."""
-    voices = list(collected.of(model, "persona"))
+    """Each persona's profile in a round, centred over the council, with those of its perspective and each country."""
+    voices = list(collected.of(model, "persona", number))
     if len(voices) < LEAST_VOICES:
         return [], None
     ours = profiles.centre(answer_rows(survey, [answers for _, answers in voices]))
@@ -71,15 +78,17 @@ def persona_profiles(
     homes = [find_country(code).perspective for code in survey.countries]
     groups = sorted({home for home in homes if home is not None})
     of_group = [profiles.column_means(theirs[[home == group for home in homes]]) for group in groups]
-    found, matrix, columns = [], [], [g for g in groups if any(a.perspective == g for _, a in voices)]
+    columns = [group for group in groups if any(answers.perspective == group for _, answers in voices)]
+    found, matrix, own = [], [], []
     for (who, answers), row in zip(voices, ours, strict=True):
         home = answers.perspective
         by_group = {g: profiles.correlation(row, each) for g, each in zip(groups, of_group, strict=True)}
         by_country = {c: profiles.correlation(row, each) for c, each in zip(survey.countries, theirs, strict=True)}
         found.append(_profile(model, who, home, by_group.get(home or ""), ceiling, by_country, row, home in by_group))
         if home in by_group:
-            matrix.append([by_group[home], *(by_group[g] for g in columns if g != home)])
-    return found, _identified(model, "personas", [[*row] for row in matrix], own_first=True)
+            matrix.append([by_group[group] for group in columns])
+            own.append(columns.index(home))
+    return found, _identified(model, in_round("personas", number), matrix, own)
 
 
 def country_profiles(
@@ -98,17 +107,14 @@ def country_profiles(
         by_country = dict(zip(codes, matrix[place], strict=True))
         home = find_country(who.of).perspective
         found.append(_profile(model, who, home, matrix[place][place], ceiling, by_country, ours[place], True))
-    return found, _identified(model, kind, matrix)
+    return found, _identified(model, kind, matrix, range(len(matrix)))
 
 
 def spreads(survey: Survey, collected: SurveyAnswers, model: str) -> list[CouncilSpread]:
     """How far personas and country respondents lie apart, in every round, beside their people."""
     found = []
-    rounds = sorted({who.round for who in collected.answers if who.model == model and who.kind == "persona"})
-    for number in rounds:
-        voices = [
-            a for who, a in collected.answers.items() if who == Who(model, who.name, number) and who.kind == "persona"
-        ]
+    for number in collected.rounds(model):
+        voices = [answers for _, answers in collected.of(model, "persona", number)]
         homes = [answers.perspective for answers in voices]
         people = [
             {q.id: s for q in survey.questions if (s := mean_of(survey, q.id, _at_home(survey, home))) is not None}
@@ -136,7 +142,7 @@ def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stab
             if who.model != model:
                 continue
             for name, asked in answers.asked.items():
-                known = [(variant, choice.shares) for variant, choice in asked if choice.shares is not None]
+                known = [(variant, mass) for variant, choice in asked if (mass := _mass(choice)) is not None]
                 for (a, p), (b, q) in combinations(known, 2):
                     if FACTORS[factor](a) == FACTORS[factor](b) or any(key(a) != key(b) for key in rest):
                         continue
@@ -158,7 +164,10 @@ def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stab
 
 
 def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str) -> list[Near]:
-    """The countries by the mean similarity of their people to the plain model's answers, nearest first."""
+    """The countries by the mean similarity of their people to the plain model's answers, nearest first.
+
+    Left out are countries that were asked fewer than half as many questions as the one that was asked most.
+    """
     if plain is None:
         return []
     by_country: dict[str, list[float]] = {}
@@ -173,6 +182,7 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
             questions=len(values),
         )
         for code, values in by_country.items()
+        if 2 * len(values) >= max(map(len, by_country.values()))
     ]
     return sorted(rows, key=lambda row: -row.similarity)
 
@@ -214,7 +224,7 @@ def _profile(
     questions = int(np.count_nonzero(~np.isnan(row)))
     note = ""
     if r is None and not measured:
-        note = "not measurable: no survey asks"
+        note = why_unmeasured(home)
     elif r is None:
         few = f"fewer than {profiles.LEAST} ordered questions"
         note = few if questions < profiles.LEAST else f"answers that do not vary, or {few} that its people were asked"
@@ -222,6 +232,7 @@ def _profile(
         model=model,
         name=who.name,
         perspective=home,
+        round=who.round,
         r=r,
         ceiling=ceiling.get(home or ""),
         by_country=dict(by_country) if measured else {},
@@ -232,18 +243,12 @@ def _profile(
 
 
 def _identified(
-    model: str, kind: str, matrix: Sequence[Sequence[float | None]], *, own_first: bool = False
+    model: str, kind: str, matrix: Sequence[Sequence[float | None]], own: Sequence[int]
 ) -> Identification | None:
     if len(matrix) < LEAST_VOICES:
         return None
-    if own_first:  # the own group stands in the first column of every row
-        judged = [row for row in matrix if row[0] is not None]
-        hits = sum(row[0] >= max(v for v in row if v is not None) for row in judged if row[0] is not None)
-        own, chance = (hits / len(matrix), 1 / len(matrix[0])) if judged else (None, None)
-    else:
-        found = profiles.identification(matrix)
-        own, chance = found if found is not None else (None, None)
-    return Identification(model=model, kind=kind, own=own, chance=chance, people=None, of=len(matrix))
+    share, chance, judged = profiles.identification(matrix, own) or (None, None, 0)
+    return Identification(model=model, kind=kind, own=share, chance=chance, people=None, of=judged)
 
 
 def _spread(
@@ -255,6 +260,8 @@ def _spread(
     people: Sequence[Mapping[str, Shares]],
 ) -> CouncilSpread:
     ours = [{q.id: s for q in survey.questions if (s := each.shares(q.id)) is not None} for each in voices]
+    if not any(ours):
+        return _point_spread(survey, model, kind, number, voices, people)
     return CouncilSpread(
         model=model,
         kind=kind,
@@ -265,6 +272,37 @@ def _spread(
         spanning=spanning_length(ours, _apart),
         people_spanning=spanning_length(people, _apart),
     )
+
+
+def _point_spread(
+    survey: Survey, model: str, kind: str, number: int, voices: Sequence[RespondentAnswers],
+    people: Sequence[Mapping[str, Shares]],
+) -> CouncilSpread:  # fmt: skip
+    """The spread of point answers, beside that of people's majority options."""
+    options = {question.id: len(question.options) for question in survey.questions}
+
+    def apart(a: Mapping[str, int], b: Mapping[str, int]) -> float | None:
+        return option_distance(a, b, options)
+
+    ours = [{q: point for q in options if (point := each.point(q)) is not None} for each in voices]
+    theirs = [{q: majority(shares) for q, shares in of.items()} for of in people]
+    return CouncilSpread(
+        model=model,
+        kind=kind,
+        round=number,
+        voices=len(voices),
+        diversity=diversity(ours, apart),
+        people=diversity(theirs, apart),
+        spanning=spanning_length(ours, apart),
+        people_spanning=spanning_length(theirs, apart),
+    )
+
+
+def _mass(choice: Choice) -> Shares | None:
+    """A choice's shares, a point answer as all on one option: to compare a respondent's forms, never with people."""
+    if choice.point is not None:
+        return tuple(float(place == choice.point) for place in range(len(choice.options)))
+    return choice.shares
 
 
 def _apart(a: Mapping[str, Shares], b: Mapping[str, Shares]) -> float | None:

@@ -29,7 +29,8 @@ def alternatives(**mass: float) -> Body:
 
 
 def ask(backend: Backend, **about: Any) -> Choice:
-    question = ClosedQuestion(text="How is it?", options=OPTIONS, order=about.pop("order", (0, 1, 2, 3)), **about)
+    about = {"options": OPTIONS, "order": (0, 1, 2, 3)} | about
+    question = ClosedQuestion(text="How is it?", **about)
     answer = asyncio.run(_asked(backend, question))
     (voice,) = answer.voices
     assert voice.choice is not None
@@ -104,6 +105,26 @@ def test_draws_are_counted_and_one_draw_is_a_point(backend: Backend) -> None:
     assert (point.shares, point.point) == (None, 2)
 
 
+TEN = tuple(map(str, range(1, 11)))
+
+
+def test_a_refusal_that_begins_with_i_is_no_option(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("I", logprobs=alternatives(I=0.97, A=0.01, J=0.01, K=0.01))
+    choice = ask(backend, options=TEN, order=tuple(range(10)))
+    assert (choice.shares, choice.unreadable) == (None, 1)
+    backend.script = lambda body, n: Say("I, as an AI model, cannot choose.")
+    assert ask(backend, options=TEN, order=tuple(range(10)), method="sample").unreadable == 1
+    signs = ClosedQuestion(text="", options=TEN, order=tuple(range(10))).signs
+    assert "".join(signs) == "ABCDEFGHJK"
+
+
+def test_a_number_is_the_label_that_stands_before_an_option(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("2")
+    numbered = {"options": TEN[:5], "order": (4, 3, 2, 1, 0), "method": "sample"}
+    assert ask(backend, **numbered, labels="numbers").point == 3
+    assert ask(backend, **numbered).point == 1  # no label but letters, so it is the option's own words
+
+
 def test_an_endpoint_without_log_probabilities_fails_and_says_what_to_use(backend: Backend) -> None:
     with pytest.raises(CallError, match="no log probabilities of tokens; ask with the method verbalised or sample"):
         ask(backend)
@@ -115,9 +136,12 @@ def test_a_voice_of_a_later_round_hears_the_others_without_their_names(backend: 
         text="How is it?", options=OPTIONS, order=(0, 1, 2, 3), method="verbalised", round=2, persona="islamic"
     )
     others = [Voice(persona=p, perspective=p, title=p, model="m", text=f"Bad {n}%") for n, p in enumerate("xy", 61)]
+    silent = Choice(options=OPTIONS, method="verbalised", note="the model declined to answer")
+    others.append(others[0].model_copy(update={"text": "no answer (declined)", "choice": silent}))
     answer = asyncio.run(_asked(backend, question, others))
     assert [(voice.persona, voice.round, voice.text) for voice in answer.voices] == [
         ("islamic", 2, "Very good 40%; good 30%; Good 20%; Bad 10%")
     ]
     asked = backend.requests[0]["messages"][-1]["content"]
     assert "Voice 1: Bad 61%\nVoice 2: Bad 62%" in asked
+    assert "Voice 3" not in asked

@@ -52,10 +52,16 @@ def test_copies_of_a_voice_do_not_lengthen_the_tree() -> None:
 
 
 def test_profiles_forget_the_level_that_all_share() -> None:
-    rows = centre(np.array([[0.9, 0.5, 0.1, 0.5], [0.7, 0.5, 0.3, np.nan]]))
+    answers = np.array([[0.9, 0.5, 0.1, 0.4] * 3, [0.7, 0.5, 0.3, 0.4] * 3])
+    rows = centre(answers)
     assert correlation(rows[0], rows[1]) == pytest.approx(-1)
-    assert correlation(rows[0], np.zeros(4)) is None
-    assert correlation(rows[0][:2], rows[1][:2]) is None
+    assert correlation(rows[0], np.zeros(12)) is None
+    assert correlation(rows[0][:7], rows[1][:7]) is None
+
+
+def test_a_question_that_only_one_answered_puts_nobody_at_the_mean() -> None:
+    rows = centre(np.array([[0.9, 0.5], [0.7, np.nan]]))
+    assert rows[0] == pytest.approx([0.1, np.nan], nan_ok=True)
 
 
 def test_a_country_has_no_part_in_what_it_is_compared_with() -> None:
@@ -72,5 +78,7 @@ def test_a_country_has_no_part_in_what_it_is_compared_with() -> None:
 
 
 def test_identification_counts_own_columns_and_says_what_chance_is() -> None:
-    assert identification([[0.9, 0.1], [0.5, 0.4]]) == (0.5, 0.5)
-    assert identification([[None, 0.1], [0.5, 0.4]]) is None
+    assert identification([[0.9, 0.1], [0.5, 0.4]]) == (0.5, 0.5, 2)
+    assert identification([[None, 0.1], [0.5, 0.4]]) == (0, 0.5, 1)  # what cannot be measured is not wrong
+    assert identification([[0.9, 0.1, None], [0.5, 0.5, 0.2]], [0, 1]) == (0.75, pytest.approx(5 / 12), 2)
+    assert identification([[None, 0.1], [0.5, None]]) is None

@@ -15,9 +15,11 @@ from multiplex.bench.store.store import Store
 from multiplex.council.personas import Council
 from multiplex.errors import UsageError
 from multiplex.survey.analysis import analyse
+from multiplex.survey.baselines import majorities
 from multiplex.survey.command import people_of
 from multiplex.survey.data import Survey, SurveyQuestion, even_scale
-from multiplex.survey.plan import SurveyPlan, askable, select_questions, units
+from multiplex.survey.measures import alignment
+from multiplex.survey.plan import SurveyPlan, askable, orders_of, select_questions, units
 from multiplex.survey.readers import write_survey
 from multiplex.survey.results import Results
 from tests.backend import Backend, Body, Say, running
@@ -118,7 +120,7 @@ def test_a_model_that_answers_like_people_is_found_out(results: Results) -> None
     by_name = {each.name: each for each in results.profiles}
     assert by_name["country:EGY"].r == pytest.approx(1, abs=1e-6)
     assert by_name["persona:indigenous"].r is None
-    assert by_name["persona:indigenous"].note == "not measurable: no survey asks"
+    assert by_name["persona:indigenous"].note == "not measurable: no survey asks its people"
     rows = {(row.perspective, row.condition): row for row in results.standings}
     assert rows[None, "countries"].similarity.value == pytest.approx(1, abs=1e-6)
     assert rows[None, "countries"].skill == pytest.approx(100, abs=1e-4)
@@ -210,6 +212,11 @@ def test_voices_hear_each_other_each_from_its_own_model(place: Path, backend: Ba
     lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
     spread = [(line["round"], line["voices"]) for line in lines if line["table"] == "spread"]
     assert spread == [(1, 3), (2, 3)]
+    close = {line["condition"]: line["similarity"]["value"] for line in lines
+             if line["table"] == "standing" and line["perspective"] == "east_asian"}  # fmt: skip
+    assert close["personas"] != close["personas, round 2"]
+    compared = [(line["first"], line["second"]) for line in lines if line["table"] == "contrast"]
+    assert ("personas, round 2", "personas") in compared
 
 
 def test_a_voice_that_failed_is_not_heard_as_if_it_had_said_nothing(place: Path, backend: Backend) -> None:
@@ -250,6 +257,29 @@ def test_options_are_shown_in_each_order_under_each_label_set() -> None:
         ((0, 1), "A", 1),
         ((3, 2), "1", 2),
     }
+
+
+def test_drawn_orders_are_different_ones() -> None:
+    assert orders_of(2, 5, 7, "q") == [(0, 1), (1, 0)]
+    assert len(set(orders_of(3, 6, 7, "q"))) == len(set(orders_of(4, 6, 7, "q"))) == 6
+    assert orders_of(4, 1, 7, "q") == [(0, 1, 2, 3)]
+
+
+def test_single_draws_count_in_every_form(place: Path, backend: Backend) -> None:
+    backend.script = lambda body, n: Say("A")  # the option that stands first, whichever it is
+    done = ask(place, backend, "--name", "draws", "--method", "sample", "--draws", "1", "--respondents", "countries")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(each) for each in (place / "runs" / "draws" / "results.jsonl").read_text("utf-8").splitlines()]
+    (order,) = [each for each in lines if each.get("factor") == "order"]
+    assert (order["pairs"], order["variation"]) == (16 * 3, 1)
+    (found,) = [e for e in lines if (e.get("condition"), e.get("perspective")) == ("countries", None)]
+    first, last = ({f"q{n}": place for n in range(16)} for place in (0, 3))
+    options = {f"q{n}": 4 for n in range(16)}
+    each = [alignment(chosen, majorities(SURVEY, code), options) for code in ("EGY", "JPN", "FRA")
+            for chosen in (first, last)]  # fmt: skip
+    assert found["alignment"] == pytest.approx(sum(value or 0 for value in each) / 6)
+    (spread,) = [each for each in lines if each["table"] == "spread"]
+    assert (spread["diversity"], spread["people"] > 0) == (0, True)
 
 
 def test_a_persona_of_another_model_is_asked_there_alone() -> None:

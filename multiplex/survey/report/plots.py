@@ -13,9 +13,10 @@ from typing import Any
 from multiplex.bench.report.tables import plain
 from multiplex.present.highlight import COLOURS
 from multiplex.survey.countries import find_country
+from multiplex.survey.report.words import first_round
 from multiplex.survey.results import Results
 
-MOST_COUNTRIES = 40  # columns of the matrix; more cannot be read
+WIDE = 40  # columns of the matrix up to which they are drawn wide
 GREY = "#888888"
 
 
@@ -27,7 +28,7 @@ def plots(results: Results, model: str) -> str:
 
 def profile_plot(results: Results, model: str) -> str:
     """Each persona's r beside the human ceiling."""
-    rows = [p for p in results.profiles if p.model == model and p.name.startswith("persona:") and p.r is not None]
+    rows = [profile for profile in first_round(results, model) if profile.r is not None]
     if not rows:
         return ""
 
@@ -48,10 +49,12 @@ def profile_plot(results: Results, model: str) -> str:
 
 def matrix_plot(results: Results, model: str) -> str:
     """Voices by countries: r of each pair of profiles."""
-    rows = [p for p in results.profiles if p.model == model and p.name.startswith("persona:") and p.by_country]
+    rows = [profile for profile in first_round(results, model) if profile.by_country]
     if not rows:
         return ""
-    codes = sorted(rows[0].by_country, key=lambda code: (find_country(code).perspective or "~", code))[:MOST_COUNTRIES]
+    codes = sorted(rows[0].by_country, key=lambda code: (find_country(code).perspective or "~", code))
+
+    step = 0.32 if len(codes) <= WIDE else 0.16  # inches a column
 
     def draw(axes: Any) -> None:
         import numpy as np
@@ -60,7 +63,7 @@ def matrix_plot(results: Results, model: str) -> str:
         edges = np.arange(len(codes) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
         axes.pcolormesh(*edges, values, cmap="RdBu", vmin=-1, vmax=1)  # paths: a page's policy lets no image in
         axes.invert_yaxis()
-        axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=8)
+        axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=8 if len(codes) <= WIDE else 6)
         axes.set_yticks(range(len(rows)), [plain(each.perspective or "") for each in rows])
         for i, each in enumerate(rows):
             for j, code in enumerate(codes):
@@ -74,7 +77,7 @@ def matrix_plot(results: Results, model: str) -> str:
     about = (
         "r of each voice's profile with each country's people: blue agrees, red disagrees; boxed, its own perspective."
     )
-    return _figure("Identification", about, draw, (max(6.0, 2 + 0.32 * len(codes)), 1.2 + 0.4 * len(rows)))
+    return _figure("Identification", about, draw, (max(6.0, 2 + step * len(codes)), 1.2 + 0.4 * len(rows)))
 
 
 def spread_plot(results: Results, model: str) -> str:
@@ -91,7 +94,7 @@ def spread_plot(results: Results, model: str) -> str:
                 axes.plot([each.people] * 2, [place - 0.4, place + 0.4], color="black", linewidth=2.5)
         axes.set_yticks(range(len(rows)), labels)
         axes.set_xlim(0, max(1.0, *(max(each.diversity or 0, each.people or 0) for each in rows)) * 1.1)
-        axes.set_xlabel("100 × mean Jensen-Shannon distance between two voices")
+        axes.set_xlabel("100 × mean distance between two voices")
 
     about = "Bars: how far the voices lie apart. Upright lines: how far their people do."
     return _figure("How far voices lie apart", about, draw, (7, 0.8 + 0.5 * len(rows)))

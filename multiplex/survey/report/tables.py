@@ -5,7 +5,9 @@ from __future__ import annotations
 from multiplex.bench.report.tables import Table, chance, plain
 from multiplex.present.numbers import NONE, number
 from multiplex.survey.countries import find_country
+from multiplex.survey.report.words import first_round
 from multiplex.survey.results import Profile, Results, SurveyFigure
+from multiplex.survey.standings import in_round
 
 ALL = "all countries"
 NEAREST = 10  # countries of the plain model's list
@@ -51,9 +53,9 @@ def stability(results: Results) -> Table:
     note = (
         "Two answers of one respondent to one question that differ in nothing but this (the seed: in nothing but the "
         "epoch; the wording is the prompt's, a paraphrase the question's). Variation: half the sum of differences "
-        "between the two distributions, 0 to 1. In SDs: the difference of their means on the scale in standard "
-        "deviations between the countries' people; above 1, the order of the options moves an answer further than a "
-        "country does."
+        "between the two distributions, 0 to 1; of point answers, the share of pairs that differ. In SDs: the "
+        "difference of their means on the scale in standard deviations between the countries' people; above 1, the "
+        "order of the options moves an answer further than a country does."
     )
     return Table(
         "What the form of a question changes", ("factor", "pairs", "variation", "in SDs between countries"),
@@ -107,7 +109,8 @@ def standings(results: Results) -> Table:
         "clusters of questions. W1: over ordered options. S: 100 is people's own answer, 0 a uniform one. "
         "Alignment: of "
         "majority options (arXiv 2606.05985). Each row is over its own pairs: rows of people alone, such as the own "
-        "perspective's other countries, lack countries that have no others. Plain is compared with every country.",
+        "perspective's other countries, lack countries that have no others. Plain is compared with every country. "
+        "Personas answer by themselves; from round 2 on, after they heard each other.",
     )
 
 
@@ -161,7 +164,8 @@ def identification(results: Results) -> Table:
             for model in results.models
         },
         "Own people: the perspective's for personas, the country's for countries. People: the share of countries whose "
-        "people stand nearest their own perspective, themselves left out.",
+        "people stand nearest their own perspective, themselves left out. Of: respondents whose r with their own "
+        "people and with others can be measured.",
     )
 
 
@@ -183,8 +187,8 @@ def spreads(results: Results) -> Table:
             for model in results.models
         },
         "100 × the mean Jensen-Shannon distance between two voices, and the mean edge of the shortest tree that joins "
-        "them all; beside it the same for the people they are named after. A fall from round 1 to the last: hearing "
-        "each "
+        "them all; beside it the same for the people they are named after. Between point answers: the distance of "
+        "options (arXiv 2606.05985). A fall from round 1 to the last: hearing each "
         "other makes the voices alike.",
     )  # fmt: skip
 
@@ -194,9 +198,7 @@ def by_country(results: Results) -> Table:
     groups = []
     for model in results.models:
         rows = []
-        for each in results.profiles:
-            if each.model != model or not each.name.startswith("persona:"):
-                continue
+        for each in first_round(results, model):
             own = {c: r for c, r in each.by_country.items() if find_country(c).perspective == each.perspective}
             told = ", ".join(f"{find_country(c).name} {number(r, '.2f')}" for c, r in own.items())
             rows.append((each.name.partition(":")[2], told or each.note))
@@ -216,7 +218,10 @@ def nearest(results: Results) -> Table:
             for place, each in enumerate(ranked[:NEAREST], 1)
         ]  # fmt: skip
         groups.append((model, tuple(rows)))
-    note = "By mean 1 − JSD over the questions that the country was asked; countries were not asked the same ones."
+    note = (
+        "By mean 1 − JSD over the questions that the country was asked; countries were not asked the same ones. Those "
+        "asked fewer than half as many as the one asked most are left out."
+    )
     return Table(
         "Whose people the plain model answers like", ("country", "perspective", "1 − JSD", "questions"), tuple(groups),
         note, folded=True,
@@ -236,7 +241,7 @@ def ceiling(results: Results) -> Table:
 
 def _profile(each: Profile) -> tuple[str, ...]:
     kind, _, name = each.name.partition(":")
-    shown = name if kind == "persona" else f"{kind} {find_country(name).name}"
+    shown = in_round(name, each.round) if kind == "persona" else f"{kind} {find_country(name).name}"
     near = find_country(each.nearest).name if each.nearest else NONE
     return (shown, number(each.r, ".2f"), number(each.ceiling, ".2f"), near, f"{each.questions:,}", each.note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multiplex.bench.report.tables import plain
 from multiplex.present.numbers import number
 from multiplex.survey.countries import find_country
+from multiplex.survey.profiles import LEAST
 from multiplex.survey.results import Profile, Results
 
 QUESTION = "Do the voices answer like the people they are named after?"
@@ -20,9 +21,9 @@ LIMITS = (
 
 def headline(results: Results, model: str) -> str:
     """One sentence: whose answers the voices resemble, and how far they are from what people reach with each other."""
-    personas = [p for p in results.profiles if p.model == model and p.name.startswith("persona:")]
+    personas = first_round(results, model)
     measured = [p for p in personas if p.r is not None]
-    near = next((each for each in results.near if each.model == model), None)
+    near = next((each for each in results.near if each.model == model and each.questions >= LEAST), None)
     like = f"Asked plainly, it answers most like people in {find_country(near.country).name}. " if near else ""
     if not measured:
         why = "no persona was asked" if not personas else "no persona's profile can be measured"
@@ -35,6 +36,11 @@ def headline(results: Results, model: str) -> str:
         far = f", where people of one country reach {reached} with the others of their perspective"
     agree = f"Its voices' profiles agree with their own people's at r = {number(mean, '.2f')} on average"
     return f"{like}{agree}{far}; {_own(measured)}."
+
+
+def first_round(results: Results, model: str) -> list[Profile]:
+    """The personas' profiles before they heard each other."""
+    return [p for p in results.profiles if p.model == model and p.name.startswith("persona:") and p.round == 1]
 
 
 def _own(measured: list[Profile]) -> str:
