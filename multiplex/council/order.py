@@ -10,6 +10,7 @@ from typing import Literal, cast, get_args
 from multiplex.council.locales import checked_language
 from multiplex.council.personas import Council
 from multiplex.council.planning import PlanMode, checked_question
+from multiplex.council.quoting import check_speaker
 from multiplex.council.strategies import check_strategy
 from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
@@ -82,16 +83,21 @@ class Order:
         if plan not in get_args(PlanMode):
             raise UsageError(f"--plan {plan!r}: there are {' and '.join(get_args(PlanMode))}")
         question = checked_question(question, local=chat.spec.local)
-        if stance and chat.spec.small:
-            raise UsageError("--stance: a small model states nothing of a tradition; give another --model")
+        voices = {perspective: _lent(other) for perspective, other in (voice_models or {}).items()}
+        if stance and (small := [each.spec.name for each in (chat, *voices.values()) if each.spec.small]):
+            why = f"a small model ({small[0]}) states nothing of a tradition"
+            raise UsageError(f"--stance: {why}; give another --model or --voice-model")
         for strategy in chosen:
             check_strategy(strategy, chat.spec)
+        if "multiplex" in chosen:
+            for persona in council.personas:
+                check_speaker(persona, voices.get(persona.perspective, chat).spec, rounds)
         return cls(
             question=question,
             strategies=chosen,
             model=chat,
             council=council,
-            voice_models={perspective: _lent(other) for perspective, other in (voice_models or {}).items()},
+            voice_models=voices,
             rounds=rounds,
             plan=cast(PlanMode, plan),
             seed=random.randrange(2**31) if seed is None else seed,

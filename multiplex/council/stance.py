@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from multiplex.council.answer import Answer, Choice, Voice
 from multiplex.council.closed import ClosedQuestion, Method, elicit, how_to_call
@@ -11,7 +11,7 @@ from multiplex.council.personas import Council, Persona
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.chat import Chat
-from multiplex.llm.usage import total
+from multiplex.llm.usage import spent_on, total
 
 MOST = 9  # options of a stance
 STANCE_CALLS = 2  # of each voice: the options as written and reversed
@@ -47,14 +47,15 @@ async def add_stances(
     personas = {persona.perspective: persona for persona in council.personas}
     spoken = [voice for voice in answer.voices if voice.error is None and voice.perspective in personas]
 
-    async def ask(voice: Voice, method: Method) -> Voice:
-        of = voice_models.get(voice.perspective, chat)
-        return await _stance(voice, personas[voice.perspective], question, options, of, seed, method)
+    async def ask(voices: Sequence[Voice], method: Method) -> tuple[list[Voice], bool]:
+        of = ((personas[voice.perspective], voice_models.get(voice.perspective, chat)) for voice in voices)
+        each = (_stance(voice, *who, question, options, seed, method) for voice, who in zip(voices, of, strict=True))
+        heard = await asyncio.gather(*each)
+        return [voice for voice, _ in heard], any(refused for _, refused in heard)
 
-    try:
-        asked = await asyncio.gather(*(ask(voice, "logprobs") for voice in spoken))
-    except CallError:  # an endpoint without log probabilities; what else it lacks, the other method will tell
-        asked = await asyncio.gather(*(_caught(ask(voice, "verbalised"), voice, options) for voice in spoken))
+    asked, refused = await ask(spoken, "logprobs")
+    if refused:  # an endpoint without log probabilities; what else it lacks, the other method will tell
+        asked, _ = await ask(asked, "verbalised")
     found = {(voice.perspective, voice.round): voice for voice in asked}
     every = {
         name: tuple(found.get((voice.perspective, voice.round), voice) for voice in voices)
@@ -73,19 +74,22 @@ async def add_stances(
 
 
 async def _stance(
-    voice: Voice, persona: Persona, question: str, options: tuple[str, ...], chat: Chat, seed: int, method: Method
-) -> Voice:
+    voice: Voice, persona: Persona, chat: Chat, question: str, options: tuple[str, ...], seed: int, method: Method
+) -> tuple[Voice, bool]:
+    """The voice with its choice and with what that cost, and whether the endpoint refused the method."""
     places = tuple(range(len(options)))
-    orders = (places, places[::-1])
-    found = []
-    usage = voice.usage
-    for number, order in enumerate(orders):
-        closed = ClosedQuestion(text=question, options=options, order=order, method=method)
-        call = how_to_call(closed, call_seed(seed, "stance", persona.name, number), None, persona.name)
-        choice, replies = await elicit(closed, persona.system_prompt, "", chat, call)
-        usage = total((usage, *(reply.usage for reply in replies)))
-        found.append(choice)
-    return voice.model_copy(update={"choice": average(found), "usage": usage})
+    found, usage, refused = list[Choice](), voice.usage, False
+    try:
+        for number, order in enumerate((places, places[::-1])):
+            closed = ClosedQuestion(text=question, options=options, order=order, method=method)
+            call = how_to_call(closed, call_seed(seed, "stance", persona.name, number), None, persona.name)
+            choice, replies = await elicit(closed, persona.system_prompt, "", chat, call)
+            usage = total((usage, *(reply.usage for reply in replies)))
+            found.append(choice)
+    except CallError as error:
+        usage, refused = usage + spent_on(error), error.kind == "bad_request"
+        found.append(Choice(options=options, method=method, note=str(error)))
+    return voice.model_copy(update={"choice": average(found), "usage": usage}), refused
 
 
 def average(choices: Sequence[Choice]) -> Choice:
@@ -102,11 +106,3 @@ def average(choices: Sequence[Choice]) -> Choice:
             "note": next((choice.note for choice in choices if choice.note), None),
         }
     )
-
-
-async def _caught(asking: Awaitable[Voice], voice: Voice, options: Sequence[str]) -> Voice:
-    try:
-        return await asking
-    except CallError as error:
-        choice = Choice(options=tuple(options), method="verbalised", note=str(error))
-        return voice.model_copy(update={"choice": choice})

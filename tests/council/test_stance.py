@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from multiplex.council.answer import Answer, Choice, Voice
+from multiplex.council.order import Order
 from multiplex.council.personas import Council
 from multiplex.council.stance import add_stances, read_options
 from multiplex.errors import UsageError
@@ -60,6 +61,36 @@ def test_voices_that_spoke_are_asked_in_words_where_the_endpoint_has_no_log_prob
     assert stance_lines(answer)[0] == "Islamic: agree 20%, disagree 80%"
     assert stance_band(answer).count('<tr><th scope="row">') == 2
     assert re.search(r"flex: 0\.9000 1 0", stance_band(answer))
+
+
+def test_a_call_that_fails_costs_its_voice_alone_and_every_reply_is_counted(backend: Backend) -> None:
+    top = [{"token": sign, "logprob": -0.7} for sign in "AB"]
+
+    def script(body: Body, number: int) -> Say:
+        if COUNCIL.personas[0].system_prompt in body["messages"][0]["content"]:
+            return Say(status=403)
+        return Say("A", logprobs={"content": [{**top[0], "top_logprobs": top}]})
+
+    backend.script = script
+    answer = asyncio.run(ask(backend, spoken()))
+    by_name = {voice.persona: voice.choice for voice in answer.voices}
+    assert {choice.method for choice in by_name.values()} == {"logprobs"}
+    assert (by_name["islamic"].shares, by_name["african"].shares) == (None, pytest.approx((0.5, 0.5)))
+    assert "403" in by_name["islamic"].note
+    assert answer.usage.calls == 4
+    backend.requests.clear()
+    backend.script = lambda body, n: Say("A") if body.get("logprobs") else Say('{"A": 60, "B": 40}')
+    answer = asyncio.run(ask(backend, spoken()))
+    assert answer.usage.calls == len(backend.requests) == 3 * (1 + 2)
+
+
+def test_a_small_voice_states_no_stance_and_a_speaker_is_checked_before_a_call() -> None:
+    small = Chat(parse_spec("local"))
+    about = {"model": Chat(parse_spec("m", "http://127.0.0.1:9/v1")), "council": COUNCIL}
+    with pytest.raises(UsageError, match="--stance: a small model"):
+        Order.of("Should the old decide?", **about, voice_models={"islamic": small}, stance=("yes", "no"))
+    with pytest.raises(UsageError, match="is a small model and cannot answer other voices"):
+        Order.of("Should the old decide?", **about, voice_models={"islamic": small}, rounds=2)
 
 
 @pytest.mark.parametrize(
