@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiplex.errors import ContentError, UsageError
+from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, SurveyQuestion, most_divided
 from multiplex.survey.readers import read_survey, write_survey
 from multiplex.survey.replay import read_recorded
@@ -142,3 +143,24 @@ def test_what_is_no_answer_is_set_apart() -> None:
         "Other missing; Multiple answers Mail (EVS)",
     ]
     assert split_options(options).answers == (0, 1)
+
+
+def test_a_country_keeps_one_name_and_one_perspective() -> None:
+    named = {
+        "GBR": ["Britain", "Great Britain", "United Kingdom of Great Britain and Northern Ireland", "826"],
+        "KOR": ["S. Korea", "Korea, South", "Korea (the Republic of)"],
+        "TWN": ["Taiwan ROC", "Taiwan, Province of China"],
+        "TUR": ["Türkiye"],
+        "COD": ["Congo (the Democratic Republic of the)", "Democratic Republic of Congo"],
+        "COG": ["Congo", "Congo, Republic of the"],
+        "BRA": ["Brazil (Non-national sample)", "the Brazil (old  national Sample)", "076"],
+        "IRN": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of"],
+        "NIR": ["Northern Ireland", "909"],
+        "Atlantis": ["Atlantis"],
+        "Cyprus (north)": ["Cyprus (north)"],
+    }
+    assert {code: {find_country(name).code for name in names} for code, names in named.items()} == {
+        code: {code} for code in named
+    }
+    assert find_country("Pakistan").perspective == "south_asian"
+    assert find_country("Israel").perspective is None

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from multiplex.survey.baselines import mean_of, others
-from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey
 from multiplex.survey.measures import js_similarity, majority, uniform
 from multiplex.survey.profiles import ceiling, leave_one_out, nearest_own
@@ -116,11 +115,3 @@ def test_the_questionnaires_of_other_languages_are_read(language: str) -> None:
     survey = read_survey(DATA / "wvs7_means.csv", DATA / "wvs7_languages" / f"{language}.jsonl")
     assert survey.by_id["Q1"].text != "How important is family in your life?"
     assert len(survey.questions) == (132 if language == "chinese" else 144)
-
-
-def test_a_country_keeps_one_name_and_one_perspective() -> None:
-    names = {"Britain": "GBR", "Great Britain": "GBR", "S. Korea": "KOR", "Taiwan ROC": "TWN", "Türkiye": "TUR"}
-    assert {name: find_country(name).code for name in names} == names
-    assert find_country("Pakistan").perspective == "south_asian"
-    assert find_country("Israel").perspective is None
-    assert find_country("Atlantis").code == "Atlantis"
