@@ -127,6 +127,7 @@ def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None
         (["Yes", "No"], (0, 1)),
         (["Christianity", "Islam", "Judaism", "Hinduism"], None),
         (["Justified", "Not justified", "Depends (VOL)"], None),
+        (["Very good", "Somewhat good", "Somewhat bad", "Very bad", "DK/Refused"], None),
     ],
 )
 def test_options_are_put_on_a_scale_wherever_they_stand(options: list[str], scale: tuple[float, ...] | None) -> None:
