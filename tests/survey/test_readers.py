@@ -11,7 +11,7 @@ from multiplex.errors import ContentError, UsageError
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, SurveyQuestion, most_divided
 from multiplex.survey.readers import read_survey, write_survey
-from multiplex.survey.replay import read_recorded
+from multiplex.survey.replay import read_recorded, replay
 from multiplex.survey.scales import find_scale, split_options
 
 QUESTIONS = '{"id": "Q1", "question": "Do you agree?", "options": ["Agree", "Disagree"]}\n'
@@ -113,6 +113,11 @@ def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None
     survey = read_survey(written(tmp_path, "own.csv", table))
     good = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Peru,q1,7\nm,Chile,q1,\n")
     assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2})
+    strange = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Chile,q1,1\n")
+    notes = replay(survey, *read_recorded(strange, survey)).notes
+    assert "recorded as countries that the survey does not have, left out: CHL" in notes
+    with pytest.raises(ContentError, match=r"r\.csv:3: q1: a second answer of m as peru"):
+        read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,PER,q1,2\nm,peru,q1,2\n"), survey)
     with pytest.raises(UsageError, match="no answer to a question of own"):
         read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q9,2\n"), survey)
 
