@@ -93,6 +93,13 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, name: str, text: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_the_most_divided_are_chosen_from_either_kind() -> None:
+    asked = tuple(SurveyQuestion(id=name, text=name, options=("Yes", "No"), scale=(0, 1)) for name in "abcd")
+    shares = {name: {"EGY": (0.5, 0.5), "JPN": (part, 1 - part)} for name, part in (("a", 0.6), ("b", 0.9))}
+    means = {name: {"EGY": 0.5, "JPN": mean} for name, mean in (("c", 0.5), ("d", 0.6))}
+    assert most_divided(Survey(name="s", questions=asked, shares=shares, means=means), 2) == ["b", "d"]
+
+
 def test_questions_that_cannot_be_asked_are_left_out_and_told(tmp_path: Path) -> None:
     many = [f"Party {number}" for number in range(30)]
     rows = [
