@@ -98,6 +98,7 @@ def test_closeness_to_global_opinions_is_in_base_2() -> None:
     ("name", "questions", "told"),
     [
         ("wvs7_distributions.jsonl", 222, "2,171 distributions did not sum to 1 (least 0.31)"),
+        ("wvs7_distributions.jsonl", 222, "which may be coded otherwise than listed: Q119, Q122, Q123"),
         ("global_opinion_qa.jsonl", 388, "Britain and Great Britain (GBR)"),
         ("global_opinion_qa.jsonl", 388, "so it is no one question: 110, 195, 200, 265"),
         ("opinions_14x180.csv", 180, "Never heard of"),
