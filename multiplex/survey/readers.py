@@ -135,7 +135,7 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
         )  # fmt: skip  # pydantic checks what the file holds
     except ValidationError as error:
         wrong = first_invalid(error)
-        raise ContentError(path, wrong.problem, field=wrong.field) from error
+        raise ContentError(path, wrong.problem.removeprefix("Value error, "), field=wrong.field) from error
 
 
 def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, QuestionDraft]:
