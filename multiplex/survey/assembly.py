@@ -15,6 +15,7 @@ from multiplex.survey.scales import Split, find_scale, split_options
 
 WHOLE = 0.02  # how far a sum of shares may lie from 1 before it is told
 TOLD = 5  # things of one kind that are named one by one
+SHOWN = 60  # characters of a text in a message
 
 
 @dataclass(frozen=True)
@@ -46,29 +47,41 @@ class Assembly:
         self._rescaled = 0
         self._least = math.inf
         self._apart: Counter[str] = Counter()
-        self._left_out: dict[str, list[str]] = {}
+        self._told: dict[str, list[str]] = {}
 
-    def add(self, draft: QuestionDraft) -> None:
-        """A question; one that is there already stays as it is."""
-        if draft.id in self._drafts:
-            return
-        self._drafts[draft.id] = draft
-        everything = Split(tuple(range(len(draft.options))), ())
-        self._splits[draft.id] = everything if self._keep else split_options(draft.options)
-        self._apart.update(draft.options[place] for place in self._splits[draft.id].non_answers)
+    def add(self, draft: QuestionDraft, path: Path, line: int) -> None:
+        """A question; one that is there already stays as it is.
 
-    def add_shares(self, question: str, country: str, shares: Sequence[float], path: Path, line: int) -> None:
-        """How a country answered, a share for each option of the draft.
+        Raises:
+            ContentError: it is there with another wording, or with other options than these in any order.
+        """
+        first = self._drafts.get(draft.id)
+        if first is None:
+            self._drafts[draft.id] = draft
+            everything = Split(tuple(range(len(draft.options))), ())
+            self._splits[draft.id] = everything if self._keep else split_options(draft.options)
+            self._apart.update(draft.options[place] for place in self._splits[draft.id].non_answers)
+        elif draft.text != first.text:
+            what = f"{draft.id!r} stood for another question before, {_start(first.text)}; give each its own id"
+            raise ContentError(path, what, line=line, field="question")
+        elif sorted(draft.options) != sorted(first.options):
+            what = f"{draft.id!r} had other options before, {_start('|'.join(first.options))}; give each its own id"
+            raise ContentError(path, what, line=line, field="options")
+
+    def add_shares(self, draft: QuestionDraft, country: str, shares: Sequence[float], path: Path, line: int) -> None:
+        """How a country answered a question that was added, a share for each option in the order of this draft.
 
         Raises:
             ContentError: the number of shares is not that of the options, or one is negative or no number.
         """
-        draft, split = self._drafts[question], self._splits[question]
-        if len(shares) != len(draft.options):
-            what = f"{len(shares)} shares for the {len(draft.options)} options of {question}"
+        question, options, split = draft.id, self._drafts[draft.id].options, self._splits[draft.id]
+        if len(shares) != len(options):
+            what = f"{len(shares)} shares for the {len(options)} options of {question}"
             raise ContentError(path, what, line=line, field="distribution")
         if any(not math.isfinite(share) or share < 0 for share in shares):
             raise ContentError(path, "a share is negative or no number", line=line, field="distribution")
+        if draft.options != options:
+            shares = [shares[draft.options.index(option)] for option in options]
         total = math.fsum(shares)
         whole = normalise([shares[place] for place in split.answers])
         if whole is None:
@@ -78,6 +91,21 @@ class Assembly:
             self._rescaled += 1
             self._least = min(self._least, total)
         self._shares.setdefault(question, {}).setdefault(self._code(country), []).append(whole)
+
+    def add_number(self, question: str, country: str, mean: float, path: Path, line: int) -> None:
+        """The mean of the numbers that a country's answers have among the options.
+
+        Options are numbered from 1, or from 0 where the first is "0".
+
+        Raises:
+            ContentError: the mean is no number between those of the first and the last answer.
+        """
+        options, answers = self._drafts[question].options, self._splits[question].answers
+        if len(answers) < 2:
+            return  # told with the options
+        steps = answers[-1] - answers[0]
+        first = answers[0] + (options[0].strip() != "0")
+        self.add_mean(question, country, (mean - first) / steps, path, line)
 
     def add_mean(self, question: str, country: str, mean: float, path: Path, line: int) -> None:
         """The mean answer of a country on the scale of the question, 0..1.
@@ -93,7 +121,11 @@ class Assembly:
 
     def leave_out(self, what: str, why: str) -> None:
         """Note that something of the source is not in the survey."""
-        self._left_out.setdefault(why, []).append(what)
+        self.tell(f"left out, {why}", what)
+
+    def tell(self, what: str, *of: str) -> None:
+        """Note something, and what it is true of."""
+        self._told.setdefault(what, []).extend(of)
 
     def survey(self, path: Path) -> Survey:
         """The survey, with its notes.
@@ -102,17 +134,21 @@ class Assembly:
             ContentError: nothing is left of it.
         """
         questions = [made for draft in self._drafts.values() if (made := self._question(draft)) is not None]
-        names = [question.id for question in questions]
-        notes = [*self._notes(), *(f"left out, {why}: {_few(what)}" for why, what in self._left_out.items())]
+        asked = {question.id for question in questions}
+        shares = {n: {c: _joined(e) for c, e in of.items()} for n, of in self._shares.items() if n in asked}
+        means = {n: {c: sum(e) / len(e) for c, e in of.items()} for n, of in self._means.items() if n in asked}
+        for kind in (self._shares, self._means):
+            twice = [f"{n} in {c}" for n, of in kind.items() if n in asked for c, each in of.items() if len(each) > 1]
+            if twice:
+                self.tell("a country's answers to one question were given more than once, and averaged", *twice)
+        never = [name for name, of in shares.items() if not all(map(any, zip(*of.values(), strict=True)))]
+        if never:
+            told = "questions with an option that no country chose, which may be coded otherwise than listed"
+            self.tell(f"{told}: {', '.join(never)}")
+        notes = (*self._notes(), *(f"{what}: {_few(of)}" if of else what for what, of in self._told.items()))
         if not questions:
             raise ContentError(path, f"no question with answers; {'; '.join(notes) or 'nothing was read'}")
-        return Survey(
-            name=self._name,
-            questions=tuple(questions),
-            shares={n: {c: _joined(e) for c, e in self._shares[n].items()} for n in names if n in self._shares},
-            means={n: {c: sum(e) / len(e) for c, e in self._means[n].items()} for n in names if n in self._means},
-            notes=tuple(notes),
-        )
+        return Survey(name=self._name, questions=tuple(questions), shares=shares, means=means, notes=notes)
 
     def _question(self, draft: QuestionDraft) -> SurveyQuestion | None:
         split = self._splits[draft.id]
@@ -125,11 +161,16 @@ class Assembly:
         if why is not None:
             self.leave_out(draft.id, why.removeprefix(f"{draft.id}: "))
             return None
+        scale = find_scale(options)
+        listed = sorted(scale or ()) == [*(scale or ())] and split.answers[-1] - split.answers[0] < len(options)
+        if draft.id in self._means and scale is not None and not listed:
+            self.tell("means that have no place on a scale, as options are not listed in their order", draft.id)
+            scale = None
         return SurveyQuestion(
             id=draft.id,
             text=draft.text,
             options=options,
-            scale=find_scale(options),
+            scale=scale,
             non_answers=tuple(draft.options[place] for place in split.non_answers),
             cluster=draft.cluster,
             paraphrases=draft.paraphrases,
@@ -173,8 +214,12 @@ def holds_several(countries: Sequence[Sequence[Shares]]) -> bool:
 
 
 def _joined(rows: Sequence[Shares]) -> Shares:
-    """The mean of several distributions of one country, which two names of it brought."""
+    """The mean of several distributions of one country."""
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
+def _start(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
 
 
 def _few(what: Sequence[str]) -> str:

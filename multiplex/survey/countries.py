@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -14,6 +15,7 @@ from multiplex.errors import ContentError
 from multiplex.evaluation.extraction.atlas import country_homes
 from multiplex.evaluation.extraction.frames import default_frame
 
+_SAMPLE = re.compile(r"\([^()]*\bsample\)\s*$", re.IGNORECASE)  # "Brazil (Non-national sample)"
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
@@ -38,18 +40,18 @@ class Country:
 
 @lru_cache(maxsize=4096)
 def find_country(name: str) -> Country:
-    """The country that a survey's name or code means; an unknown name stands for itself, in no perspective.
+    """The country that a survey's name or ISO code means; an unknown name stands for itself, in no perspective.
 
     Raises:
         ContentError: eval/countries.yaml or eval/atlas.yaml is wrong.
     """
-    return _known().get(_fold(name)) or Country(name.strip(), name.strip(), None)
+    return _known().get(_fold(_SAMPLE.sub("", name))) or Country(name.strip(), name.strip(), None)
 
 
 def _fold(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name).casefold()
     kept = "".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c) and c not in ".'’")
-    return " ".join(kept.split()).removeprefix("the ")
+    return " ".join(word for word in kept.split() if word != "the")
 
 
 @cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from multiplex.content import sha256
 from multiplex.errors import UsageError
@@ -45,6 +46,9 @@ class Survey(BaseModel):
         shares: by question and country code, the share of each option, which sum to 1.
         means: by question and country code, the mean answer on the scale, 0..1, where no shares are known.
         notes: what was joined, renormalised, left out or set apart, a line each.
+
+    Raises:
+        ValueError: an id stands twice, options cannot be asked, or shares are not as many as options.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +57,19 @@ class Survey(BaseModel):
     shares: dict[str, dict[str, Shares]] = {}
     means: dict[str, dict[str, float]] = {}
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for question in self.questions:
+            wrong = check_options(question.id, question.options)
+            if self.by_id[question.id] is not question:
+                wrong = f"{question.id}: two questions have this id"
+            rows = [*self.shares.get(question.id, {}).values(), *((question.scale,) if question.scale else ())]
+            if any(len(row) != len(question.options) for row in rows):
+                wrong = f"{question.id}: shares or a scale of another number than its {len(question.options)} options"
+            if wrong is not None:
+                raise ValueError(wrong)
+        return self
 
     @cached_property
     def by_id(self) -> dict[str, SurveyQuestion]:
@@ -74,11 +91,12 @@ class Survey(BaseModel):
 
     def mean(self, question: str, country: str) -> float | None:
         """A country's mean answer on the scale, 0..1; None where it was not asked or the options have no order."""
+        scale = self.by_id[question].scale
+        if scale is None:
+            return None
         known = self.means.get(question, {}).get(country)
-        if known is not None:
-            return known
-        shares, scale = self.shares.get(question, {}).get(country), self.by_id[question].scale
-        return None if shares is None or scale is None else mean_on(scale, shares)
+        shares = self.shares.get(question, {}).get(country)
+        return known if known is not None or shares is None else mean_on(scale, shares)
 
     def numbered(self) -> Survey:
         """The survey with the numbers of options as places on a scale for every question, ordered or not.
@@ -127,27 +145,35 @@ def most_divided(survey: Survey, number: int) -> list[str]:
     """The ids of the questions on which countries differ most, in the order of the survey.
 
     By the mean over pairs of countries of the total variation between their shares, or, where only means are known, by
-    the variance of the means, each ranked among its own kind.
+    the variance of the means. These are not to be compared: of each kind, the same part is chosen.
 
     Raises:
         UsageError: no question was asked in two countries.
     """
-    spread = {question.id: _spread(survey, question.id) for question in survey.questions}
-    known = {name: value for name, value in spread.items() if value is not None}
-    if not known:
+    ranks: dict[str, float] = {}
+    for by in (_variation, _variance):
+        spread = {question.id: by(survey, question.id) for question in survey.questions if question.id not in ranks}
+        known = sorted((-value, place, name) for place, (name, value) in enumerate(spread.items()) if value is not None)
+        ranks |= {name: rank / len(known) for rank, (*_, name) in enumerate(known)}
+    if not ranks:
         raise UsageError(f"{survey.name}: no question was asked in two countries, so none can be called divided")
-    chosen = set(sorted(known, key=lambda name: -known[name])[:number])
+    chosen = set(sorted(ranks, key=ranks.__getitem__)[:number])
     return [question.id for question in survey.questions if question.id in chosen]
 
 
-def _spread(survey: Survey, question: str) -> float | None:
+def _variation(survey: Survey, question: str) -> float | None:
     import numpy as np
 
-    shares = list(survey.shares.get(question, {}).values())
-    if len(shares) > 1:
-        rows = np.array(shares)
-        pairs = np.abs(rows[:, None] - rows[None]).sum(axis=2) / 2
-        return float(pairs.sum() / (len(rows) * (len(rows) - 1)))
+    rows = np.array(list(survey.shares.get(question, {}).values()))
+    if len(rows) < 2:
+        return None
+    pairs = np.abs(rows[:, None] - rows[None]).sum(axis=2) / 2
+    return float(pairs.sum() / (len(rows) * (len(rows) - 1)))
+
+
+def _variance(survey: Survey, question: str) -> float | None:
+    import numpy as np
+
     means = list(survey.means.get(question, {}).values())
     return float(np.var(means)) if len(means) > 1 else None
 

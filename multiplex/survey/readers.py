@@ -13,8 +13,10 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from multiplex.content import open_draft
 from multiplex.errors import ContentError, first_invalid
@@ -37,18 +39,20 @@ def read_survey(path: Path, questions: Path | None = None, *, keep_non_answers: 
     Raises:
         ContentError: the file cannot be read or is of no known form; the line and the field are named.
     """
-    rows = list(read_rows(path))
-    if not rows:
+    lines = read_rows(path)
+    start = next(lines, None)
+    if start is None:
         raise ContentError(path, "holds nothing")
-    first = rows[0][1]
-    if "multiplex_survey" in first:
-        return _own(path, rows)
+    columns = set(start[1])
     drafts = {draft.id: draft for draft in read_questions(questions)} if questions is not None else {}
     made = Assembly(path.stem, keep_non_answers)
-    columns = set(first)
     if is_microdata(columns):
-        read_microdata(path, _needed(path, drafts), made)
-    elif {"question", "options"} <= columns and columns & {"countries", "selections"}:
+        read_microdata(path, chain([start], lines), _needed(path, drafts), made)
+        return made.survey(path)
+    rows = [start, *lines]
+    if "multiplex_survey" in columns:
+        return _own(path, rows)
+    if {"question", "options"} <= columns and columns & {"countries", "selections"}:
         _global_opinion(path, rows, made)
     elif "country" in columns and columns & {"distribution", "shares", "share"}:
         _long(path, rows, drafts, made)
@@ -70,20 +74,26 @@ def read_questions(path: Path) -> list[QuestionDraft]:
     """The questions of a file: JSON Lines or CSV of `id`, `question` and `options` (or `choices`).
 
     Raises:
-        ContentError: it cannot be read, or a field is missing or wrong.
+        ContentError: it cannot be read, a field is missing or wrong, or two questions have one id.
     """
-    found = []
+    found: dict[str, QuestionDraft] = {}
     for line, row in read_rows(path):
         options = _list(path, line, "options", row.get("options") or row.get("choices"))
-        text = row.get("question")
-        if not isinstance(text, str) or not text.strip():
-            raise ContentError(path, "missing", line=line, field="question")
-        found.append(_draft(path, line, str(row.get("id") or f"q{line}"), text, options, row))
-    return found
+        draft = _draft(path, line, _id(row) or f"q{line}", row.get("question"), options, row)
+        if found.setdefault(draft.id, draft) is not draft:
+            raise ContentError(path, f"{draft.id!r} stands twice", line=line, field="id")
+    return list(found.values())
 
 
-def _draft(path: Path, line: int, name: str, text: str, options: Sequence[str], row: Row) -> QuestionDraft:
+def _id(row: Row) -> str:
+    """The id of a row, which may be the number 0; empty where it has none."""
+    return "" if row.get("id") is None else str(row["id"]).strip()
+
+
+def _draft(path: Path, line: int, name: str, text: Any, options: Sequence[str], row: Row) -> QuestionDraft:
     """A question of a row, with what else the row may say of it."""
+    if not isinstance(text, str) or not text.strip():
+        raise ContentError(path, "missing", line=line, field="question")
     given, text = row.get("paraphrases"), text.strip()
     if isinstance(given, str) and not given.strip().startswith("["):  # a semicolon may stand in a sentence
         given = [part for part in given.split("|") if part.strip()]
@@ -125,7 +135,7 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
         )  # fmt: skip  # pydantic checks what the file holds
     except ValidationError as error:
         wrong = first_invalid(error)
-        raise ContentError(path, wrong.problem, field=wrong.field) from error
+        raise ContentError(path, wrong.problem.removeprefix("Value error, "), field=wrong.field) from error
 
 
 def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, QuestionDraft]:
@@ -143,11 +153,11 @@ def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly)
         if not isinstance(found, Mapping):
             raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
         source = str(row.get("source") or "")
-        name = str(row.get("id") or f"{source.lower() + '-' if source else ''}{line}")
-        draft = _draft(path, line, name, str(row["question"]), options, row)
-        made.add(draft)
+        name = _id(row) or f"{source.lower() + '-' if source else ''}{line}"
+        draft = _draft(path, line, name, row["question"], options, row)
+        made.add(draft, path, line)
         for country, shares in found.items():
-            made.add_shares(draft.id, str(country), _numbers(path, line, "countries", shares), path, line)
+            made.add_shares(draft, str(country), _numbers(path, line, "countries", shares), path, line)
 
 
 def _selections(path: Path, line: int, text: str) -> Any:
@@ -163,70 +173,79 @@ def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Ques
     column = next(name for name in ("distribution", "shares", "share") if name in rows[0][1])
     of_text: dict[str, str] = {}
     for line, row in rows:
-        name = str(row.get("id") or "")
+        name = _id(row)
         if name not in drafts:
             text = row.get("question")
             if not isinstance(text, str) or not text.strip():
                 what = f"no question {name!r} in --questions" if drafts else "missing, and no --questions FILE is given"
                 raise ContentError(path, what, line=line, field="id" if drafts else "question")
             options = _list(path, line, "options", row.get("options"))
-            name = name or of_text.setdefault(text, f"q{len(of_text) + 1}")
+            name = name or of_text.setdefault(text.strip(), f"q{len(of_text) + 1}")
             draft = _draft(path, line, name, text, options, row)
         else:
             draft = drafts[name]
-        made.add(draft)
-        country = str(row.get("country") or "").strip()
-        if not country:
-            raise ContentError(path, "missing", line=line, field="country")
+            made.add(draft, path, line)
+            if row.get("options"):  # which may have an order of their own
+                draft = replace(draft, options=tuple(_list(path, line, "options", row["options"])))
+        made.add(draft, path, line)
         shares = _numbers(path, line, column, _list(path, line, column, row.get(column)))
-        made.add_shares(draft.id, country, shares, path, line)
+        made.add_shares(draft, _country(path, line, row), shares, path, line)
+
+
+def _country(path: Path, line: int, row: Row, column: str = "country") -> str:
+    country = str(row.get(column) or "").strip()
+    if not country:
+        raise ContentError(path, "missing", line=line, field=column)
+    return country
 
 
 def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, QuestionDraft], made: Assembly) -> None:
     """Means of option numbers, from 1 (from 0 where the first option is "0"), a column a question."""
+    names = [name for name in rows[0][1] if name in drafts]
+    for name in names:
+        made.add(drafts[name], path, 1)
     for name in rows[0][1]:
-        if name in drafts:
-            made.add(drafts[name])
-        elif name not in ("ctr", "country", "Demonym"):
+        if name not in (*names, "ctr", "country", "Demonym"):
             made.leave_out(f"column {name}", "not in the questions file")
     for line, row in rows:
-        for name in drafts:
+        for name in names:
             cell = str(row.get(name) or "").strip()
-            if cell in ("", "#NULL!"):
-                continue
-            options = drafts[name].options
-            first = 0 if options[0].strip() == "0" else 1
-            mean = (_number(path, line, name, cell) - first) / (len(options) - 1)
-            made.add_mean(name, str(row["country"]), mean, path, line)
+            if cell not in ("", "#NULL!"):
+                made.add_number(name, _country(path, line, row), _number(path, line, name, cell), path, line)
 
 
 def _lettered(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> None:
     """A row a country, a column a question with its options in its name; the cells are means on 0..1."""
-    names = [name for name in rows[0][1] if name.strip()]
-    drafts = []
-    for number, name in enumerate(names, 1):
-        options = tuple(option.strip() for _, option in _LETTERED.findall(name))
-        drafts.append(QuestionDraft(f"q{number}", name[: _LETTERED.search(name).start()].strip(), options))  # type: ignore[union-attr]
-        made.add(drafts[-1])
+    drafts: dict[str, QuestionDraft] = {}
+    for name in rows[0][1]:
+        if first := _LETTERED.search(name):
+            options = tuple(option.strip() for _, option in _LETTERED.findall(name))
+            drafts[name] = QuestionDraft(f"q{len(drafts) + 1}", name[: first.start()].strip(), options)
+            made.add(drafts[name], path, 1)
+    others = [name for name in rows[0][1] if name not in drafts]
+    if not others:
+        raise ContentError(path, "has no column of the country", line=1)
+    country = "country" if "country" in others else others[0]
+    for name in others:
+        if name != country:
+            made.leave_out(f"column {name}", "no options in its name")
     for line, row in rows:
-        country = next(str(row[name]) for name in row if not name.strip())
-        for draft, name in zip(drafts, names, strict=True):
+        for name, draft in drafts.items():
             if cell := str(row[name] or "").strip():
-                made.add_mean(draft.id, country, _number(path, line, draft.id, cell), path, line)
+                mean = _number(path, line, draft.id, cell)
+                made.add_mean(draft.id, _country(path, line, row, country), mean, path, line)
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """The rows of a CSV, JSON Lines or JSON file with their lines (of a JSON list their numbers)."""
+    """The rows of a CSV, JSON Lines or JSON file with their lines (of a JSON list their numbers).
+
+    Raises:
+        ContentError: it cannot be read; the line is named.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix in (".csv", ".tsv"):
-                csv.field_size_limit(CELL)
-                reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else _delimiter(file))
-                if is_microdata(set(reader.fieldnames or ())):
-                    yield 1, dict.fromkeys(reader.fieldnames or ())
-                    return  # read again, row by row, by `read_microdata`
-                for row in reader:
-                    yield reader.line_num, {name or "": value for name, value in row.items()}
+                yield from _csv_rows(path, file)
             elif path.suffix in (".jsonl", ".json"):
                 yield from _json_rows(path, file)
             else:
@@ -234,18 +253,40 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     except OSError as error:
         raise ContentError(path, f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ContentError(path, f"is not UTF-8 text (byte {error.start})") from error
-    except csv.Error as error:
-        raise ContentError(path, f"no CSV: {error}") from error
+        raise ContentError(path, "is not UTF-8 text; save it as UTF-8", line=_first_undecodable(path)) from error
 
 
-def _delimiter(file: Any) -> str:
+def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
+    csv.field_size_limit(CELL)
     head = file.readline()
     file.seek(0)
-    return ";" if head.count(";") > head.count(",") else ","
+    delimiter = ";" if head.count(";") > head.count(",") else ","
+    reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else delimiter)
+    try:
+        names = [name for name in reader.fieldnames or () if name]
+        if len(set(names)) < len(names):
+            twice = max(names, key=names.count)
+            raise ContentError(path, f"two columns are named {twice[:40]!r}", line=1)
+        for row in reader:
+            if any(row.pop(None, ())):  # cells beyond the header
+                raise ContentError(path, "the row has more cells than the header", line=reader.line_num)
+            if any(row.values()):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise ContentError(path, f"no CSV: {error}", line=reader.line_num) from error
 
 
-def _json_rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
+def _first_undecodable(path: Path) -> int | None:
+    with path.open("rb") as file:
+        for line, text in enumerate(file, 1):
+            try:
+                text.decode("utf-8")
+            except UnicodeDecodeError:
+                return line
+    return None
+
+
+def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
     text = enumerate(file, 1) if path.suffix == ".jsonl" else [(1, file.read())]
     for line, each in text:
         if not each.strip():

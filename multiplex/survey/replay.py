@@ -84,7 +84,7 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
     table, `question` (the id) and `option`.
 
     Raises:
-        ContentError: a row lacks a field.
+        ContentError: a row lacks a field, or a model answers a question twice as one country.
         UsageError: no answer is to a question of the survey.
     """
     found: dict[str, Choices] = {}
@@ -94,7 +94,8 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
         model, country = (_text(path, line, name, row.get(name)) for name in ("model", "country"))
         answers = row.get("answers")
         if answers is None:
-            answers = {_text(path, line, "question", row.get("question") or row.get("id")): row.get("option")}
+            name = row.get("question") if row.get("question") not in (None, "") else row.get("id")
+            answers = {_text(path, line, "question", name): row.get("option")}
         if not isinstance(answers, Mapping):
             raise ContentError(path, "an object of question and option number is needed", line=line, field="answers")
         own = found.setdefault(model, {}).setdefault(find_country(country).code, {})
@@ -104,6 +105,9 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
             option = _option(given)
             if option is None or not 1 <= option <= options[question]:
                 missing[model] = missing.get(model, 0) + 1
+            elif question in own:
+                what = f"a second answer of {model} as {country}; only one can be scored"
+                raise ContentError(path, what, line=line, field=question)
             else:
                 own[question] = option - 1
     if not any(own for countries in found.values() for own in countries.values()):
@@ -122,6 +126,8 @@ def replay(
     codes = select_countries(survey, chosen)
     people = {code: majorities(survey, code) for code in survey.countries}
     models = [_row(survey, people, model, own, codes, missing.get(model, 0)) for model, own in recorded.items()]
+    strange = sorted({code for own in recorded.values() for code in own if code not in people})
+    notes = [f"recorded as countries that the survey does not have, left out: {', '.join(strange)}"] if strange else []
     loo = leave_one_out(human_rows(survey.numbered(), survey.countries), homes(survey))
     return Replay(
         countries=codes,
@@ -131,7 +137,7 @@ def replay(
         models=tuple(models),
         ceiling=ceiling_of(loo, homes(survey)),
         nearest=nearest_own(loo, homes(survey)),
-        notes=survey.notes,
+        notes=(*survey.notes, *notes),
     )
 
 

@@ -49,11 +49,12 @@ def split_options(options: Sequence[str]) -> Split:
 def find_scale(options: Sequence[str]) -> tuple[float, ...] | None:
     """By option its place on a scale, 0..1, evenly spaced; None where the options have no order that can be told.
 
-    Two options always have one. Numbers are put in order wherever they stand, between the two options that name their
-    ends (the one that stands first is the lower). A third option such as "About the same" is put between the others.
-    Four and more count as ordered where nearly every one holds a word of degree ("very", "somewhat", "not at all").
+    There is none where an option is no answer, or was not offered. Two options always have one. Numbers are put in
+    order wherever they stand, between the two options that name their ends (the one that stands first is the lower). A
+    third option such as "About the same" is put between the others. Four and more count as ordered where nearly every
+    one holds a word of degree ("very", "somewhat", "not at all").
     """
-    if len(options) < 2 or any(_UNASKED.search(option) for option in options):
+    if len(options) < 2 or any(_UNASKED.search(option) or _NON_ANSWER.search(option) for option in options):
         return None
     if len(options) == 2:
         return (0.0, 1.0)
