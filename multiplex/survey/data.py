@@ -10,10 +10,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from multiplex.content import sha256
+from multiplex.council.closed import LETTERS
 from multiplex.errors import UsageError
 
 Shares = tuple[float, ...]
-MOST_OPTIONS = 26  # each has a letter
+MOST_OPTIONS = len(LETTERS)  # each has a letter
 
 
 class SurveyQuestion(BaseModel):
