@@ -227,7 +227,7 @@ def test_questions_that_cannot_be_asked_are_left_out_and_told(tmp_path: Path) ->
     ]
     survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows))))
     assert [question.text for question in survey.questions] == ["Well?"]
-    assert any("30 options; at most 26" in note for note in survey.notes)
+    assert any("30 options; at most 25" in note for note in survey.notes)
     assert any("fewer than two options" in note for note in survey.notes)
     with pytest.raises(UsageError, match="no question was asked in two countries"):
         most_divided(survey, 5)
