@@ -11,7 +11,7 @@ import pytest
 from multiplex.bench.analysis.analysis import analysed
 from multiplex.bench.analysis.extractor_errors import Confusions
 from multiplex.bench.analysis.model import Analysis, Condition
-from multiplex.bench.plan.units import STRATEGIES, Unit
+from multiplex.bench.plan.units import CONTROLS, STRATEGIES, Unit
 from multiplex.bench.store.records import Record, Score
 from multiplex.errors import UsageError
 from multiplex.evaluation import FRAME, Retention
@@ -48,7 +48,7 @@ def arm_of(analysis: Analysis, strategy: str) -> Condition:
 def test_the_claim_holds_where_multiplex_is_wider_than_every_control() -> None:
     claim = run(simulated(units(STRATEGIES), {"multiplex": WIDE})).claims[0]
     assert claim.holds is True
-    assert claim.tested == STRATEGIES[1:]
+    assert claim.tested == CONTROLS
     assert (claim.absent, claim.unbeaten, claim.p) == ((), (), 1 / 500)
     assert claim.least is not None
     assert claim.least.primary
@@ -72,21 +72,45 @@ def test_one_control_as_wide_brings_the_claim_down_and_is_named() -> None:
     assert claim.least is not None
     assert claim.least.strategy == "checklist"
     assert "does not hold" in claim.text
-    assert "checklist" in claim.text.split("It is above")[0]
+    assert "not shown to be above checklist, being" in claim.text.split("It is above")[0]
     assert "checklist" not in claim.text.split("It is above")[1]
 
 
 def test_a_sure_loss_is_no_win() -> None:
-    claim = run(simulated(units(("multiplex", "uniplex")), {"uniplex": WIDE})).claims[0]
+    claim = run(simulated(units(("multiplex", "checklist")), {"checklist": WIDE})).claims[0]
     assert claim.holds is False
     assert claim.p == 1.0
-    assert "below uniplex" in claim.text
+    assert "points below checklist" in claim.text
+    assert "It is shown to be above no control." in claim.text
+
+
+def test_a_strategy_that_is_no_control_stands_beside_the_claim_and_decides_nothing() -> None:
+    claim = run(simulated(units(STRATEGIES), {"multiplex": WIDE, "contextual": WIDE})).claims[0]
+    assert (claim.holds, claim.unbeaten) == (True, ())
+    beside = claim.text.split("Beside the claim")[1]
+    assert "points above uniplex" in beside
+    assert "not shown to be above contextual" in beside
+    alone = run(simulated(units(("multiplex", "uniplex")), {"multiplex": WIDE})).claims[0]
+    assert (alone.holds, alone.p, alone.tested) == (None, None, ())
+    assert "no question was answered by multiplex and by a control" in alone.text
+    assert "points above uniplex" in alone.text
+
+
+@pytest.mark.parametrize(("questions", "models", "p"), [(5, 1, "0.062"), (6, 2, "0.062 by Holm over 2 models")])
+def test_where_questions_are_too_few_for_any_p_the_claim_stays_open(questions: int, models: int, p: str) -> None:
+    asked = units(STRATEGIES, questions=questions, models=("m", "n")[:models])
+    analysis = run(made_of(asked, lambda unit: ALL_EVEN if unit.strategy == "multiplex" else ONE_ONLY))
+    for claim in analysis.claims:
+        assert claim.holds is None
+        assert f"{questions} questions are too few to show" in claim.text
+        assert f"p cannot be below {p}." in claim.text
+        assert claim.flipping == ()
 
 
 def test_a_control_that_was_not_run_leaves_the_claim_open_and_is_named() -> None:
     claim = run(simulated(units(("multiplex", "uniplex", "checklist")), {"multiplex": WIDE})).claims[0]
     assert claim.holds is None
-    assert set(claim.absent) == {"contextual", "solo-council", "uniplex-long", "echo-council", "blank-council"}
+    assert set(claim.absent) == {"solo-council", "uniplex-long", "echo-council", "blank-council"}
     assert "not tested against solo-council, uniplex-long, echo-council, blank-council" in claim.text
     assert "contextual" not in claim.text
 
@@ -98,18 +122,19 @@ def test_without_a_rival_nothing_is_claimed() -> None:
 
 
 def test_holm_over_two_models_takes_a_claim_that_one_alone_would_keep() -> None:
-    """Six questions, all won: p is about 2 / 2^6 = 0.03, which Holm doubles."""
-    asked = units(STRATEGIES, questions=6, models=("a", "b"))
+    """Nine questions, all won but the first: p is about 2 (1 + 9) / 2^9 = 0.04, which Holm doubles."""
+    asked = units(STRATEGIES, questions=9, models=("a", "b"))
+    lost = asked[0].question_id
 
     def wins(unit: Unit) -> Sequence[int]:
-        return ALL_EVEN if unit.strategy == "multiplex" else ONE_ONLY
+        return ALL_EVEN if (unit.strategy == "multiplex") == (unit.question_id != lost) else ONE_ONLY
 
     both = run(made_of(asked, wins), permutations=9999)
     alone = run(made_of([unit for unit in asked if unit.model == "a"], wins), permutations=9999)
     assert alone.claims[0].holds is True
     p = alone.claims[0].p
     assert p is not None
-    assert p == pytest.approx(2 / 2**6, abs=0.006)
+    assert p == pytest.approx(2 * 10 / 2**9, abs=0.006)
     for claim in both.claims:
         assert claim.p == p
         assert claim.p_holm == pytest.approx(2 * p)
@@ -310,7 +335,7 @@ def test_domains_and_wordings_stand_apart() -> None:
 
 
 def test_a_result_that_one_domain_carries_is_shown_by_leaving_it_out() -> None:
-    asked = units(("multiplex", "uniplex"), questions=40)
+    asked = units(("multiplex", "checklist"), questions=40)
 
     def counts(unit: Unit) -> Sequence[int]:
         return ALL_EVEN if unit.strategy == "multiplex" and unit.domain == "religion" else TWO
