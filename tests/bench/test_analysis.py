@@ -354,7 +354,7 @@ def test_a_result_that_one_domain_carries_is_shown_by_leaving_it_out() -> None:
 def retention(predicted: dict[str, str], overlap: float) -> Retention:
     right = sum(name == taken for name, taken in predicted.items())
     told = Attribution(
-        n=len(predicted), chance=1 / len(predicted), right=right, p=1.0, predicted=predicted,
+        n=len(predicted), chance=1 / len(FRAME), right=right, p=1.0, predicted=predicted,
         relative_right=right, relative_p=1.0, relative_predicted=predicted,
     )  # fmt: skip
     coverage = Coverage(
@@ -393,6 +393,21 @@ def test_voices_that_speak_as_their_names_say_are_told_from_shuffled_ones() -> N
     assert (council.voice_attribution.right, council.voice_attribution.texts) == (56, 56)
 
 
+def test_what_was_kept_of_a_single_part_counts_in_no_attribution() -> None:
+    one, two = (retention({name: name for name in FRAME[:n]}, 0.6).voice_attribution for n in (1, 2))
+    kept = [
+        retention({}, 0.6).model_copy(update={"voice_attribution": None, "part_attribution": of}) for of in (one, two)
+    ]
+    asked = units(("multiplex",), questions=2)
+    records = [
+        answered(unit, Score(measures=measured(ALL_EVEN), retention=of)) for unit, of in zip(asked, kept, strict=True)
+    ]
+    council = arm_of(run(records), "multiplex").council
+    assert council is not None
+    assert council.part_attribution is not None
+    assert (council.part_attribution.texts, council.part_attribution.relative_right) == (2, 2)
+
+
 def test_voices_that_say_the_same_are_not_told_from_shuffled_ones() -> None:
     asked = units(("multiplex",), questions=8)
     alike = Score(
@@ -424,6 +439,8 @@ def test_recalls_that_agree_leave_shares_as_they_are_and_say_so() -> None:
     assert known.precision["islamic"] == pytest.approx(67 / 70.5)
     assert "within 1.2: shares are not corrected; of indigenous no text is labelled there" in known.note
     assert arm_of(analysis, "uniplex").corrected is None
+    # A frame whose perspectives bear the same names is not the one whose texts were labelled.
+    assert Confusions.load().reliability(FRAME, ("named", "concept"), frame_name="scriptures") is None
 
 
 def test_recalls_that_differ_bring_back_the_true_shares() -> None:
@@ -434,10 +451,15 @@ def test_recalls_that_differ_bring_back_the_true_shares() -> None:
         "rows": {"western": [90, 0, 10], "islamic": [10, 50, 40]},
     }
     confusions = Confusions.model_validate({"texts": "made up", "limit": 1.2, "tables": [table]})
-    corrected = confusions.corrected({"western": 0.9 * 60 + 0.1 * 40, "islamic": 0.5 * 40}, ("concept", "named"))
+
+    def correct(western: float, islamic: float, *cues: str, frame_name: str = "choice") -> dict[str, float] | None:
+        return confusions.corrected({"western": western, "islamic": islamic}, cues, frame_name=frame_name)
+
+    corrected = correct(0.9 * 60 + 0.1 * 40, 0.5 * 40, "concept", "named")
     assert corrected == pytest.approx({"western": 0.6, "islamic": 0.4})
-    assert confusions.corrected({"western": 1, "islamic": 1}, ("implied",)) is None
-    assert confusions.corrected({"western": 0, "islamic": 0}, ("named", "concept")) is None
+    assert correct(1, 1, "implied") is None
+    assert correct(0, 0, "named", "concept") is None
+    assert correct(64, 20, "named", "concept", frame_name="regions") is None
     analysis = run(made_of(units(("uniplex",), questions=4), lambda _: TWO), confusions=confusions)
     condition = arm_of(analysis, "uniplex")
     assert condition.corrected is not None
