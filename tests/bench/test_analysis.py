@@ -96,7 +96,7 @@ def test_a_strategy_that_is_no_control_stands_beside_the_claim_and_decides_nothi
     assert "points above uniplex" in alone.text
 
 
-@pytest.mark.parametrize(("questions", "models", "p"), [(5, 1, "0.062"), (6, 2, "0.062 by Holm over 2 models")])
+@pytest.mark.parametrize(("questions", "models", "p"), [(5, 1, "0.0625"), (6, 2, "0.0625 by Holm over 2 models")])
 def test_where_questions_are_too_few_for_any_p_the_claim_stays_open(questions: int, models: int, p: str) -> None:
     asked = units(STRATEGIES, questions=questions, models=("m", "n")[:models])
     analysis = run(made_of(asked, lambda unit: ALL_EVEN if unit.strategy == "multiplex" else ONE_ONLY))

@@ -182,7 +182,7 @@ def _text(
         rival = "a control" if compared else "another strategy"
         sentences.append(f"nothing can be claimed: no question was answered by multiplex and by {rival}.")
     elif claim.holds is False and claim.unbeaten:
-        worst = " and ".join(_standing(each, test) for each in tested if each.strategy in claim.unbeaten)
+        worst = "; ".join(_standing(each, test) for each in tested if each.strategy in claim.unbeaten)
         beaten = [strategy for strategy in claim.tested if strategy not in claim.unbeaten]
         sentences.append(f"that multiplex spreads wider than every control does not hold: it is {worst}.")
         sentences.append(f"It is above {', '.join(beaten)}." if beaten else "It is shown to be above no control.")
@@ -212,7 +212,7 @@ def _text(
     if claim.flipping:
         sentences.append(f"Without the domain {' or '.join(claim.flipping)} a comparison comes out otherwise.")
     if beside := [_standing(each, test) for each in compared if each.strategy not in CONTROLS]:
-        sentences.append(f"Beside the claim, which is of controls alone: multiplex is {' and '.join(beside)}.")
+        sentences.append(f"Beside the claim, which is of controls alone: multiplex is {'; '.join(beside)}.")
     return f"{claim.model}: {' '.join(sentences)}"
 
 
@@ -243,7 +243,7 @@ def _describe(contrast: Contrast, *, named: bool = True) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value < 0.01 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _difference(contrast: Contrast) -> float:
