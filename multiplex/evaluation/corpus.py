@@ -44,7 +44,7 @@ class Passage:
     """One text to measure.
 
     Attributes:
-        id: the row's `id`, else its number in the file, from 1.
+        id: the row's `id` (the `custom_id` of a batch's output), else its number in the file, from 1.
         line: where it begins in the file, from 1 (for Parquet the row).
         group: its value in the grouping column.
         question: what was asked, where the file has a column `question`: its own words are echoes.
@@ -275,7 +275,8 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            _require(path, [*names, columns.text] if {*CHATS} & {*names} else names, columns)
+            chat = columns.text not in names and {*CHATS} & {*names}
+            _require(path, [*names, columns.text] if chat else names, columns)
             wanted = {columns.text, columns.group, columns.scaffold, columns.question}
             wanted |= {"id", "question", "prompt", *CHATS}
             line = 0
@@ -320,8 +321,11 @@ def _require(path: str, names: list[str], columns: Columns) -> None:
 
 def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int | None = None) -> Passage | Skipped:
     text, chat = row.get(columns.text), ChatRow()
+    known = row.get("id")
     if text is None:
         text = find_messages(row)
+        if isinstance(row.get("response"), dict) and row.get("custom_id") not in (None, ""):
+            known = row["custom_id"]  # of a batch's output; its `id` is the provider's
     if text is None:
         return Skipped(line, f"no {columns.text!r}")
     if isinstance(text, list):
@@ -339,7 +343,6 @@ def _passage(row: Mapping[str, Any], line: int, columns: Columns, *, number: int
         scaffold = _spans(row.get(columns.scaffold), len(text)) if columns.scaffold else ()
     except ValueError as error:
         return Skipped(line, f"{columns.scaffold!r}: {error}")
-    known = row.get("id")
     return Passage(
         id=_whole(known) if known not in (None, "") else str(number or line),
         text=_whole(text),

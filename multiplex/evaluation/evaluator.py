@@ -13,7 +13,7 @@ from multiplex.evaluation.corpus import Passage
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, checked_cues
 from multiplex.evaluation.extraction.frames import Frame, load_frames
 from multiplex.evaluation.extraction.local import Local
-from multiplex.evaluation.extraction.references import Reference, Span, in_frame, masked
+from multiplex.evaluation.extraction.references import Reference, Span, in_frame, masked, quoted_in
 from multiplex.evaluation.languages.reading import Reading, UnreadError
 from multiplex.evaluation.measures import Measures, measures, spread
 from multiplex.evaluation.retention.masking import PLACEHOLDER
@@ -107,7 +107,9 @@ class Evaluator:
         if not sentences:
             raise UsageError("nothing to measure: the text holds no word outside its scaffold")
         reading = self._asked_of(self.local.reader.read(sentences))
-        if read_here and "names" in dict(reading.why_not):
+        if not read_here:
+            reading = reading.by_judge()
+        elif "names" in dict(reading.why_not):
             raise UnreadError(reading)
         return Prepared(passage, text, tuple(sentences), reading if reading.sentences else None)
 
@@ -137,7 +139,7 @@ class Evaluator:
                 self.frame,
                 self.cues,
                 text=each.text.text,
-                named_in_prompt=local.reader.ids_in(each.text.passage.prompt),
+                named_in_prompt=_named_in_prompt(local, each),
                 quoted=each.text.passage.quoted,
                 tones=tones[number] if tones is not None else None,
                 implied_asked=self._reads_implied,
@@ -182,6 +184,11 @@ class Evaluator:
                     sentiment = Sentiment(self._sentiment_model)
                 self._loaded = (local, sentiment)
             return self._loaded
+
+
+def _named_in_prompt(local: Local, of: Extracted) -> frozenset[str]:
+    prompt = of.text.passage.prompt
+    return local.reader.ids_in(prompt) | quoted_in(of.references, prompt) if prompt else frozenset()
 
 
 def _with_tone(reading: Reading) -> Reading:

@@ -13,10 +13,13 @@ import pytest
 from playwright.sync_api import expect
 
 from multiplex.bench.analysis.ratings import read_ratings
-from multiplex.bench.plan.units import STRATEGIES
+from multiplex.bench.plan.units import STRATEGIES, matrix
+from multiplex.bench.ratings.blind import ShownAnswer, ShownQuestion, find_candidates
 from multiplex.bench.ratings.blind_folder import hand_out, read_keys
 from multiplex.bench.ratings.folder import accept_files, read_accepted
+from multiplex.bench.ratings.judge import read_marks
 from multiplex.bench.ratings.rubric import POINTS
+from multiplex.bench.store.records import Record
 from multiplex.bench.store.store import Store
 from multiplex.council.answer import Answer, Voice
 from multiplex.errors import ContentError, UsageError
@@ -170,7 +173,7 @@ def test_one_question_has_no_interval_and_one_rater_no_agreement(folder: Path) -
     accept_files(folder, [saved(folder, filled(made, lambda form, point: 4))])
     (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
     assert all(of.points["rep"].low is None for of in group.figures)
-    assert all("one question" in str(of.no_interval) for of in group.figures)
+    assert {of.no_interval for of in group.figures} == {"1 question: an interval over questions needs at least 7"}
     assert {each.undefined for each in group.agreement} == {"one rater: agreement needs two"}
 
 
@@ -272,6 +275,34 @@ def test_a_model_that_is_stopped_in_the_middle_loses_no_question(folder: Path, b
     backend.script, before = lambda body, n: Say(marks(body)), len(backend.requests)
     done = run(*command)
     assert (done.returncode, len(backend.requests)) == (0, before + 1), done.stderr
+
+
+def test_six_questions_have_no_interval_either_and_say_why(folder: Path) -> None:
+    made = handed_out(folder)
+    accept_files(folder, [saved(folder, filled(made, lambda form, point: 4))])
+    (group,) = read_ratings(folder).groups  # type: ignore[union-attr]
+    assert all(of.points["rep"].low is None for of in group.figures)
+    assert {of.no_interval for of in group.figures} == {"6 questions: an interval over questions needs at least 7"}
+
+
+def test_a_models_marks_are_of_the_question_that_it_was_asked() -> None:
+    shown = ShownQuestion(number=5, question="Who?", answers=(ShownAnswer(letter="A", text="All."),))
+    row = {"question": 1, "letter": "A", **dict.fromkeys(POINTS, 5), "false_claims": ""}
+    (rated,) = read_marks(json.dumps({"ratings": [row]}), shown)
+    assert (rated.question, rated.letter) == (5, "A")
+
+
+def test_raters_get_the_language_that_the_report_is_of() -> None:
+    """Of a run in Arabic to which the set's own words came later: these, where any of them was answered."""
+    plain = matrix(synthetic.QUESTIONS[:2], ("m",), ("uniplex",), 1, 7)
+    arabic = [unit.model_copy(update={"language": "ar", "id": f"ar {unit.id}"}) for unit in plain]
+    first = [Record(unit=unit, answer=synthetic.answer(unit)) for unit in arabic]
+    for later, shown in (
+        ([Record(unit=unit, answer=synthetic.answer(unit)) for unit in plain], plain),
+        ([Record(unit=unit) for unit in plain], arabic),
+    ):
+        candidates = find_candidates([*first, *later])
+        assert [each.units for each in candidates] == [{"uniplex": unit.id} for unit in shown]
 
 
 def test_one_of_several_sets_must_be_named(folder: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_first_screen_tells_the_claim_what_was_compared_and_what_it_does_not
         assert markdown.describe_claim(claim) in first
         assert claim.least is not None
         assert "95% interval" in first
-        assert f"with: {', '.join(claim.tested)}." in first
+        assert f"with: uniplex, {', '.join(claim.tested)}." in first
         assert all(name in first.split("What the strategies do")[0] for name in set(CONTROLS) & set(claim.absent))
     assert CONSTRUCTIONS in first
     assert "Of 48 units: 1 failed, 1 pending" in first

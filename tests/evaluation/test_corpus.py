@@ -131,14 +131,15 @@ def test_the_last_reply_of_a_chat_is_its_text(tmp_path: Path) -> None:
         ]},
         {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Kin."}]},
         {"messages": [{"role": "user", "content": "Who?"}]},
-        {"custom_id": "x", "response": {"body": {"choices": [{"message": {"role": "assistant", "content": "All."}}]}}},
+        {"id": "batch_req_1", "custom_id": "x",
+         "response": {"body": {"choices": [{"message": {"role": "assistant", "content": "All."}}]}}},
     ]  # fmt: skip
     path = written(tmp_path, "a.jsonl", "".join(json.dumps(chat) + "\n" for chat in chats))
     assert list(read(path)) == [
         Passage("1", "Elders\nspeak.", 1, question="Who?", prompt="Be brief."),
         Passage("2", "Kin.", 2, question="Who?"),
         Skipped(3, "no reply of an assistant in its messages"),
-        Passage("4", "All.", 4),
+        Passage("x", "All.", 4),
     ]
 
 
@@ -185,6 +186,9 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
         Passage("x", "One.", 1, scaffold=((0, 2),)),
         Skipped(2, "no 'answer'"),
     ]
+    said = [[{"role": "assistant", "content": "So."}]] * 2
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["One.", None], "messages": said}), path)
+    assert list(read(str(path))) == [Passage("1", "One.", 1), Passage("2", "So.", 2)]
     with pytest.raises(UsageError, match="cannot be read as Parquet"):
         list(read(written(tmp_path, "b.parquet", "no such thing")))
 

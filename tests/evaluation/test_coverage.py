@@ -524,6 +524,8 @@ def test_blind_attribution_does_not_read_names(embedder: Embedder) -> None:
 
 def test_blind_attribution_says_what_it_cannot_tell(embedder: Embedder) -> None:
     assert blind_attribution({"african": "", "islamic": "..."}, embedder=embedder) is None
+    one = {name: UNMISTAKABLE["african"] if name == "african" else "" for name in UNMISTAKABLE}
+    assert blind_attribution(one, embedder=embedder) is None, "there is no other text to tell it from"
     with pytest.raises(UsageError, match="cannot tell 'secular'"):
         blind_attribution({"secular": "Reason decides.", "african": "Elders decide."})
     with pytest.raises(UsageError, match="cannot tell 'western'"):

@@ -15,7 +15,7 @@ from multiplex.evaluation.corpus import Passage, Skipped
 from multiplex.evaluation.evaluator import BATCH
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
-from multiplex.evaluation.statistics.accuracy import AccuracyFigure, vote
+from multiplex.evaluation.statistics.accuracy import AccuracyFigure, Labelled, read_labelled, vote
 
 NAMES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
 FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
@@ -81,6 +81,17 @@ def test_validation_of_ones_own_labels(tmp_path: Path) -> None:
     path.write_text('{"text": "x", "perspective": "martian"}\n')
     with pytest.raises(UsageError, match=r"mine.jsonl:1: needs `text` and `perspective`"):
         list(measure(path))
+    for content, why in (
+        (b'{"text": "caf\xe9", "perspective": null}\n', r"mine.jsonl:1: not UTF-8"),
+        (b'\n[{"text": "x", "perspective": null}]\n', r"mine.jsonl:2: not a JSON object"),
+        (b'{"text": "x"}\nnull\n', r"mine.jsonl:2: not a JSON object"),
+        (b"\n", r"mine.jsonl: holds no row"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=why):
+            list(measure(path))
+    path.write_bytes(b'\xef\xbb\xbf{"text": "Muslims pray.", "perspective": "islamic"}\r\n\r\n')
+    assert list(read_labelled(path)) == [Labelled("Muslims pray.", "islamic")]
     for absent in (tmp_path, tmp_path / "absent"):
         with pytest.raises(UsageError, match="no such file"):
             list(measure(absent))

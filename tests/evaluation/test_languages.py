@@ -10,12 +10,16 @@ import pytest
 from multiplex.errors import ContentError
 from multiplex.evaluation import Evaluator
 from multiplex.evaluation.corpus import Passage
+from multiplex.evaluation.evaluator import Extracted
 from multiplex.evaluation.extraction.frames import default_frame
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
+from multiplex.evaluation.extraction.judge import OF_PERSPECTIVE
+from multiplex.evaluation.extraction.references import Reference
 from multiplex.evaluation.languages.files import MEASURABLE, known_languages, read_language
-from multiplex.evaluation.languages.lexicon import Lexicon
+from multiplex.evaluation.languages.lexicon import ENGLISH_DEPTH, Lexicon
 from multiplex.evaluation.languages.reading import UnreadError
 from multiplex.evaluation.languages.recognition import language_of, recognise
+from multiplex.evaluation.measures import Measures
 from multiplex.evaluation.scorer import Scorer, Unread
 from multiplex.evaluation.statistics.summary import Tally
 from multiplex.present.summary import language_notes, unread_object
@@ -149,6 +153,26 @@ def test_a_text_that_is_not_read_is_null_with_a_reason_and_in_no_mean(evaluator:
     assert summary is not None
     assert (summary.texts, summary.left_out, summary.with_reference.value) == (1, 1, 1.0)
     assert language_notes(summary)[0] == "1 of 2 texts are in languages whose names and concepts are not read: Hindi 1."
+
+
+def test_a_judges_references_are_read_in_any_language_and_left_out_where_the_prompt_has_their_words() -> None:
+    evaluator = Evaluator(sentiment=False)
+
+    def judged(text: str, prompt: str, **quoted: str) -> Measures:
+        references = tuple(
+            Reference(at, at + len(words), words, f"judge:{words}", perspective, "concept", number,
+                      facets=OF_PERSPECTIVE[perspective])
+            for number, (perspective, words) in enumerate(quoted.items())
+            if (at := text.index(words)) >= 0
+        )  # fmt: skip
+        prepared = evaluator.prepared(Passage("1", text, 1, prompt=prompt), read_here=False)
+        return evaluator.measured([Extracted(prepared, references)])[0]
+
+    georgian = judged("ისლამი გვასწავლის, რომ მდიდარმა ღარიბს უნდა მისცეს.", "", islamic="ისლამი")
+    assert (georgian.language, georgian.n, georgian.entropy, georgian.depth) == ("ka", 1, 0.0, None)
+    assert (georgian.unread, georgian.unread_sentences) == ({"depth": ENGLISH_DEPTH}, {})
+    english = judged("Zakat binds. Ubuntu binds.", "Speak of zakat.", islamic="Zakat", african="Ubuntu")
+    assert (english.n, english.entropy_unprompted) == (2, 0.0)
 
 
 def test_tone_and_depth_of_another_language_are_null_and_of_english_as_before() -> None:

@@ -92,7 +92,9 @@ def analysed(
     draws = Draws(resamples, seed)
     test = Test(draws, permutations, alpha)
     confusions = confusions if confusions is not None else Confusions.load()
-    conditions = tuple(condition(observations, draws, confusions, cues) for observations in run.observations_in_order())
+    conditions = tuple(
+        condition(observations, draws, confusions, cues, run.frame_name) for observations in run.observations_in_order()
+    )
     made, without = _compared(run, test)
     return Analysis(
         scoring=scoring,
@@ -121,7 +123,7 @@ def analysed(
         label_permutations=tuple(
             each for model, voices in run.voices.items() for each in voices.permute_labels(model, permutations, seed)
         ),
-        reliability=confusions.reliability(frame, cues),
+        reliability=confusions.reliability(frame, cues, frame_name=run.frame_name),
         notes=(*(note for each in conditions for note in _notes(each)), *_dropped(made)),
         language=run.language,
         languages=compare_languages(

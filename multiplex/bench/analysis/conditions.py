@@ -43,7 +43,9 @@ class Draws:
     seed: int = 7
 
 
-def condition(observations: Observations, draws: Draws, confusions: Confusions, cues: Sequence[str]) -> Condition:
+def condition(
+    observations: Observations, draws: Draws, confusions: Confusions, cues: Sequence[str], frame_name: str
+) -> Condition:
     """The figures of one condition; every estimate holds None where nothing was measured."""
     table = observations.table()
     found = _estimates(table, draws) if table is not None else {}
@@ -72,7 +74,7 @@ def condition(observations: Observations, draws: Draws, confusions: Confusions, 
         references=sum(totals.values()),
         referring=of("referring"),
         weightings={name: _weighting(name, observations.frame, table, found) for name in WEIGHTINGS},
-        corrected=confusions.corrected(totals, cues),
+        corrected=confusions.corrected(totals, cues, frame_name=frame_name),
         unprompted_macro=of("unprompted macro"),
         unprompted_macro0=of("unprompted macro0"),
         never=tuple(name for name, value in totals.items() if not value),

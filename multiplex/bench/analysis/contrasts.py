@@ -32,9 +32,18 @@ class Test:
     permutations: int
     alpha: float
 
-    def beats(self, difference: float | None, p: float | None) -> bool:
+    def beats(self, contrast: Contrast) -> bool:
         """Whether multiplex is above, by a two-sided test at alpha."""
-        return difference is not None and difference > 0 and p is not None and p < self.alpha
+        return self.can_show(contrast) and _directed(contrast) < self.alpha
+
+    def can_show(self, contrast: Contrast) -> bool:
+        """Whether there are questions enough for any p below alpha."""
+        return least_p(contrast) < self.alpha
+
+
+def least_p(contrast: Contrast) -> float:
+    """The least two-sided p that its number of questions allows, when answers are swapped within each: 2 / 2^n."""
+    return float(min(1.0, 2.0 ** (1 - contrast.questions)))
 
 
 def contrasts(model: str, tables: Tables, test: Test) -> list[Contrast]:
@@ -53,12 +62,12 @@ def left_out(model: str, tables: Tables, whole: Sequence[Contrast], test: Test) 
     primary = {each.strategy: each for each in whole if each.primary and each.model == model}
     for strategy, (own, other) in _pairs(tables).items():
         domains = tuple(dict.fromkeys(own.domains))
-        before = test.beats(primary[strategy].difference.value, primary[strategy].p)
+        before = test.beats(primary[strategy])
         for domain in domains if len(domains) > 1 else ():
             places = [place for place, name in enumerate(own.domains) if name != domain]
             rest = (own.at(places), other.at(places))
             (each,) = _contrasts(model, strategy, *rest, PRIMARY[0], (PRIMARY[1],), test)
-            beats = test.beats(each.difference.value, each.p)
+            beats = test.beats(each)
             made.append(
                 LeftOut(
                     model=model,
@@ -68,7 +77,7 @@ def left_out(model: str, tables: Tables, whole: Sequence[Contrast], test: Test) 
                     difference=each.difference,
                     p=each.p,
                     beats=beats,
-                    flips=beats != before,
+                    flips=beats != before and test.can_show(each),
                 )
             )
     return made
@@ -79,20 +88,31 @@ def claims(
 ) -> list[SuperiorityClaim]:
     """One claim a model: above every control, each at alpha (so the largest p counts), Holm over the models."""
     primary = {model: [each for each in made if each.primary and each.model == model] for model in models}
-    p = {model: max(_directed(each) for each in tested) for model, tested in primary.items() if tested}
+    controls = {model: [each for each in of if each.strategy in CONTROLS] for model, of in primary.items()}
+    p = {model: max(map(_directed, of)) for model, of in controls.items() if of}
     adjusted = permutation.holm(p)
-    return [
-        _claim(
-            model,
-            primary[model],
-            p.get(model),
-            adjusted.get(model),
-            tuple(dict.fromkeys(each.domain for each in without if each.model == model and each.flips)),
-            test,
-            len(p),
+    least = permutation.holm({model: max(map(least_p, controls[model])) for model in p})
+    found = []
+    for model in models:
+        tested = controls[model]
+        claim = SuperiorityClaim(
+            model=model,
+            holds=_holds(tested, adjusted.get(model), least.get(model), test),
+            tested=tuple(each.strategy for each in tested),
+            absent=tuple(name for name in CONTROLS if all(each.strategy != name for each in tested)),
+            unbeaten=tuple(each.strategy for each in tested if not test.beats(each)),
+            least=min(tested, key=_difference, default=None),
+            p=p.get(model),
+            p_holm=adjusted.get(model),
+            flipping=tuple(
+                dict.fromkeys(
+                    each.domain for each in without if each.model == model and each.strategy in CONTROLS and each.flips
+                )
+            ),
+            text="",
         )
-        for model in models
-    ]
+        found.append(claim.model_copy(update={"text": _text(claim, primary[model], least.get(model), len(p), test)}))
+    return found
 
 
 def _pairs(tables: Tables) -> dict[str, tuple[QuestionTable, QuestionTable]]:
@@ -139,87 +159,91 @@ def _directed(contrast: Contrast) -> float:
     return contrast.p if contrast.p is not None and value is not None and value > 0 else 1.0
 
 
-def _claim(
-    model: str,
-    tested: Sequence[Contrast],
-    p: float | None,
-    adjusted: float | None,
-    flipping: tuple[str, ...],
-    test: Test,
-    models: int,
-) -> SuperiorityClaim:
-    names = tuple(each.strategy for each in tested)
-    absent = tuple(strategy for strategy in RIVALS if strategy not in names)
-    unbeaten = tuple(each.strategy for each in tested if not test.beats(each.difference.value, each.p))
-    if adjusted is None:
-        holds = None
-    elif adjusted >= test.alpha:
-        holds = False
-    else:
-        holds = None if set(absent) & set(CONTROLS) else True
-    claim = SuperiorityClaim(
-        model=model,
-        holds=holds,
-        tested=names,
-        absent=absent,
-        unbeaten=unbeaten,
-        least=min(tested, key=_difference, default=None),
-        p=p,
-        p_holm=adjusted,
-        flipping=flipping,
-        text="",
-    )
-    return claim.model_copy(update={"text": _text(claim, tested, models)})
+def _holds(tested: Sequence[Contrast], adjusted: float | None, least: float | None, test: Test) -> bool | None:
+    """As `SuperiorityClaim.holds`; `least` is the least that `adjusted` could be with so many questions."""
+    if adjusted is None or least is None:
+        return None
+    if any(test.can_show(each) and not test.beats(each) for each in tested):
+        return False
+    if least >= test.alpha:
+        return None
+    if adjusted >= test.alpha:
+        return False
+    return True if len(tested) == len(CONTROLS) else None
 
 
-def _text(claim: SuperiorityClaim, tested: Sequence[Contrast], models: int) -> str:
-    least, sentences = claim.least, []
-    if least is None or claim.p is None or claim.p_holm is None:
-        return f"{claim.model}: nothing can be claimed: no question was answered by multiplex and by another strategy."
-    sure = f"the largest p is {_p(claim.p)}"
-    if models > 1:
-        sure += f", {_p(claim.p_holm)} by Holm over {models} models"
-    missing = [strategy for strategy in claim.absent if strategy in CONTROLS]
-    if claim.unbeaten:
-        worst = " and ".join(_describe(each) for each in tested if each.strategy in claim.unbeaten)
+def _text(
+    claim: SuperiorityClaim, compared: Sequence[Contrast], least_possible: float | None, models: int, test: Test
+) -> str:
+    """The claim in words; `compared` are the primary contrasts with controls and with the other strategies."""
+    tested = [each for each in compared if each.strategy in CONTROLS]
+    sentences = []
+    if claim.least is None or claim.p is None or claim.p_holm is None or least_possible is None:
+        rival = "a control" if compared else "another strategy"
+        sentences.append(f"nothing can be claimed: no question was answered by multiplex and by {rival}.")
+    elif claim.holds is False and claim.unbeaten:
+        worst = "; ".join(_standing(each, test) for each in tested if each.strategy in claim.unbeaten)
         beaten = [strategy for strategy in claim.tested if strategy not in claim.unbeaten]
+        sentences.append(f"that multiplex spreads wider than every control does not hold: it is {worst}.")
+        sentences.append(f"It is above {', '.join(beaten)}." if beaten else "It is shown to be above no control.")
+    elif claim.holds is None and least_possible >= test.alpha:
+        questions = min(each.questions for each in tested)
         sentences.append(
-            f"{claim.model}: that multiplex spreads wider than every control does not hold: it is {worst}."
-        )
-        sentences.append(f"It is above {', '.join(beaten)}." if beaten else "It is above no strategy that was run.")
-    elif claim.holds is False:
-        sentences.append(
-            f"{claim.model}: that multiplex spreads wider than every control does not hold once {models} models are "
-            f"allowed for: it is above {', '.join(claim.tested)}; nearest, {_describe(least)}; {sure}."
+            f"{questions} question{' is' if questions == 1 else 's are'} too few to show whether multiplex spreads "
+            f"wider than every control: p cannot be below {_p(least_possible)}{_by_holm(models)}. Nearest, it is "
+            f"{_describe(claim.least)}."
         )
     else:
-        every = "every control" if not missing else "every strategy that was run"
-        sentences.append(
-            f"{claim.model}: multiplex spreads wider than {every} ({', '.join(claim.tested)}); nearest, it is "
-            f"{_describe(least)}; {sure}."
-        )
-    if missing:
+        sure = f"nearest, it is {_describe(claim.least)}; the largest p is {_p(claim.p)}"
+        if models > 1:
+            sure += f", {_p(claim.p_holm)}{_by_holm(models)}"
+        above = ", ".join(claim.tested)
+        if claim.holds is False:
+            sentences.append(
+                f"that multiplex spreads wider than every control does not hold once {models} models are allowed for: "
+                f"it is above {above}; {sure}."
+            )
+        else:
+            every = "every control that was run" if claim.absent else "every control"
+            sentences.append(f"multiplex spreads wider than {every} ({above}); {sure}.")
+    if claim.tested and claim.absent:
         left = ", so the claim stays open" if claim.holds is None else ""
-        sentences.append(f"It was not tested against {', '.join(missing)}{left}.")
+        sentences.append(f"It was not tested against {', '.join(claim.absent)}{left}.")
     if claim.flipping:
         sentences.append(f"Without the domain {' or '.join(claim.flipping)} a comparison comes out otherwise.")
-    return " ".join(sentences)
+    if beside := [_standing(each, test) for each in compared if each.strategy not in CONTROLS]:
+        sentences.append(f"Beside the claim, which is of controls alone: multiplex is {'; '.join(beside)}.")
+    return f"{claim.model}: {' '.join(sentences)}"
 
 
-def _describe(contrast: Contrast) -> str:
+def _by_holm(models: int) -> str:
+    return f" by Holm over {models} models" if models > 1 else ""
+
+
+def _standing(contrast: Contrast, test: Test) -> str:
+    """What the test says of one contrast: above, below, or not shown to be either."""
+    value = contrast.difference.value
+    below = value is not None and value < 0 and contrast.p is not None and contrast.p < test.alpha
+    if value is None or test.beats(contrast) or (below and test.can_show(contrast)):
+        return _describe(contrast)
+    return f"not shown to be above {contrast.strategy}, being {_describe(contrast, named=False)}"
+
+
+def _describe(contrast: Contrast, *, named: bool = True) -> str:
     """A difference in words: "3.2 points above checklist (95% interval 1.0 to 5.1, 35 questions, p = 0.004)"."""
     value, low, high = contrast.difference.value, contrast.difference.low, contrast.difference.high
+    other = contrast.strategy if named else "it"
     if value is None:
-        return f"not comparable with {contrast.strategy}"
+        return f"not comparable with {other}"
     around = "no interval" if low is None or high is None else f"95% interval {low:.1f} to {high:.1f}"
     size = f"{abs(value):.1f} points {'above' if value > 0 else 'below'}" if abs(value) >= 0.05 else "level with"
     p = "" if contrast.p is None else f", p = {_p(contrast.p)}"
     asked = f"{contrast.questions} question{'' if contrast.questions == 1 else 's'}"
-    return f"{size} {contrast.strategy} ({around}, {asked}{p})"
+    return f"{size} {other} ({around}, {asked}{p})"
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+    return f"{value:.4f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _difference(contrast: Contrast) -> float:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+LABELLED = ("civilisations", "choice", "all")
+"""The frames whose perspectives are those of the labelled texts; `choice` is some of them."""
 _Cell = Annotated[FiniteFloat, Field(ge=0)]
 
 
@@ -50,9 +52,12 @@ class Confusions(BaseModel):
                     raise ContentError(path, "a row holds a number for each of `found`, its own above 0", field=name)
         return made
 
-    def reliability(self, frame: Sequence[str], cues: Sequence[str]) -> ExtractorReliability | None:
-        """Precision and recall of the frame's perspectives; None where these cues, or fewer than two, were labelled."""
-        table = self._table(cues)
+    def reliability(self, frame: Sequence[str], cues: Sequence[str], *, frame_name: str) -> ExtractorReliability | None:
+        """Precision and recall of the frame's perspectives; None where these cues, or fewer than two, were labelled.
+
+        A perspective of another frame than `LABELLED` may bear the same name and hold something else: None too.
+        """
+        table = self._table(cues) if frame_name in LABELLED else None
         known = [name for name in frame if table is not None and name in table.rows]
         if table is None or len(known) < 2:
             return None
@@ -72,18 +77,20 @@ class Confusions(BaseModel):
             note=_note(recall, ratio, self.limit, [name for name in frame if name not in known]),
         )
 
-    def corrected(self, counts: Mapping[str, float], cues: Sequence[str]) -> dict[str, float] | None:
+    def corrected(
+        self, counts: Mapping[str, float], cues: Sequence[str], *, frame_name: str
+    ) -> dict[str, float] | None:
         """Shares of the frame, 0..1, as they would be if every reference had been seen and none mistaken.
 
         `counts` are references by perspective of the frame. Solves counts = truth @ P for truth >= 0 by least squares,
         P the chances that a text labelled k is found to be j. A perspective without labelled texts counts as seen as
         well as the others on average and never mistaken. None where the recalls agree within the limit, where nothing
-        is known of these cues, or where there is no reference.
+        is known of these cues or this frame, or where there is no reference.
         """
         from scipy.optimize import nnls
 
         frame, table = tuple(counts), self._table(cues)
-        known = self.reliability(frame, cues)
+        known = self.reliability(frame, cues, frame_name=frame_name)
         if table is None or known is None or not known.corrects or not sum(counts.values()):
             return None
         truth, _ = nnls(_chances(frame, table, known).T, [float(value) for value in counts.values()])

@@ -198,7 +198,7 @@ class LeftOut(_Frozen):
 
     Attributes:
         beats: whether multiplex is above with p < alpha.
-        flips: whether that differs from the contrast over all domains.
+        flips: whether that differs from the contrast over all domains, and not for want of questions alone.
     """
 
     model: str
@@ -216,16 +216,17 @@ class SuperiorityClaim(_Frozen):
 
     Attributes:
         holds: True: above each one, with the largest p, Holm-adjusted over models, below alpha, and every control
-            was run. False: some strategy that was run is not beaten. None: all that were run are beaten but a control
-            is absent, or nothing can be compared.
-        tested: strategies that multiplex was compared with on the same questions.
-        absent: the other strategies that are known; controls among them leave the claim open.
+            was run. False: some control that was run, on questions enough to show it, is not beaten. None: nothing
+            speaks against it, but a control is absent, the questions are too few for any p below alpha, or nothing
+            can be compared.
+        tested: controls that multiplex was compared with on the same questions.
+        absent: the other controls, which leave the claim open.
         unbeaten: those of `tested` that multiplex is not above with p < alpha.
         least: the contrast with the smallest difference, the primary one; None where nothing was tested.
         p: the largest of the primary contrasts' (1 where multiplex is not above): an intersection-union test.
         p_holm: the same adjusted over models; None as p.
-        flipping: domains without which some primary contrast comes out otherwise.
-        text: the claim in words, one to three sentences, with its interval.
+        flipping: domains without which some primary contrast with a control comes out otherwise.
+        text: the claim in words, a few sentences, with its interval, and the strategies that are no controls beside it.
     """
 
     model: str

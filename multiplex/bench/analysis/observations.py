@@ -177,7 +177,7 @@ class Observations:
         self.kind = coverage.kind
         self.by_construction += coverage.by_construction
         for name, attribution in (("voices", retention.voice_attribution), ("parts", retention.part_attribution)):
-            if attribution is not None:
+            if attribution is not None and attribution.n > 1:  # version 0.1.0 kept that of a single part too
                 self._add_attribution(name, attribution)
         return {
             "coverage": coverage.mean, "net": coverage.mean_net, "evenness": coverage.evenness,

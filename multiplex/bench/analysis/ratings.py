@@ -255,7 +255,10 @@ def _estimates(
     rows: Array = np.hstack([means, np.ones((len(means), 1))])
     figures = {name: ratio(place, last, *map(float, bounds)) for place, name in enumerate(COLUMNS)}
     found = resampling.bootstrap(row_sums.by_stratum(rows, domains), figures, resamples=resamples, seed=seed)
-    why = "one question: an interval over questions needs at least two" if len(means) < 2 else None
+    why = None
+    if len(means) <= resampling.LEAST_FREEDOM:
+        asked = f"{len(means)} question{'' if len(means) == 1 else 's'}"
+        why = f"{asked}: an interval over questions needs at least {resampling.LEAST_FREEDOM + 1}"
     return {name: estimate(each) for name, each in found.items()}, why
 
 

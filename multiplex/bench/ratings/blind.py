@@ -141,22 +141,22 @@ def _line(title: str) -> str:
 def find_candidates(records: Iterable[Record]) -> list[Candidate]:
     """What of a run can be shown, by question, model and epoch, in the order of the run.
 
-    Of a run in several languages that is what was asked in its first one.
+    Of a run in several languages that is what its report is of: what was asked in the set's own words, or, where no
+    such question was answered, in the first language that was.
     """
-    found: dict[tuple[str, str, int], Candidate] = {}
-    first: str | None = None
+    by_language: dict[str, dict[tuple[str, str, int], Candidate]] = {}
     for record in records:
         unit, answer = record.unit, record.answer
-        first = unit.language if first is None else first
-        if unit.language != first:
-            continue
         question = Question(id=unit.question_id, question=unit.question, domain=unit.domain, cued=unit.cued)
+        found = by_language.setdefault(unit.language, {})
         of = found.setdefault(
             (unit.question_id, unit.model, unit.epoch), Candidate(question, unit.model, unit.epoch)
         ).units
         forms = [form for form in FORMS if form == unit.strategy or (form, unit.strategy) == (VOICES, "multiplex")]
         of.update({form: unit.id for form in forms if answer is not None and read_form(form, answer)})
-    return list(found.values())
+    answered = [language for language, found in by_language.items() if any(each.units for each in found.values())]
+    chosen = min(answered, key=lambda language: language != "", default=None)
+    return [] if chosen is None else list(by_language[chosen].values())
 
 
 def find_usable(candidates: Sequence[Candidate], forms: Sequence[Form]) -> dict[str, dict[str, Candidate]]:

@@ -128,7 +128,7 @@ def read_marks(reply: str, question: ShownQuestion) -> list[Rated]:
     wanted = [of.letter for of in question.answers]
     _check_letters([str(row.get("letter")) for row in rows], wanted)
     try:
-        return [Rated.model_validate({"question": question.number, **row}) for row in rows]
+        return [Rated.model_validate({**row, "question": question.number}) for row in rows]
     except ValidationError as error:
         wrong = first_invalid(error)
         raise ValueError(f"{wrong.field}: {wrong.problem}") from error

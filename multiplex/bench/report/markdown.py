@@ -19,7 +19,7 @@ from multiplex.bench.report.tables import Table
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.text.markdown import escape_markdown
 
-QUESTION = "Does the multiplex answer spread over more perspectives than every other way to answer?"
+QUESTION = "Does the multiplex answer spread over more perspectives than every control?"
 STRATEGIES: Mapping[str, str] = {
     "multiplex": "one persona a perspective answers, and one answer is made of what they say",
     "uniplex": "the model is simply asked",
@@ -69,10 +69,12 @@ def describe_claim(claim: SuperiorityClaim) -> str:
 def compared(claim: SuperiorityClaim, analysis: Analysis) -> str:
     """What the claim rests on: what was compared, and what was not."""
     parts = []
-    counts = [each.questions for each in analysis.contrasts if each.primary and each.model == claim.model]
-    if claim.tested and counts:
+    primary = [each for each in analysis.contrasts if each.primary and each.model == claim.model]
+    if counts := [each.questions for each in primary]:
         over = f"{min(counts):,} to {max(counts):,}" if min(counts) < max(counts) else f"{counts[0]:,}"
-        parts.append(f"Compared on {over} questions that both answered, with: {', '.join(claim.tested)}.")
+        parts.append(
+            f"Compared on {over} questions that both answered, with: {', '.join(each.strategy for each in primary)}."
+        )
     if missing := [name for name in CONTROLS if name in claim.absent and name not in claim.text]:
         parts.append(f"Controls that were not run: {', '.join(missing)}.")
     if claim.flipping:

@@ -19,7 +19,7 @@ from multiplex.content import marked_prompt
 from multiplex.errors import CallError, UsageError, first_invalid
 from multiplex.evaluation.extraction.facets import OF_PERSPECTIVE
 from multiplex.evaluation.extraction.frame import CUES, KNOWN, Cue
-from multiplex.evaluation.extraction.references import Reference
+from multiplex.evaluation.extraction.references import JUDGED, Reference
 from multiplex.llm.model import Model, as_chat
 from multiplex.llm.types import Call
 from multiplex.llm.usage import Usage, set_spent, spent_on, total
@@ -336,7 +336,7 @@ def _believed(
         start=sentence.start + place[0],
         end=sentence.start + place[1],
         text=text,
-        entity="judge:" + " ".join(normal(text).casefold().split()),
+        entity=JUDGED + " ".join(normal(text).casefold().split()),
         perspective=perspective,
         cue=cast(Cue, cue),
         sentence=number,

@@ -18,6 +18,8 @@ from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import tokens
 
 Span = tuple[int, int]
+JUDGED = "judge:"
+"""What an entity begins with that a judge found: its quotation follows, without case."""
 _CARRIERS = frozenset(("and", "or"))
 
 
@@ -60,6 +62,16 @@ def masked(text: str, scaffold: Sequence[Span]) -> str:
     for start, end in scaffold:
         text = text[:start] + ("\n\n" + " " * (end - start))[: end - start] + text[end:]
     return text
+
+
+def quoted_in(references: Sequence[Reference], text: str) -> frozenset[str]:
+    """The entities of a judge's references, which are quotations, of which every word stands in a text."""
+    there = {token.key for token in tokens(text)}
+    return frozenset(
+        each.entity
+        for each in references
+        if each.entity.startswith(JUDGED) and {token.key for token in tokens(each.text)} <= there
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from multiplex.text.tokens import Token
 
 _TRAP = Entity("none")
 _ALL_NAMED = "a mere label is not told from the holder of a view: both count as named"
-_ENGLISH_DEPTH = "the words by which depth is read are English"
+ENGLISH_DEPTH = "the words by which depth is read are English"
 _DEPTH = 3  # prefixes, and suffixes, that a word may carry
 _LEAST = 2  # letters that are left of a word without them
 _MOST = 64  # inflected spellings of one form
@@ -41,7 +41,7 @@ class Lexicon:
 
     def __init__(self, content: LanguageFile, gazetteer: Gazetteer) -> None:
         self.language = content.language
-        self.why_not = content.read.why_not() | {"depth": _ENGLISH_DEPTH}
+        self.why_not = content.read.why_not() | {"depth": ENGLISH_DEPTH}
         if not content.labels:
             self.why_not["labels"] = _ALL_NAMED
         self._by_character = content.written == "characters"

@@ -11,7 +11,7 @@ from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.frame import Cue
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.evaluation.languages.files import MEASURABLE, known_languages
-from multiplex.evaluation.languages.lexicon import Lexicon
+from multiplex.evaluation.languages.lexicon import ENGLISH_DEPTH, Lexicon
 from multiplex.evaluation.languages.recognition import (
     ENGLISH,
     UNKNOWN,
@@ -31,6 +31,7 @@ _NOT_READ = {
     "depth": "are in languages whose depth is not read",
     "tone": "are in languages whose tone is not read",
 }
+_ENGLISH_TONE = "no classifier of tone was trained on this language"
 Cued = tuple[Match[Slot, Entity], Cue]
 _FEW = 6  # words up to which a text that English names or concepts stand in is taken for English
 
@@ -54,6 +55,13 @@ class Reading:
     def english(self) -> list[int]:
         """The numbers of the sentences that are in English."""
         return [number for number, languages in enumerate(self.sentences) if languages[:1] in ((ENGLISH,), ())]
+
+    def by_judge(self) -> Reading:
+        """The same where a judge finds the references, who reads any language: depth and tone alone may be missing."""
+        reasons = dict(self.why_not)
+        own = {"depth": ENGLISH_DEPTH, "tone": _ENGLISH_TONE}
+        why_not = tuple((what, reason) for what, reason in own.items() if what in reasons)
+        return replace(self, why_not=why_not, unread=())
 
 
 class UnreadError(UsageError):

@@ -54,7 +54,7 @@ def blind_attribution(
     gazetteer: Gazetteer | None = None,
     classifier: PerspectiveClassifier | None = None,
 ) -> Attribution | None:
-    """Whether each perspective's text can be told as its own, cues masked; None where no text holds a word.
+    """Whether each perspective's text can be told as its own, cues masked; None where fewer than two hold a word.
 
     The classifier, restricted to the K perspectives of `among` (by default those that have a text), takes a
     text for the perspective with the highest mean log-probability over its sentences. It was trained on other texts
@@ -78,7 +78,7 @@ def blind_attribution(
             known = ", ".join(label for label in labels if label in names or among is None)
             raise UsageError(f"blind attribution: cannot tell {name!r}; perspectives to choose from: {known}")
     said = _bare(texts, gazetteer)
-    if not said:
+    if len(said) < 2:  # nothing to tell it from, and less its own mean it would score alike for all
         return None
     vectors = Vectors.of((text for sentences in said.values() for text in sentences), embedder)
     columns = [labels.index(name) for name in names]

@@ -29,7 +29,7 @@ class Retention(Renamed):
         coverage: how much of each voice stands in it: `overlap`, or `coverage` with an NLI model.
         voice_attribution: whether the voices can be told apart once the names are masked (attribution accuracy);
             None for perspectives that the classifier does not know.
-        part_attribution: the same for each voice's part of the synthesis.
+        part_attribution: the same for each voice's part of the synthesis; None where fewer than two have one.
         homogeneity: mean cosine of the voices, two by two.
         homogenisation: what the last round did to it; None after one round.
     """

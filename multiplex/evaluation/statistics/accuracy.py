@@ -177,29 +177,43 @@ def resample(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[floa
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON Lines file.
+    """The rows of a JSON Lines file; blank lines are passed over.
 
     Raises:
-        UsageError: a line is not JSON.
+        UsageError: a line is not UTF-8, not JSON or no object.
     """
-    with path.open(encoding="utf-8") as lines:
+    return (row for _, row in _numbered(path))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open("rb") as lines:
         for line, raw in enumerate(lines, start=1):
             try:
-                yield json.loads(raw)
-            except json.JSONDecodeError as error:
-                raise UsageError(f"{path}:{line}: not JSON ({error.msg})") from error
+                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+                row = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{path}:{line}: not UTF-8; save it as UTF-8") from error
+            except ValueError as error:
+                raise UsageError(f"{path}:{line}: not JSON ({getattr(error, 'msg', error)})") from error
             except RecursionError as error:
                 raise UsageError(f"{path}:{line}: not JSON (nested too deeply)") from error
+            if isinstance(row, dict):
+                yield line, row
+            elif text.strip():
+                raise UsageError(f"{path}:{line}: not a JSON object; one object a line is wanted")
 
 
 def read_labelled(path: Path) -> Iterator[Labelled]:
     """The texts of a JSON Lines file with `text` and `perspective` (null: none).
 
     Raises:
-        UsageError: a row is not of the form.
+        UsageError: a row is not of the form, or there is none.
     """
-    for line, row in enumerate(read_rows(path), start=1):
+    line = 0
+    for line, row in _numbered(path):
         text, label = row.get("text"), row.get("perspective") or NONE
         if not isinstance(text, str) or label not in LABELS:
             raise UsageError(f"{path}:{line}: needs `text` and `perspective`, one of {', '.join(LABELS[:-1])} or null")
         yield Labelled(text, label)
+    if not line:
+        raise UsageError(f"{path}: holds no row; each line is an object with `text` and `perspective`")

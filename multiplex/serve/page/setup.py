@@ -9,6 +9,7 @@ from multiplex.answering import version
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.order import DEFAULT_STRATEGIES
 from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, KNOWN
+from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.present.stance import OPTION_COLOURS
@@ -77,7 +78,7 @@ def reliability() -> dict[str, Any] | None:
     """How often the extractor is right, by perspective, on texts that others labelled."""
     from multiplex.bench.analysis.extractor_errors import Confusions
 
-    found = Confusions.load().reliability(FRAME, HEADLINE_CUES)
+    found = Confusions.load().reliability(FRAME, HEADLINE_CUES, frame_name=DEFAULT)
     return found.model_dump(mode="json") if found else None
 
 
