@@ -130,7 +130,10 @@ async def check_essay(
             usage += error.reply.usage
             notes += error.reply.notes
             notes.append(say("revision_unused", error=error))
-        found = _settle(found, text, check_text(text, material, words_of))
+        if text == draft.text:
+            found = [f.model_copy(update={"state": "remains"}) if f.state == "open" else f for f in found]
+        else:
+            found = _settle(found, text, check_text(text, material, words_of))
     left = sum(finding.state == "remains" for finding in found)
     if left:
         notes.append(say("findings_left", left=left, all=len(found)))
@@ -167,7 +170,7 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
             title = next(voice.title for voice in material.voices if voice.perspective == perspective)
             why = locale.say("not_met", voice=locale.title(title))
             found.append(Finding(by="text", kind="unmet", why=why, perspective=perspective))
-    return list({(f.kind, f.quote or f.perspective): f for f in found}.values())
+    return list({_key(f): f for f in found}.values())
 
 
 def find_names_in(text: str, start: int, sentence: str) -> list[Name]:
@@ -258,18 +261,23 @@ async def _revise(draft: Synthesis, found: Sequence[Finding], material: Material
 
 def _settle(found: Sequence[Finding], text: str, again: Sequence[Finding]) -> list[Finding]:
     """Every finding with what became of it in the revised text, and what the text check finds there anew."""
-    anew = {(finding.kind, finding.quote or finding.perspective): finding for finding in again}
+    anew = {_key(finding): finding for finding in again}
     settled = []
     for finding in found:
         if finding.state == "dismissed":
             settled.append(finding)
             continue
         if finding.by == "text" or finding.kind == "unmet":
-            remains = anew.pop((finding.kind, finding.quote or finding.perspective), None) is not None
+            remains = _key(finding) in anew
         else:
             remains = _stands(finding.quote, text)
         settled.append(finding.model_copy(update={"state": "remains" if remains else "revised"}))
-    return settled + [finding.model_copy(update={"state": "remains"}) for finding in anew.values()]
+    told = {_key(finding) for finding in settled}
+    return settled + [f.model_copy(update={"state": "remains"}) for key, f in anew.items() if key not in told]
+
+
+def _key(finding: Finding) -> tuple[FindingKind, str | None]:
+    return finding.kind, finding.perspective if finding.kind == "unmet" else finding.quote
 
 
 def _decide(found: Sequence[Finding], text: str, material: Material, judge: Judge) -> list[Finding]:

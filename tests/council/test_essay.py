@@ -162,6 +162,26 @@ async def test_a_revision_that_fails_leaves_the_draft_and_says_so(backend: Backe
     assert any(why in note for note in answer.notes)
 
 
+async def test_where_nothing_was_revised_every_finding_remains(backend: Backend) -> None:
+    unmet = findings(("unmet", ""), ("false", "Much turns on duty"))
+    answer, _ = await answered(backend, {"check": unmet, "revision": Say(status=500)})
+    assert [(f.by, f.kind, f.state) for f in answer.findings] == [
+        ("model", "unmet", "remains"),
+        ("model", "false", "remains"),
+    ]
+    assert "2 of 2 findings of the check remain in the essay" in " ".join(answer.notes)
+
+
+async def test_a_tradition_that_text_and_model_find_unmet_remains_for_both(backend: Backend) -> None:
+    essay = "For Kant duty is reason. Jurists speak of birr."
+    revised = "For Kant duty is reason alone. Jurists speak of birr."
+    answer, _ = await answered(backend, {"essay": essay, "check": findings(("unmet", "")), "revision": revised})
+    assert [(f.by, f.kind, f.perspective, f.state) for f in answer.findings] == [
+        ("text", "unmet", "african", "remains"),
+        ("model", "unmet", "african", "remains"),
+    ]
+
+
 async def test_a_check_whose_call_fails_is_told(backend: Backend) -> None:
     answer, _ = await answered(backend, {"check": Say(status=500)})
     assert answer.text == ESSAY
