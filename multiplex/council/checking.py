@@ -27,9 +27,12 @@ from multiplex.council.names import (
     find_terms,
     fold,
     is_generic,
+    is_people,
     names_readable,
     only_in,
+    own_words,
     stands_in,
+    with_plain_digits,
 )
 from multiplex.council.seeds import call_seed
 from multiplex.errors import CallError
@@ -49,10 +52,7 @@ CONTRADICTED = 0.9  # contradiction by the nearest words of a voice that makes a
 MODEL_KINDS = ("added", "sharpened", "false", "staged", "unmet", "unequal")
 MOST = 12  # findings of the model
 _SENTENCE = re.compile(r"(?:[^.!?。！？؟।\n]|(?<=\b[A-Z])\.)+[.!?。！？؟।\n]*[\"'”’»)\]*]*")  # an initial ends none
-_INTRODUCED = re.compile(
-    r"(?:\b(?:in|of|from|at|near|across|the|an?|modern|ancient|medieval|early)\s+|^)$", re.IGNORECASE
-)
-_PEOPLE = re.compile(r"(?:an|ian|ean|ish|ese|ic|i|ch|sh)$")
+_INTRODUCED = re.compile(r"\b(?:in|from|at|near|across|the|an?|modern|ancient|medieval|early)\s+$", re.IGNORECASE)
 _SCHEMA = {
     "type": "json_schema",
     "json_schema": {
@@ -130,7 +130,10 @@ async def check_essay(
             usage += error.reply.usage
             notes += error.reply.notes
             notes.append(say("revision_unused", error=error))
-        found = _settle(found, text, check_text(text, material, words_of))
+        if text == draft.text:
+            found = [f.model_copy(update={"state": "remains"}) if f.state == "open" else f for f in found]
+        else:
+            found = _settle(found, text, check_text(text, material, words_of))
     left = sum(finding.state == "remains" for finding in found)
     if left:
         notes.append(say("findings_left", left=left, all=len(found)))
@@ -146,7 +149,9 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
 
     A few words that introduce a name of the voices (a country, a people beside it) are no finding.
     """
-    known, locale = fold(" ".join(_known(material))), material.language.locale
+    locale = material.language.locale
+    said = " ".join(_known(material))
+    known, numbers = fold(said), with_plain_digits(said)
     found = []
     if _names_can_be_told(text, material):
         for start, sentence in _sentences(text):
@@ -159,7 +164,8 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
                 found.append(_finding("name", name.text, sentence, repr(name.text), locale))
     for start, sentence in _sentences(text):
         for number in find_numbers(sentence):
-            if not re.search(rf"(?<!\d){re.escape(number.text)}(?!\d)", known) and not _is_heading(text, start):
+            digits = with_plain_digits(number.text)
+            if not re.search(rf"(?<!\d){re.escape(digits)}(?!\d)", numbers) and not _is_heading(text, start):
                 found.append(_finding("number", number.text, sentence, number.text, locale))
     folded = fold(text)
     for perspective, own in only_in(material.voices, material.question, words_of, capitals_inside(text)).items():
@@ -167,7 +173,7 @@ def check_text(text: str, material: Material, words_of: Iterable[str] = ()) -> l
             title = next(voice.title for voice in material.voices if voice.perspective == perspective)
             why = locale.say("not_met", voice=locale.title(title))
             found.append(Finding(by="text", kind="unmet", why=why, perspective=perspective))
-    return list({(f.kind, f.quote or f.perspective): f for f in found}.values())
+    return list({_key(f): f for f in found}.values())
 
 
 def find_names_in(text: str, start: int, sentence: str) -> list[Name]:
@@ -258,18 +264,23 @@ async def _revise(draft: Synthesis, found: Sequence[Finding], material: Material
 
 def _settle(found: Sequence[Finding], text: str, again: Sequence[Finding]) -> list[Finding]:
     """Every finding with what became of it in the revised text, and what the text check finds there anew."""
-    anew = {(finding.kind, finding.quote or finding.perspective): finding for finding in again}
+    anew = {_key(finding): finding for finding in again}
     settled = []
     for finding in found:
         if finding.state == "dismissed":
             settled.append(finding)
             continue
         if finding.by == "text" or finding.kind == "unmet":
-            remains = anew.pop((finding.kind, finding.quote or finding.perspective), None) is not None
+            remains = _key(finding) in anew
         else:
             remains = _stands(finding.quote, text)
         settled.append(finding.model_copy(update={"state": "remains" if remains else "revised"}))
-    return settled + [finding.model_copy(update={"state": "remains"}) for finding in anew.values()]
+    told = {_key(finding) for finding in settled}
+    return settled + [f.model_copy(update={"state": "remains"}) for key, f in anew.items() if key not in told]
+
+
+def _key(finding: Finding) -> tuple[FindingKind, str | None]:
+    return finding.kind, finding.perspective if finding.kind == "unmet" else finding.quote
 
 
 def _decide(found: Sequence[Finding], text: str, material: Material, judge: Judge) -> list[Finding]:
@@ -320,11 +331,11 @@ def _titles(sentence: str) -> list[Name]:
 
 
 def _introduces(sentence: str, name: Name) -> bool:
-    """Whether a name is of the kind that introduces another: a country after "in", a people before or beside it."""
-    before = sentence[: name.start]
-    if sum(part[:1].isupper() for part in name.text.split()) > 2:
-        return False
-    return bool(_INTRODUCED.search(before)) or bool(_PEOPLE.search(name.text))
+    """Whether a name is of the kind that introduces another: a country or people, or one word after "in" or "the"."""
+    own = own_words(name.text)
+    if is_people(name.text) or all(is_people(word) for word in own):
+        return True
+    return len(own) == 1 and bool(_INTRODUCED.search(sentence[: name.start]))
 
 
 def _finding(kind: FindingKind, name: str, sentence: str, what: str, locale: Locale) -> Finding:

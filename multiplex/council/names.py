@@ -11,8 +11,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from multiplex.council.answer import Span, Voice
+from multiplex.council.peoples import PEOPLES
 
 
 def _words(text: str) -> frozenset[str]:
@@ -20,7 +22,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’ʻʼ\-](?=\w)|\u0300-\u036f)*")
-_NUMBER = re.compile(r"(?<![A-Za-z\d])\d+(?:[.,]\d{3})*(?!\d|[A-Za-z]{2}|[A-Za-rt-z])")  # 1990s is one, 3a is none
+_GROUP = r"[.,٬'’\u00a0\u2009\u202f](?=(?:\d\d,)*\d{3}(?!\d))"  # between the digits of 10,000 and of 1,00,000
+_NUMBER = re.compile(rf"(?<![A-Za-z\d])\d+(?:{_GROUP}\d{{2,3}})*(?!\d|[A-Za-z]{{2}}|[A-Za-rt-z])")  # 1990s, not 3a
 _SENTENCE_START = re.compile(r"(?:^|[.!?…:]['\"”’»)\]*]*\s+|\n\s*|^\s*[#>*\-]+\s*|[“\"«]\s*)$", re.MULTILINE)
 _TERM = re.compile(r"(?<![\w*])\*(?!\s)([^*\n]{2,80}?)(?<!\s)\*(?![\w*])|(?<!\w)_(?!\s)([^_\n]{2,80}?)(?<!\s)_(?!\w)")
 _QUOTED = re.compile(r"[“\"«]([^”\"»\n]{2,80})[”\"»]")
@@ -164,22 +167,46 @@ def find_numbers(text: str) -> list[Name]:
     return [Name(m.start(), m.end(), m.group()) for m in _NUMBER.finditer(text)]
 
 
+def with_plain_digits(text: str) -> str:
+    """The text with the digits of every script as 0 to 9, and nothing between the groups of a number."""
+    digits = (str(unicodedata.decimal(c, c)) for c in text)
+    return re.sub(rf"(?<=\d){_GROUP}", "", "".join(digits))
+
+
 def is_generic(name: str) -> bool:
     """Whether a name is made of words that name nobody in particular: a title, a direction, God."""
-    return all(fold(part) in _GENERIC for part in re.split(r"[\s\-]+", name) if part[:1].isupper())
+    return not own_words(name)
+
+
+def own_words(name: str) -> list[str]:
+    """The capitalised words of a name that are its own, folded; titles, directions and the like are nobody's."""
+    parts = [fold(_bare(part)) for part in re.split(r"[\s\-]+", name) if part[:1].isupper()]
+    return [part for part in parts if part not in _GENERIC]
+
+
+def is_people(name: str) -> bool:
+    """Whether a name is that of a country, a region, a people or a religion."""
+    folded = fold(_bare(name))
+    return any(folded.removesuffix(ending) in _PEOPLES for ending in ("", *_ENDINGS))
 
 
 def stands_in(name: str, folded: str) -> bool:
-    """Whether a name stands in a folded text: whole, or by one of its own capitalised words.
+    """Whether a name stands in a folded text: whole, or by the word that tells it from others.
 
-    "Karl Marx" stands where "Marx" does: introducing someone may complete the name.
+    That is the last of its own words: "Karl Marx" stands where "Marx" does, since introducing someone may complete the
+    name, and "John Rawls" does not where "John" does. The word before "of" will do, and so will two words on end:
+    "Augustine of Hippo", "Rigoberta Menchú Tum". The name of a people or religion counts only where there is no other
+    word: "Ottoman Mecelle".
     """
-    whole = fold(_bare(name))
-    if re.search(rf"(?<!\w){re.escape(whole)}(?:s|es)?(?!\w)", folded):
+    if _stands_whole(name, folded):
         return True
-    parts = [fold(_bare(part)) for part in re.split(r"[\s\-]+", name) if part[:1].isupper()]
-    own = [part for part in parts if len(part) > 2 and part not in _GENERIC]
-    return any(re.search(rf"(?<!\w){re.escape(_stem(part))}{_ENDINGS}(?!\w)", folded) for part in own)
+    own = _telling_words(name)
+    if all(is_people(word) for word in own):
+        return any(_stands_word(word, folded) for word in own)
+    own = [word for word in own if not is_people(word)]
+    last = [own[-1], *_telling_words(name.partition(" of ")[0])[-1:]]
+    pairs = (" ".join(two) for two in pairwise(own))
+    return any(_stands_word(word, folded) for word in last) or any(_holds(folded, pair) for pair in pairs)
 
 
 def only_in(
@@ -197,7 +224,7 @@ def only_in(
         others = " ".join([outside, *(text for name, text in folded.items() if name != voice.perspective)])
         given = [name.text for name in (*find_names(voice.text, known), *find_terms(voice.text))]
         given += [word for word in terms if _holds(folded[voice.perspective], fold(word))]
-        names = {fold(_bare(name)) for name in given if not stands_in(name, others)} - _GENERIC
+        names = {fold(_bare(name)) for name in given if not _shares_word(name, others)} - _GENERIC
         plain = _plain_words(folded[voice.perspective]) - _plain_words(others)
         own[voice.perspective] = Own(frozenset(names), frozenset(plain))
     return own
@@ -217,8 +244,9 @@ def trace_names(text: str, voices: Sequence[Voice], hidden: Sequence[Span] = ())
     for name in find_names(text):
         if is_generic(name.text) or any(start < name.end and name.start < end for start, end in hidden):
             continue
-        for part in [name] if _holders(name.text, folded, whole=True) else _parts(name, folded):
-            if held := _holders(part.text, folded):
+        whole = _holders(name.text, folded, whole=True)
+        for part in [name] if whole else _parts(name, folded):
+            if held := (whole if " " in name.text else ()) or _holders(part.text, folded):
                 traces.append(Trace(part.start, part.end, part.text, held))
     return tuple(traces)
 
@@ -239,12 +267,14 @@ def _parts(name: Name, folded: Mapping[str, str]) -> list[Name]:
     return [Name(name.start + m.start(), name.start + m.end(), m.group()) for m in words]
 
 
-_ENDINGS = "(?:s|es|a|n|ns|an|ans|ia|ian|ians|ean|eans|ish|ese|i|is)?"
+_ENDINGS = _words("s es a n ns an ans ia ian ians ean eans ish ese i is ism ist ists")
+_PEOPLES = frozenset(re.split(r",\s*", fold(PEOPLES).strip()))
 _GENERIC = _words(
     "king queen saint san santa great new old north south east west northern southern eastern western central upper "
     "university church court supreme council act law republic kingdom united states prince emperor pope bishop "
     "american european english british river mountain sea island islands people peoples first second world war god "
-    "gods prophet bible scripture christian christians"
+    "gods prophet bible scripture christian christians empire dynasty state province region district city valley hills "
+    "mountains rivers lake bay coast basin delta desert forest"
 )
 
 
@@ -252,13 +282,30 @@ def _holds(folded: str, word: str) -> bool:
     return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", folded))
 
 
+def _telling_words(name: str) -> list[str]:
+    return [word for word in own_words(name) if len(word) > 2]
+
+
+def _stands_whole(name: str, folded: str) -> bool:
+    return bool(re.search(rf"(?<!\w){re.escape(fold(_bare(name)))}(?:s|es)?(?!\w)", folded))
+
+
+def _stands_word(word: str, folded: str) -> bool:
+    return bool(re.search(rf"(?<!\w){re.escape(_stem(word))}(?:{'|'.join(_ENDINGS)})?(?!\w)", folded))
+
+
+def _shares_word(name: str, folded: str) -> bool:
+    """Whether a name stands in a folded text, or any of its own words does."""
+    return _stands_whole(name, folded) or any(_stands_word(word, folded) for word in _telling_words(name))
+
+
 def _bare(name: str) -> str:
     return re.sub(r"['’]s$", "", name)
 
 
 def _stem(part: str) -> str:
-    """Without the ending of a plural, so that a people and its adjective meet."""
-    return re.sub(r"(?<=\w{4})(?:ians?|eans?|ans?|es|s|n|y)$", "", part)
+    """Without the ending of a plural or a teaching, so that a people and its adjective meet."""
+    return re.sub(r"(?<=\w{4})(?:is[mt]s?|ians?|eans?|ans?|es|s|n|y)$", "", part)
 
 
 def _name(text: str, run: Sequence[re.Match[str]]) -> Name:

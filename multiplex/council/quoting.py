@@ -148,16 +148,17 @@ def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, t
     for lead, each in told:
         start = len(text) + len(lead)
         end = start + len(each.says)
-        text += f"{lead}{each.says} ({_attributed(each)}) [{persona.name}/{each.id}]"
+        text += f"{lead}{each.says} ({attribution(each)}) [{persona.name}/{each.id}]"
         quoted.append((start, end))
         cited.append(cite(each, end))
     return text, tuple(quoted), tuple(cited)
 
 
-def _attributed(position: Position) -> str:
-    """Holder and source; the author is not named twice where the holder's name holds it."""
+def attribution(position: Position) -> str:
+    """Holder and source; the author is not named twice where the holder's name has the last name of every author."""
     source = position.source
-    if source.author.split()[-1] in position.whose:
+    last_names = (author.split()[-1] for author in re.split(r", | and ", source.author))
+    if all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", position.whose) for name in last_names):
         return f"{position.whose}; {source.work} ({source.year})"
     return f"{position.whose}; {source}"
 

@@ -45,8 +45,11 @@ _FILTER = re.compile(
     r"prohibited content|data_inspection|inappropriate content|usage policies",
     re.IGNORECASE,
 )
+_UNITS = {"h(?:(?:ou)?rs?)?": 3600, "m(?:in(?:ute)?s?)?": 60, "s(?:ec(?:ond)?s?)?": 1, "(?:ms|milliseconds?)": 0.001}
 _WAIT = re.compile(
-    r"(?:try again|retry)\w* (?:in|after) (?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)\s?s)?\b", re.IGNORECASE
+    r"(?:try again|retry)\w* (?:in|after) (?=\d)"
+    + "".join(rf"(?:(\d+(?:\.\d+)?)\s?{unit}(?![a-z]),?\s?(?:and )?)?" for unit in _UNITS),
+    re.IGNORECASE,
 )
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
@@ -135,9 +138,8 @@ def read_error(body: Any, status: int | None = None) -> Told:
             codes.append(value.lower())
     message = "; ".join(dict.fromkeys(messages)) or (json.dumps(body) if body else "")
     message = message[:MOST_WORDS]
-    if not wait and (found := _WAIT.search(message)) and any(found.groups()):
-        hours, minutes, seconds_more = (float(part or 0) for part in found.groups())
-        wait = [3600 * hours + 60 * minutes + seconds_more]
+    if not wait and (found := next((m for m in _WAIT.finditer(message) if any(m.groups())), None)):
+        wait = [sum(float(part or 0) * unit for part, unit in zip(found.groups(), _UNITS.values(), strict=True))]
     if status is None:
         numbers = (int(code) if code.isdigit() and len(code) == 3 else STATUSES.get(code) for code in codes)
         status = next((number for number in numbers if number is not None and 400 <= number < 600), None)

@@ -103,11 +103,29 @@ async def test_names_years_and_titles_that_no_voice_gave_lead_to_one_revision(ba
         "The German thinker Immanuel Kant wrote of duty in Europe.",
         "God is not named by the voices.",
         "Since 1996 it is said of Ghana.",
+        "Kant was read in Kyoto by Zen monks of South Korea, and by the founders of Methodism.",
+        "Since １９９６ or ١٩٩٦ it is said of Ghana.",
     ],
 )
 async def test_what_introduces_a_name_of_the_voices_is_no_finding(backend: Backend, words: str) -> None:
     answer, calls = await answered(backend, {"essay": f"{ESSAY} {words}"}, check="text")
     assert calls == ["essay"], answer.findings
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("Wiredu disagreed with Tantawi about it.", "Tantawi"),
+        ("Kant took up the theory of Jürgen Habermas.", "Jürgen Habermas"),
+        ("Beside Wiredu stands Kwasi Yankah here.", "Kwasi Yankah"),
+        ("Jürgen Habermas and Kant agree.", "Jürgen Habermas"),
+    ],
+)
+async def test_a_thinker_of_no_voice_is_a_finding_also_beside_one_who_is(
+    backend: Backend, words: str, name: str
+) -> None:
+    answer, _ = await answered(backend, {"essay": f"{ESSAY} {words}"}, check="text")
+    assert [finding.quote for finding in answer.findings] == [name]
 
 
 async def test_a_tradition_that_spoke_and_is_not_met_is_a_finding(backend: Backend) -> None:
@@ -160,6 +178,26 @@ async def test_a_revision_that_fails_leaves_the_draft_and_says_so(backend: Backe
     assert answer.text == f"{ESSAY} It was 1975."
     assert [f.state for f in answer.findings] == ["remains"]
     assert any(why in note for note in answer.notes)
+
+
+async def test_where_nothing_was_revised_every_finding_remains(backend: Backend) -> None:
+    unmet = findings(("unmet", ""), ("false", "Much turns on duty"))
+    answer, _ = await answered(backend, {"check": unmet, "revision": Say(status=500)})
+    assert [(f.by, f.kind, f.state) for f in answer.findings] == [
+        ("model", "unmet", "remains"),
+        ("model", "false", "remains"),
+    ]
+    assert "2 of 2 findings of the check remain in the essay" in " ".join(answer.notes)
+
+
+async def test_a_tradition_that_text_and_model_find_unmet_remains_for_both(backend: Backend) -> None:
+    essay = "For Kant duty is reason. Jurists speak of birr."
+    revised = "For Kant duty is reason alone. Jurists speak of birr."
+    answer, _ = await answered(backend, {"essay": essay, "check": findings(("unmet", "")), "revision": revised})
+    assert [(f.by, f.kind, f.perspective, f.state) for f in answer.findings] == [
+        ("text", "unmet", "african", "remains"),
+        ("model", "unmet", "african", "remains"),
+    ]
 
 
 async def test_a_check_whose_call_fails_is_told(backend: Backend) -> None:

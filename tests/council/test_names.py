@@ -3,7 +3,18 @@ from __future__ import annotations
 import pytest
 
 from multiplex.council.answer import Voice
-from multiplex.council.names import find_names, find_terms, fold, names_readable, only_in, stands_in, trace_names
+from multiplex.council.names import (
+    find_names,
+    find_numbers,
+    find_terms,
+    fold,
+    is_people,
+    names_readable,
+    only_in,
+    stands_in,
+    trace_names,
+    with_plain_digits,
+)
 
 
 def voice(perspective: str, text: str) -> Voice:
@@ -40,9 +51,44 @@ def test_spellings_of_one_name_agree() -> None:
     said = fold("Muḥammad ʿAbduh and Oyèrónkẹ́ Oyěwùmí, with Wet'suwet'en women, on Brazil and the Māori.")
     for name in ("Muhammad 'Abduh", "Oyeronke Oyewumi", "Wet’suwet’en", "Brazilian", "Brazilians", "Maori"):
         assert stands_in(name, said), name
-    assert stands_in("Karl Marx", fold("as Marx wrote"))
     assert not stands_in("Persian", fold("a person of rank"))
     assert not stands_in("Tagore", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "stands"),
+    [
+        ("Karl Marx", "as Marx wrote", True),
+        ("John Rawls", "as John Locke wrote", False),
+        ("Muhammad Abduh", "the Prophet Muhammad taught", False),
+        ("Ibn Sina", "as Ibn Rushd wrote", False),
+        ("Augustine of Hippo", "as Augustine wrote", True),
+        ("Rigoberta Menchú Tum", "as Rigoberta Menchú told", True),
+        ("Narmada Valley", "the dams on the Narmada", True),
+        ("Zen Buddhism", "as Zen monks say", True),
+        ("Tibetan Buddhism", "as they say in Tibet", True),
+        ("Buddhism", "as Buddhists say", True),
+        ("Latin American", "in Latin America", True),
+    ],
+)
+def test_a_name_of_several_words_stands_by_the_one_that_tells_it_from_others(
+    name: str, said: str, stands: bool
+) -> None:
+    assert stands_in(name, fold(said)) is stands
+
+
+def test_a_people_is_told_by_a_list_and_not_by_its_ending() -> None:
+    assert all(map(is_people, ("Ghanaian", "Pakistani", "Japanese", "Sri Lankans", "Sámi", "Jewish", "Buddhism")))
+    assert not any(map(is_people, ("Tantawi", "Gandhi", "Bloch", "Lacan", "Habermas")))
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [("10,000", "10000"), ("१,००,०००", "100000"), ("１９８９", "1989"), ("1.234.567", "1234567"), ("٢٬٠٠٠", "2000")],
+)
+def test_a_number_is_the_same_in_every_script_and_grouping(written: str, plain: str) -> None:
+    assert [number.text for number in find_numbers(f"It cost {written} then.")] == [written]
+    assert with_plain_digits(f"{written}, 1990") == f"{plain}, 1990"
 
 
 @pytest.mark.parametrize(
@@ -93,3 +139,8 @@ def test_a_name_leads_to_the_voices_that_hold_it() -> None:
     ]
     assert all(text[each.start : each.end] == each.text for each in traced)
     assert [each.text for each in trace_names(text, voices, hidden=[(0, 27)])] == ["Paulo Freire"]
+
+
+def test_a_whole_name_leads_past_a_voice_that_has_one_word_of_it() -> None:
+    voices = [voice("a", "The Prophet Muhammad taught it; Yunus too."), voice("b", "It was Muhammad Yunus who lent.")]
+    assert [each.perspectives for each in trace_names("It was Muhammad Yunus.", voices)] == [("b",)]

@@ -15,7 +15,7 @@ from multiplex.council.graph import build_graph
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
 from multiplex.council.positions import load_topics, read_sourcebook
-from multiplex.council.quoting import read_question
+from multiplex.council.quoting import attribution, read_question
 from multiplex.council.strategies import contextual, multiplex
 from multiplex.council.voice import read_marks
 from multiplex.errors import ContentError, UsageError
@@ -174,6 +174,19 @@ async def test_the_nearest_position_stands_with_its_opponent_and_calls_are_one_a
         opponents = [other.id for other, _ in persona.sourcebook.opponents(nearest)][:1]  # type: ignore[union-attr]
         assert [cited.id for cited in voice.positions] == [nearest.id, *opponents]
     assert not any("represent" in asked(body) for body in backend.requests)
+
+
+def test_an_author_is_left_out_only_where_the_holders_name_has_the_whole_of_the_last_name() -> None:
+    book = {position.id: position for persona in EVERY for position in persona.sourcebook.positions}  # type: ignore[union-attr]
+    for name, author in (
+        ("wealth-weakens-heirs", "Ban Gu"),
+        ("slow-meals", "Folco Portinari"),
+        ("the-dish-he-liked", "Zahara Gómez Lucini"),
+        ("embroidering-the-drowned-village", "Adriane Canan"),
+        ("secrets-kept-from-scholars", "Elizabeth Burgos"),
+    ):
+        assert author in attribution(book[name])
+    assert attribution(book["dialogue-opens-the-door"]).count("Skorka") == 1
 
 
 async def test_a_model_that_fails_costs_the_questions_and_nothing_else(backend: Backend) -> None:

@@ -207,6 +207,23 @@ def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, 
     assert (found.field, found.why, found.to) == change
 
 
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Please retry after 20 seconds.", 20),
+        ("Rate limit reached. Please try again in 7.5s. Visit x", 7.5),
+        ("try again in 2 minutes", 120),
+        ("try again in 1h6m0s", 3960),
+        ("try again in 1 hour, 2 mins and 3 secs", 3723),
+        ("try again in 859ms", 0.859),
+        ("retry after 3 tries, or try again in 4 sec", 4),
+        ("try again in 20 months", None),
+    ],
+)
+def test_the_wait_that_an_error_asks_for_is_read_from_its_words(message: str, seconds: float | None) -> None:
+    assert read_error({"error": {"message": message}}, 429).wait == seconds
+
+
 async def test_a_value_that_one_caller_sent_changes_no_other_call(backend: Backend) -> None:
     def script(body: Body, n: int) -> Say:
         refused = body.get("temperature", 0) > 1
