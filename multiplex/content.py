@@ -231,6 +231,16 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+@cache
+def content_digest() -> str:
+    """Hex SHA-256 over the names and bytes of all Markdown and YAML files of agents/, prompts/ and eval/."""
+    root = content_root()
+    folders = (root / name for name in ("agents", "prompts", "eval"))
+    files = sorted(each for folder in folders for ending in ("md", "yaml") for each in folder.rglob(f"*.{ending}"))
+    named = (f"{each.relative_to(root).as_posix()} {hashlib.sha256(each.read_bytes()).hexdigest()}" for each in files)
+    return sha256("\n".join(named))
+
+
 @contextmanager
 def open_draft(path: Path) -> Iterator[TextIO]:
     """A text file that takes its name only once it is whole; a device or pipe of that name is written to directly.

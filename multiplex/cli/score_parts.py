@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.text import Text
 
+from multiplex.bench.parts.corpus import begin_corpus, find_corpus
 from multiplex.bench.parts.join import join
-from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, find_parts, is_done
+from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, corpus_parts, is_done
 from multiplex.content import open_draft
 from multiplex.errors import UsageError
 from multiplex.present.frames import SpreadTally
@@ -40,7 +41,9 @@ def score_parts(order: PartsOrder) -> int:
         MultiplexError: the disk refuses.
     """
     aside = SafeConsole(stderr=True)
-    parts = find_parts(order.source, order.folder, order.shard)
+    corpus = find_corpus(order.source, order.folder)
+    begin_corpus(corpus, order.folder)
+    parts = corpus_parts(corpus, order.folder, order.shard)
     todo = [part for part in parts if not is_done(part, order.measuring)]
     done = len(parts) - len(todo)
     if done:

@@ -215,12 +215,16 @@ class LimiterSlot:
             self._limiter._served(self._number, self._limiter._clock() - self._began)
 
 
-def adaptive(spec: ModelSpec, start: int | None = None, on_change: Callable[[str], None] | None = None) -> Limiter:
+def adaptive(
+    spec: ModelSpec, start: int | None = None, on_change: Callable[[str], None] | None = None, share: int = 1
+) -> Limiter:
     """A limiter that finds out how many calls an endpoint takes, from `start` (default: the spec's limit) upwards.
 
-    A model on this machine has as many places as it has: its limit is fixed.
+    Where as many processes as `share` call the endpoint, each begins with its part of `start` and grows to its part of
+    what one alone would. A model on this machine has as many places as it has: its limit is fixed.
     """
     if spec.local:
         return Limiter(spec.limit, name=spec.name, on_change=on_change)
     start = spec.limit if start is None else start
-    return Limiter(start, min(10 * start, MOST), name=spec.name, on_change=on_change)
+    most = max(start, min(10 * start, MOST))
+    return Limiter(max(1, start // share), max(1, most // share), name=spec.name, on_change=on_change)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -39,6 +41,10 @@ def score(source: Path | str, out: Path, *flags: str, code: int = 0) -> str:
     return said("score", str(source), "--out", str(out), "--group-by", "lab", "--no-sentiment", *flags, code=code)
 
 
+def refused(folder: Path) -> str:
+    return said("score", "merge", str(folder), code=2)
+
+
 def merged(folder: Path) -> bytes:
     said("score", "merge", str(folder), "--summary", str(folder / "summary.json"))
     return (folder / "summary.json").read_bytes()
@@ -57,7 +63,19 @@ def test_the_summary_of_shards_of_a_file_is_that_of_the_file(tmp_path: Path) -> 
         score(file, tmp_path / "out", "--shard", f"{part}/3")
     assert merged(tmp_path / "out") == (tmp_path / "whole.json").read_bytes()
     (tmp_path / "out" / "texts.jsonl.2-of-3.part.json").unlink()
-    assert "texts.jsonl lacks the shards 2-of-3" in said("score", "merge", str(tmp_path / "out"), code=2)
+    assert "texts.jsonl lacks the shards 2-of-3" in refused(tmp_path / "out")
+
+
+def test_shards_of_copies_of_a_file_are_joined_if_the_copies_are_the_same(tmp_path: Path) -> None:
+    for part, rows in ((1, ROWS), (2, ROWS), (3, ROWS[:-1])):
+        write(tmp_path / f"on{part}" / "texts.jsonl", rows)
+        os.utime(tmp_path / f"on{part}" / "texts.jsonl", (part, part))
+        score(tmp_path / f"on{part}" / "texts.jsonl", tmp_path / f"out{part}", "--shard", f"{min(part, 2)}/2")
+    for other in ("out2", "out3"):
+        shutil.copytree(tmp_path / "out1", tmp_path / f"joined-{other}")
+        shutil.copytree(tmp_path / other, tmp_path / f"joined-{other}", dirs_exist_ok=True)
+    assert json.loads(merged(tmp_path / "joined-out2"))["rows"]["measured"] == len(ROWS)
+    assert "texts.jsonl differed from shard to shard" in refused(tmp_path / "joined-out3")
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -84,9 +102,60 @@ def test_parts_that_are_done_are_left_out_after_a_death_and_all_files_are_the_sa
     assert "3 of 4 parts are done already" in score(texts, killed)
     assert json.loads(merged(killed))["rows"]["measured"] == 125
     shards = tmp_path / "shards"
-    for part in (1, 2):
-        score(texts, shards, "--shard", f"{part}/2")
+    score(texts, shards, "--shard", "2/2")
+    assert f"of 4 files of {texts}: " in refused(shards)
+    score(texts, shards, "--shard", "1/2")
     assert merged(shards) == merged(killed)
+
+
+def test_a_part_counts_as_done_only_with_the_files_that_its_manifest_speaks_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = tmp_path / "texts.jsonl", tmp_path / "out"
+    write(file, ROWS[:20])
+    score(file, out)
+    first = merged(out)
+
+    def die(path: Path) -> None:
+        raise KeyboardInterrupt(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("multiplex.bench.parts.plan.WrittenFile.of", die)  # scores and figures stand, no manifest yet
+        score(file, out, "--cues", "named", code=130)
+    assert "no part is there" in refused(out)
+    assert "20 measured" in score(file, out)
+    assert merged(out) == first
+
+    for name in ("texts.jsonl.scores.jsonl", "texts.jsonl.rows.f64"):
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole[:-1])
+        assert f"{name}: is not what texts.jsonl.part.json says" in refused(out)
+        (out / name).write_bytes(whole[:-1] + b"?")
+        assert f"{name}: is not what texts.jsonl.part.json says" in refused(out)
+        (out / name).unlink()
+        assert "done already" not in score(file, out)
+        assert (out / name).read_bytes() == whole
+
+
+def test_a_folder_takes_the_parts_of_one_source_only(tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts", tmp_path / "out"
+    for name in ("sub/a", "b"):
+        (texts / name).parent.mkdir(parents=True, exist_ok=True)
+        write(texts / f"{name}.jsonl", ROWS[:3])
+    score(texts, out)
+    assert f"holds what was measured of {texts}, not of {texts / 'sub'}" in score(texts / "sub", out, code=2)
+    assert "not of" in score(texts / "sub" / "a.jsonl", out, code=2)
+    (texts / "b.jsonl").rename(texts / "c.jsonl")
+    assert "b.jsonl; delete what was made of them" in score(texts, out, code=2)
+    for path in out.glob("b.jsonl.*"):
+        path.unlink()
+    assert "1 of 2 parts are done already" in score(texts, out)
+    assert json.loads(merged(out))["rows"]["measured"] == 6
+    shutil.copy(out / "c.jsonl.part.json", out / "d.jsonl.part.json")
+    assert "d.jsonl; delete" in refused(out)
+    for source in (texts, texts / "*" / "*.jsonl"):
+        assert "lies among the texts" in score(source, texts / "out", code=2)
+    score(texts / "*.jsonl", texts / "out")
 
 
 def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
@@ -95,7 +164,6 @@ def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
     assert "no file of texts is there" in score(tmp_path / "*.jsonl", tmp_path / "out", code=2)
     assert "holds texts that are to be scored" in score(tmp_path / "texts", tmp_path / "texts", code=2)
     assert "no part is there" in said("score", "merge", str(tmp_path / "texts"), code=2)
-    score(tmp_path / "texts", tmp_path / "out")
-    write(tmp_path / "texts" / "b.jsonl", ROWS[:3])
-    said("score", str(tmp_path / "texts" / "b.jsonl"), "--out", str(tmp_path / "out"), "--no-sentiment")
-    assert "was measured differently from" in said("score", "merge", str(tmp_path / "out"), code=2)
+    score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "1/2")
+    score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "2/2", "--cues", "named")
+    assert "was measured differently from" in refused(tmp_path / "out")

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
+import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from multiplex.bench.execute.executor import NoWorkerError
+from multiplex.bench.execute.progress import Progress
+from multiplex.bench.execute.runner import Outcome, Runner
+from multiplex.bench.parts.plan import CorpusPart, describe
+from multiplex.bench.plan.budget import Budget
+from multiplex.bench.plan.units import Unit, matrix
+from multiplex.bench.ray.executor import RayExecutor, ray_executor
+from multiplex.bench.ray.parts import _measured
+from multiplex.bench.ray.worker import Installation, UnitWorker
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
+from multiplex.errors import UsageError
+from multiplex.evaluation.extraction.frames import load_frames
+from multiplex.llm.chat import Chat
 from multiplex.survey.readers import write_survey
 from tests.backend import Backend, Body, Say
+from tests.bench.test_runner import COUNCIL, QUESTIONS, spec
 from tests.command import FRESH, run
 from tests.survey.test_run import COUNTRIES, SURVEY, like_people, people
 
 pytest.importorskip("ray", reason="Ray is not installed")
+UNITS = matrix(QUESTIONS, ["m"], ["uniplex"], 4, seed=7)
 WATCHED = (
     "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr));"
     "from multiplex.cli.main import main; main()"
@@ -141,3 +159,55 @@ def test_a_node_that_dies_in_a_bench_run_loses_no_reply_and_only_calls_in_flight
         assert len(texts[0]) == 36
         assert texts[0] == texts[1]
     assert kept("ray") == calls
+
+
+def test_a_cluster_without_the_key_is_refused_before_anything_is_sent(
+    nodes: Nodes, backend: Backend, tmp_path: Path
+) -> None:
+    done = run("bench", "run", "--models", "m", "--base-url", backend.base_url, "--limit", "1", "--strategies",
+               "uniplex", "--dir", str(tmp_path), "--api-key-env", "KEY_OF_ONE", "--ray", nodes.address,
+               env={"KEY_OF_ONE": "k"})  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"Ray's worker on {platform.node()} cannot work: model 'm' needs a key: set KEY_OF_ONE" in done.stderr
+    assert backend.requests == []
+
+
+async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no_part(tmp_path: Path) -> None:
+    here = Installation.here()
+    for other, said in (
+        (Installation("9.9", here.content), f"has version {here.version} of multiplex, this process 9.9"),
+        (Installation(here.version, "x"), "has other prompts, personas or word lists"),
+    ):
+        worker = UnitWorker((), "secret", 1, other)
+        assert said in await worker.unfit()
+        error = await worker.answer(UNITS[0], None, (), ())
+        assert isinstance(error, NoWorkerError)
+    part = CorpusPart(tmp_path / "a.jsonl", "a.jsonl", tmp_path)
+    measuring = describe(frame=load_frames(None)[0], cues=("named",))
+    for changed, said in (({"version": "9.9"}, "this process 9.9"), ({"content": "x"}, "has other word lists")):
+        refusal = _measured(part, measuring.model_copy(update=changed))
+        assert isinstance(refusal, UsageError)
+        assert said in str(refusal)
+
+
+def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_last(
+    nodes: Nodes, backend: Backend, tmp_path: Path
+) -> None:
+    nodes.add()
+    model = spec(backend, limit=4)
+    with Store.open(tmp_path, create=True) as store:
+        store.add(UNITS)
+
+        def outcome(executor: RayExecutor, units: Sequence[Unit]) -> Outcome:
+            with Progress(Console(file=io.StringIO()), len(units)) as watch:
+                runner = Runner(store, {"m": Chat(model)}, COUNCIL, Budget(), watch, executor=executor)
+                return asyncio.run(runner.run(units))
+
+        with ray_executor(nodes.address, [model], COUNCIL, store.secret()) as executor:
+            first, second = executor._workers
+            executor._ray.kill(first)
+            assert outcome(executor, UNITS[:8]) == Outcome(8, 0, 0)
+            backend.script = lambda *_: executor._ray.kill(second) or Say(delay=60)
+            stopped = outcome(executor, UNITS)
+    assert (stopped.done, stopped.failed, stopped.pending) == (8, 0, 8)
+    assert "every worker on the Ray cluster has died" in str(stopped.stopped)

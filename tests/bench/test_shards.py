@@ -10,6 +10,7 @@ import pytest
 
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
+from multiplex.settings import Shard
 from tests.backend import Backend, Body, Say
 from tests.command import run_here
 
@@ -69,7 +70,36 @@ def test_shards_joined_in_any_order_give_the_report_of_one_run(
     for row in (*tables[0], *tables[1]):
         del row["seconds"], row["input_tokens"]
     assert tables[0] == tables[1]
-    assert "is there already" in said("bench", "merge", *shards, "--name", "joined", *place, code=2)
+
+
+def test_a_merge_names_missing_shards_and_can_be_made_again(
+    command: Callable[..., list[str]], backend: Backend, tmp_path: Path
+) -> None:
+    has = {part: {i for i in range(4) if Shard(part, 9).has(f"q{i} m 1")} for part in range(1, 10)}
+    empty = next(part for part in has if not has[part])
+    assert f"--shard {empty}/9: no unit falls to it" in said(*command("part", "--shard", f"{empty}/9"))
+    full = [part for part in has if has[part]]
+    for part in full:
+        said(*command("part", "--shard", f"{part}/9", "--no-score"))
+    assert len(list(tmp_path.glob("part.*"))) == len(full) > 1
+
+    def merge(*parts: int, name: str = "joined", code: int = 0) -> str:
+        runs = (f"part.{part}-of-9" for part in parts)
+        return said("bench", "merge", *runs, "--name", name, "--dir", str(tmp_path), code=code)
+
+    missing = merge(*full[:-1], code=2)
+    assert f"{3 * len(has[full[-1]])} of 12 units stand in none of these {len(full) - 1} runs" in missing
+    assert f"{full[-1]}-of-9" in missing
+    assert "is there already" in merge(*full, name=f"part.{full[0]}-of-9", code=2)
+    for _ in range(2):
+        assert "12 units" in merge(*full)
+        (tmp_path / "joined" / "note.txt").touch()
+    assert (tmp_path / "joined" / "note.txt").exists()
+    with Store.read(tmp_path / "joined") as joined:
+        assert not joined.check().damaged
+        assert [unit.question_id for unit in joined.units()] == [f"q{i // 3}" for i in range(12)]
+    said(*command("joined", "--no-score", "--strategies", "uniplex,contextual"))
+    assert "holds what these runs do not" in merge(*full, code=2)
 
 
 def test_units_that_stand_in_two_runs_are_told_and_runs_made_differently_are_not_joined(
@@ -78,7 +108,7 @@ def test_units_that_stand_in_two_runs_are_told_and_runs_made_differently_are_not
     place = ("--dir", str(tmp_path))
     said(*command("one", "--shard", "1/2", "--no-score"))
     backend.script = lambda *_: Say("Another answer, of Confucians.")
-    said(*command("two", "--no-score", "--limit", "2"))
+    said(*command("two", "--no-score"))
     told = said("bench", "merge", "one.1-of-2", "two", "--name", "both", *place)
     with Store.read(tmp_path / "one.1-of-2") as one, Store.read(tmp_path / "two") as two:
         both = {unit.id for unit in one.units()} & {unit.id for unit in two.units()}

@@ -159,6 +159,12 @@ def test_a_model_on_this_machine_has_a_fixed_limit() -> None:
     assert [adaptive(remote, start)._most for start in (None, 5, 500)] == [200, 50, 500]
 
 
+def test_processes_that_share_an_endpoint_keep_together_to_what_one_may_send() -> None:
+    remote = parse_spec("m", "http://127.0.0.1:9/v1")
+    limiters = [adaptive(remote, start, share=4) for start in (4, 21, 500)]
+    assert [(each.limit, each._most) for each in limiters] == [(1, 10), (5, 50), (125, 125)]
+
+
 # --- with a real endpoint
 
 

@@ -75,11 +75,13 @@ def run(order: RunOrder, suite: Suite) -> int:
     prices = Prices.read(order.prices) if order.prices is not None else None
     there = Store.exists(order.folder)
     every = None if there else suite.units(SEED if order.seed is None else order.seed)
+    if every is not None and order.shard is not None and not _part(order, every):
+        _say(console, f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it, so there is nothing to do")
+        return COMPLETE
     if order.dry_run:
         _estimate(order, suite, every, prices)
         return COMPLETE
     if every is not None:
-        _part(order, every)  # raises before a folder is made
         suite.probe()
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, suite, store, every)
@@ -188,10 +190,7 @@ def _checked(order: RunOrder, store: Store, units: Sequence[Unit], console: Cons
 def _part(order: RunOrder, every: tuple[Unit, ...]) -> tuple[Unit, ...]:
     if order.shard is None:
         return every
-    part = tuple(unit for unit in every if order.shard.has(unit.together))
-    if not part:
-        raise UsageError(f"--shard {order.shard.part}/{order.shard.of}: no unit falls to it; take fewer shards")
-    return part
+    return tuple(unit for unit in every if order.shard.has(unit.together))
 
 
 def _reworded(store: Store, units: Sequence[Unit]) -> list[str]:

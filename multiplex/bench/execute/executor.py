@@ -12,10 +12,15 @@ from typing import Protocol
 
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.council.answer import Answer
+from multiplex.errors import MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Ledger
 
 LOCAL_WIDTH = 3  # units at once on the embedded model: its slots are full then, and units still end one by one
+
+
+class NoWorkerError(MultiplexError):
+    """Whoever does the units is gone, or cannot do any: no unit's fault, so the run stops and none fails."""
 
 
 class Executor(Protocol):
@@ -28,6 +33,7 @@ class Executor(Protocol):
         """A unit's answer, each reply in `ledger` before it is used; None where replies come in a later start.
 
         Raises:
+            NoWorkerError: no unit can be done any more.
             MultiplexError: there is none; the error says why.
         """
 

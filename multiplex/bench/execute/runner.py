@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from multiplex.bench.execute.executor import Executor, LocalExecutor
+from multiplex.bench.execute.executor import Executor, LocalExecutor, NoWorkerError
 from multiplex.bench.execute.unit import Work, length
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.records import Failure
@@ -200,6 +200,8 @@ class Runner:
             work = Work(unit, self._council, words, heard)
             try:
                 answer = await self._executor.answer(work, _Gate(self._store.ledger(unit.id), unit, self))
+            except NoWorkerError as error:
+                await self.stop(str(error))
             except MultiplexError as error:
                 return await self._fail(unit, Failure(kind=_kind(error), message=str(error)))
             except Exception as error:  # a fault of ours in one unit: told and counted, and the others go on

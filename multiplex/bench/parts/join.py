@@ -10,7 +10,8 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.bench.parts.plan import PartManifest, read_manifest
+from multiplex.bench.parts.corpus import MANIFEST, check_strangers, listed, read_corpus
+from multiplex.bench.parts.plan import PartManifest, file_digest, read_manifest
 from multiplex.errors import UsageError
 from multiplex.evaluation.statistics.summary import Summary, Tally
 
@@ -42,8 +43,8 @@ def join(folder: Path) -> JoinedParts:
     """Sum the parts of a folder up: figures are taken in text by text, no average is averaged.
 
     Raises:
-        UsageError: there is no part, parts were measured differently, a shard is missing or stands beside the whole,
-            a file is not as its manifest says, or no text was measured.
+        UsageError: a part is missing or there is none, parts were measured differently, a shard stands beside the
+            whole, a file is not as its manifest says, or no text was measured.
     """
     found = _manifests(folder)
     first = next(iter(found.values()))
@@ -65,6 +66,7 @@ def join(folder: Path) -> JoinedParts:
             paths = list(together)
             _check_shards(paths, found)
             for path in paths:
+                _check_files(path, found[path])
                 for group, left in found[path].unread.items():
                     for name in {EVERY_TEXT, group}:
                         tally_of(name).add_unread(left.left_out, left.unread)
@@ -81,10 +83,30 @@ def join(folder: Path) -> JoinedParts:
 
 
 def _manifests(folder: Path) -> dict[Path, PartManifest]:
-    found = {path: made for path in sorted(folder.rglob("*.part.json")) if (made := read_manifest(path)) is not None}
-    if not found:
+    """The manifests of all parts, by their files.
+
+    Raises:
+        UsageError: there is none, one cannot be read, one is of no file of the corpus, or a file of it has none.
+    """
+    corpus = read_corpus(folder)
+    found = {path: made for path in sorted(folder.rglob(f"*{MANIFEST}")) if (made := read_manifest(path)) is not None}
+    if corpus is None or not found:
         raise UsageError(f"{folder}: no part is there; `multiplex score TEXTS --out {folder}` makes them")
+    check_strangers(folder, corpus.names)
+    if missing := sorted(set(corpus.names) - {made.source for made in found.values()}):
+        raise UsageError(
+            f"{folder}: lacks {len(missing):,} of {len(corpus.names):,} files of {corpus.root}: {listed(missing)}; "
+            "start `multiplex score` again, or every shard of it"
+        )
     return found
+
+
+def _check_files(path: Path, made: PartManifest) -> None:
+    """Raises UsageError where what was written with a manifest is no more as it was."""
+    for written in (made.scores, made.rows):
+        file = path.with_name(written.name)
+        if not file.is_file() or file.stat().st_size != written.size or file_digest(file) != written.digest:
+            raise UsageError(f"{file}: is not what {path.name} says it is; delete both, and start `score` again")
 
 
 def _check_shards(paths: Sequence[Path], found: Mapping[Path, PartManifest]) -> None:
@@ -98,8 +120,8 @@ def _check_shards(paths: Sequence[Path], found: Mapping[Path, PartManifest]) -> 
     every = {f"{part}-of-{int(*of)}" for part in range(1, int(*of) + 1)}
     if missing := sorted(every.difference(map(str, shards))):
         raise UsageError(f"{paths[0].parent}: {found[paths[0]].source} lacks the shards {', '.join(missing[:9])}")
-    if len({(found[path].size, found[path].modified) for path in paths}) > 1:
-        raise UsageError(f"{paths[0].parent}: {found[paths[0]].source} changed between its shards; measure it anew")
+    if len({found[path].digest for path in paths}) > 1:
+        raise UsageError(f"{paths[0].parent}: {found[paths[0]].source} differed from shard to shard; measure it anew")
 
 
 def _ordered(paths: Sequence[Path], found: Mapping[Path, PartManifest], width: int) -> Iterator[tuple[str, Rows]]:
@@ -138,10 +160,6 @@ def _runs(rows: Rows, groups: Sequence[str]) -> Iterator[tuple[str, Rows]]:
 def _rows(path: Path, made: PartManifest, width: int) -> Rows:
     import numpy as np
 
-    file = path.with_name(path.name.removesuffix("part.json") + "rows.f64")
-    size = 8 * (width + 2) * made.measured
-    if not file.is_file() or file.stat().st_size != size:
-        raise UsageError(f"{file}: is not what {path.name} says it is; delete both, and start `score` again")
     if not made.measured:
         return np.empty((0, width + 2))
-    return np.memmap(file, dtype=np.float64, mode="r", shape=(made.measured, width + 2))
+    return np.memmap(path.with_name(made.rows.name), dtype=np.float64, mode="r", shape=(made.measured, width + 2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
@@ -13,7 +12,15 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, UnreadTexts, stamp
+from multiplex.bench.parts.plan import (
+    CorpusPart,
+    Measuring,
+    PartManifest,
+    UnreadTexts,
+    WrittenFile,
+    file_digest,
+    stamp,
+)
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.corpus import Passage, Skipped, read
@@ -42,7 +49,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
         MultiplexError: the disk refuses.
     """
     before = stamp(part.source)
-    part.manifest.parent.mkdir(parents=True, exist_ok=True)
+    _forget(part.manifest)
     scorer, reasons = _scorer(measuring), Counter[str]()
     groups: dict[str, int] = {}
     with ExitStack() as stack:
@@ -74,19 +81,34 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
         not_read = {
             group: UnreadTexts(left_out=each.left_out, unread=each.unread) for group, each in sorted(unread.items())
         }
+    digest = file_digest(part.source)
     if stamp(part.source) != before:
         raise UsageError(f"{part.source}: was written while it was read; start again when it is whole")
     common = dict(reasons.most_common(MOST_REASONS))
     if left := reasons.total() - sum(common.values()):
         common["others"] = left
     made = PartManifest(
-        source=part.name, size=before[0], modified=before[1], shard=str(part.shard) if part.shard else None,
-        measuring=measuring, scores=part.scores.name, digest=_digest(part.scores), measured=len(tally),
+        source=part.name, size=before[0], modified=before[1], digest=digest,
+        shard=str(part.shard) if part.shard else None, measuring=measuring,
+        scores=WrittenFile.of(part.scores), rows=WrittenFile.of(part.rows), measured=len(tally),
         skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts, unread=not_read,
     )  # fmt: skip
     with _drafted(part.manifest) as draft:
         draft.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
     return made
+
+
+def _forget(manifest: Path) -> None:
+    """Take an older manifest away before the files that it speaks of are replaced; its folder is there then.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    try:
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.unlink(missing_ok=True)
+    except OSError as error:
+        raise MultiplexError(f"{manifest}: {error.strerror or error}") from error
 
 
 _scorers = dict[str, Scorer]()
@@ -180,8 +202,3 @@ def _drafted(path: Path) -> Iterator[Path]:
         raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

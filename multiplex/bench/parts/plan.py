@@ -1,8 +1,8 @@
-"""What is to be scored, as parts: the files of a folder or a pattern, or a shard of one file's rows."""
+"""What is to be scored, as parts: the files of a corpus, or a shard of one file's rows."""
 
 from __future__ import annotations
 
-import glob
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from multiplex.bench.parts.corpus import MANIFEST, Corpus
 from multiplex.content import PROJECT, sha256
 from multiplex.errors import UsageError
 from multiplex.evaluation import Evaluator
@@ -19,7 +20,6 @@ from multiplex.evaluation.extraction.frames import Frame
 from multiplex.evaluation.statistics.summary import Tally
 from multiplex.settings import Shard
 
-ENDINGS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq"})
 Form = Literal["jsonl", "parquet"]
 
 
@@ -72,13 +72,27 @@ class UnreadTexts(BaseModel):
     unread: Mapping[str, Mapping[str, int]]
 
 
+class WrittenFile(BaseModel):
+    """A file beside a manifest: its name, its size in bytes, and its SHA-256."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    size: int
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> WrittenFile:
+        """That file as it is now."""
+        return cls(name=path.name, size=path.stat().st_size, digest=file_digest(path))
+
+
 class PartManifest(BaseModel):
     """What was made of one part; it is written last, so that a part is done where it stands.
 
     Attributes:
-        source: the part's name; `size` (bytes) and `modified` (ns) of its file then.
+        source: the part's name; `size` (bytes), `modified` (ns) and `digest` (SHA-256) of its file then.
         shard: which of its rows; None for all.
-        scores: the name of the file of scores, beside this one; `digest` its SHA-256.
+        scores, rows: the files of scores and of figures, beside this one.
         measured, skipped: rows.
         reasons: why rows were skipped, by how often; numbers in them are N.
         groups: the values of the grouping column, as the rows of figures number them.
@@ -90,10 +104,11 @@ class PartManifest(BaseModel):
     source: str
     size: int
     modified: int
+    digest: str
     shard: str | None
     measuring: Measuring
-    scores: str
-    digest: str
+    scores: WrittenFile
+    rows: WrittenFile
     measured: int
     skipped: int
     reasons: Mapping[str, int]
@@ -130,48 +145,32 @@ class CorpusPart:
     @property
     def scores(self) -> Path:
         """The file of scores, a row a text."""
-        return self._beside(f"scores.{self.form}")
+        return self._beside(f".scores.{self.form}")
 
     @property
     def rows(self) -> Path:
         """The file of figures that a summary is made of."""
-        return self._beside("rows.f64")
+        return self._beside(".rows.f64")
 
     @property
     def manifest(self) -> Path:
         """The file that says that the part is done."""
-        return self._beside("part.json")
+        return self._beside(MANIFEST)
 
     def _beside(self, ending: str) -> Path:
-        return self.folder / f"{self.name}{f'.{self.shard}' if self.shard else ''}.{ending}"
+        return self.folder / f"{self.name}{f'.{self.shard}' if self.shard else ''}{ending}"
 
 
-def find_parts(source: str, folder: Path, shard: Shard | None) -> list[CorpusPart]:
-    """The parts of a file, a folder or a pattern that fall to this shard, in the order of their names.
+def corpus_parts(corpus: Corpus, folder: Path, shard: Shard | None) -> list[CorpusPart]:
+    """The parts of a corpus that fall to this shard, in the order of their names; what is made goes to `folder`.
 
-    The files of a folder or pattern are divided among shards by their names, the rows of a single file in blocks.
-
-    Raises:
-        UsageError: there is no such file, or none that can be read as texts; or the sources lie in `folder`.
+    Files are divided among shards by their names, the rows of a single file in blocks.
     """
-    path = Path(source)
-    if path.is_file():
-        return [CorpusPart(path, path.name, folder, shard)]
-    if path.is_dir():
-        root, found = path, sorted(each for each in path.rglob("*") if each.suffix.lower() in ENDINGS)
-    else:
-        root = Path(source[: len(source) - len(source.lstrip("/"))] or ".")
-        for piece in path.parts:
-            if glob.has_magic(piece):
-                break
-            root = root / piece
-        found = sorted(map(Path, glob.glob(source, recursive=True))) if glob.has_magic(source) else []  # noqa: PTH207
-    parts = [CorpusPart(each, each.relative_to(root).as_posix(), folder) for each in found if each.is_file()]
-    if not parts:
-        raise UsageError(f"{source}: no file of texts is there; a folder or a pattern of {', '.join(sorted(ENDINGS))}")
-    if any(folder.resolve() in part.source.resolve().parents for part in parts):
-        raise UsageError(f"--out {folder}: holds texts that are to be scored; give a folder of its own")
-    return [part for part in parts if shard is None or shard.has(part.name)]
+    folder = folder.resolve()
+    if corpus.by_rows:
+        return [CorpusPart(corpus.root / name, name, folder, shard) for name in corpus.names]
+    own = (name for name in corpus.names if shard is None or shard.has(name))
+    return [CorpusPart(corpus.root / name, name, folder) for name in own]
 
 
 def read_manifest(path: Path) -> PartManifest | None:
@@ -189,14 +188,19 @@ def read_manifest(path: Path) -> PartManifest | None:
 
 
 def is_done(part: CorpusPart, measuring: Measuring) -> bool:
-    """Whether a part was measured so already, and its texts have not changed since.
+    """Whether a part was measured so already, its texts have not changed since, and what was made of it is there.
 
     Raises:
         UsageError: its manifest cannot be read, or its texts are not there.
     """
     made = read_manifest(part.manifest)
     size, modified = stamp(part.source)
-    return made is not None and (made.measuring.key, made.size, made.modified) == (measuring.key, size, modified)
+    if made is None or (made.measuring.key, made.size, made.modified) != (measuring.key, size, modified):
+        return False
+    return all(
+        path.is_file() and path.stat().st_size == written.size
+        for path, written in ((part.scores, made.scores), (part.rows, made.rows))
+    )
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -210,6 +214,19 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     return found.st_size, found.st_mtime_ns
+
+
+def file_digest(path: Path) -> str:
+    """A file's SHA-256, as 64 hex digits.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
 
 
 def describe(**columns: Any) -> Measuring:

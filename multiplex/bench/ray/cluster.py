@@ -47,3 +47,9 @@ def connected(address: str) -> Iterator[Any]:
 def cores(ray: Any) -> int:
     """How many cores the cluster has now, at least 1."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says in the end: the error of a remote function is its whole traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__

@@ -6,12 +6,14 @@ A worker process keeps the models that its first part loaded.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest
-from multiplex.bench.ray.cluster import connected, cores
-from multiplex.errors import MultiplexError
+from multiplex.bench.ray.cluster import connected, cores, last_line
+from multiplex.errors import MultiplexError, UsageError
 
 AHEAD = 2  # parts that wait at each core, so that none is idle; no more, so that the driver holds few
 
@@ -20,6 +22,7 @@ def measure_on_ray(address: str, parts: Sequence[CorpusPart], measuring: Measuri
     """Measure parts on the cluster at `address`, which must see the same folders; manifests in order of completion.
 
     Raises:
+        UsageError: a worker's node has another version or content than this process.
         MultiplexError: the cluster cannot be reached, or a part could not be measured; others go on as far as they are.
     """
     if not parts:
@@ -39,7 +42,7 @@ def measure_on_ray(address: str, parts: Sequence[CorpusPart], measuring: Measuri
             try:
                 made = ray.get(ready)
             except ray.exceptions.RayError as error:
-                raise MultiplexError(f"{part.source}: Ray could not measure it ({_last(error)})") from error
+                raise MultiplexError(f"{part.source}: Ray could not measure it ({last_line(error)})") from error
             if isinstance(made, MultiplexError):
                 raise made
             yield made
@@ -50,11 +53,23 @@ def _measured(part: CorpusPart, measuring: Measuring) -> PartManifest | Multiple
     from multiplex.bench.parts.measure import measure_part
 
     try:
+        version, content = _installed()
+        if version != measuring.version:
+            return UsageError(
+                f"Ray's worker on {platform.node()} has version {version} of multiplex, this process "
+                f"{measuring.version}; install one on every node"
+            )
+        if content != measuring.content:
+            return UsageError(f"Ray's worker on {platform.node()} has other word lists; install the same on every node")
         return measure_part(part, measuring)
     except MultiplexError as error:
         return error
 
 
-def _last(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
+@cache
+def _installed() -> tuple[str, str]:
+    """The version and the content that a process measures with, which it loads once."""
+    from multiplex.bench.execute.scoring import Scoring
+
+    here = Scoring()
+    return here.version, here.content

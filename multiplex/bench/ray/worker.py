@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
+from multiplex.bench.execute.executor import NoWorkerError
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.bench.plan.units import Unit
+from multiplex.content import PROJECT, content_digest
 from multiplex.council.answer import Answer, Voice
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.error_mapping import safe
 from multiplex.llm.limiter import adaptive
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.llm.types import Reply
 
 
@@ -30,14 +34,41 @@ class LedgerRequest:
     arguments: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Installation:
+    """What a process does units with: the version of this package, and the digest of its content."""
+
+    version: str
+    content: str
+
+    @classmethod
+    def here(cls) -> Installation:
+        """That of this process."""
+        return cls(version(PROJECT), content_digest())
+
+    def difference(self, other: Installation) -> str:
+        """In what another one differs, as a message goes on after the other's name; empty where in nothing."""
+        if self.version != other.version:
+            return f"has version {other.version} of multiplex, this process {self.version}; install one on every node"
+        if self.content != other.content:
+            return "has other prompts, personas or word lists; install the same on every node"
+        return ""
+
+
 class UnitWorker:
     """An actor: `answer` does units, many at once; `asked` and `told` are how its driver lends it the ledgers.
 
     A worker that dies is made anew by Ray, which calls again what was unanswered; a unit then goes on from the ledger.
+    One that differs from its driver, or has no key, does no unit: `unfit` says why.
+
+    Args:
+        share: how many workers call the same endpoints.
+        driver: what the driver is installed with.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], secret: str, start: int) -> None:
-        self._limiters = {spec.name: adaptive(spec, min(start, spec.limit)) for spec in specs}
+    def __init__(self, specs: Sequence[ModelSpec], secret: str, share: int, driver: Installation) -> None:
+        self._unfit = _unfit(specs, driver)
+        self._limiters = {spec.name: adaptive(spec, share=share) for spec in specs}
         self._chats = {spec.name: Chat(spec, limiter=self._limiters[spec.name], transport="whole") for spec in specs}
         self._council: Council | None = None
         self._secret = secret
@@ -50,6 +81,8 @@ class UnitWorker:
         self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
     ) -> Answer | MultiplexError:
         """The unit's answer, or why there is none. `council` holds a reference to the council, fetched once a life."""
+        if self._unfit:
+            return NoWorkerError(self._unfit)
         if self._council is None:
             self._council = await council[0]
         chat = self._chats[unit.model].recorded(_Lent(self, unit.id), self._secret)
@@ -59,6 +92,10 @@ class UnitWorker:
             return error
         except Exception as error:  # a fault of ours in one unit, as the runner tells it
             return MultiplexError(safe(f"unexpected {type(error).__name__}: {error}"))
+
+    async def unfit(self) -> str:
+        """Why this worker can do no unit; empty where it can."""
+        return self._unfit
 
     async def asked(self) -> tuple[list[LedgerRequest], dict[str, int]]:
         """What units ask of their ledgers, as soon as one does; and how many calls at once each endpoint bears."""
@@ -83,6 +120,16 @@ class UnitWorker:
             return await waiting
         finally:
             self._answers.pop(number, None)
+
+
+def _unfit(specs: Sequence[ModelSpec], driver: Installation) -> str:
+    try:
+        for spec in specs:
+            api_key(spec)
+        different = driver.difference(Installation.here())
+    except MultiplexError as error:
+        different = f"cannot work: {error}"
+    return f"Ray's worker on {platform.node()} {different}" if different else ""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,15 @@ from multiplex.bench.store import queries as sql
 from multiplex.bench.store.checksums import COVERED, insertion
 from multiplex.bench.store.json_text import as_json
 from multiplex.bench.store.reader import Reader
-from multiplex.bench.store.schema import DATABASE, connect, explaining, migrate
+from multiplex.bench.store.schema import DATABASE, at_rest, connect, explaining, locked, migrate
 from multiplex.bench.store.store import Store
 from multiplex.bench.store.writer import SET, clock
 from multiplex.errors import UsageError
 
+_NAMED = {"units": "id", "calls": "unit, request", "errors": "unit, at", "scorings": "key"}
+"""By table, what tells its rows apart."""
+
+_SHARD = re.compile(r"\.(\d+)-of-(\d+)$")
 _RANK = {"done": 0, "failed": 1, "pending": 2}
 
 
@@ -53,19 +58,25 @@ def join(runs: Sequence[Path], target: Path, beside: str) -> JoinedRuns:
     """Join runs into a new one, which takes its name when it is whole.
 
     Of a unit that several hold, one that is done is kept before one that failed, and the first of equals. A file called
-    `beside` in the first folder that has it is copied: a survey's runs are reported on with it.
+    `beside` in the first folder that has it is copied: a survey's runs are reported on with it. A run of that name
+    which holds nothing but what these runs hold was joined of them before, and is joined anew.
 
     Raises:
-        UsageError: there is a run of that name, the runs were made differently, or one is damaged or has calls out.
+        UsageError: another run of that name is there, a shard is missing, the runs were made differently, or one is
+            damaged or has calls out.
         MultiplexError: the disk refuses.
     """
-    if target.exists():
-        raise UsageError(f"{target}: is there already; give another --name, or take it away")
+    with explaining(target / DATABASE), _held(target, runs):
+        return _join(runs, target, beside)
+
+
+def _join(runs: Sequence[Path], target: Path, beside: str) -> JoinedRuns:
     draft = target.with_name(f".{target.name}.part")
-    with ExitStack() as stack, explaining(target / DATABASE):
+    with ExitStack() as stack:
         stores = [stack.enter_context(Store.read(run)) for run in runs]
         manifest = _manifest(stores)
         places, doubled, conflicts = _places(stores)
+        _check_whole(manifest, places, runs)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         made = stack.enter_context(closing(connect(draft / DATABASE, write=True)))
@@ -83,9 +94,62 @@ def join(runs: Sequence[Path], target: Path, beside: str) -> JoinedRuns:
         made.execute("COMMIT")
         for path in [run / beside for run in runs if (run / beside).is_file()][:1]:
             shutil.copyfile(path, draft / beside)
-    draft.rename(target)
+    if target.exists():  # other files in it, such as a report, stay until they are made anew
+        for path in draft.iterdir():
+            path.replace(target / path.name)
+        draft.rmdir()
+    else:
+        draft.rename(target)
     done = sum(place.state == "done" for place in places.values())
     return JoinedRuns(len(places), done, doubled, tuple(conflicts))
+
+
+@contextmanager
+def _held(target: Path, runs: Sequence[Path]) -> Iterator[None]:
+    """Keeps others from writing in a run that is joined anew; nothing where none is there.
+
+    Raises:
+        UsageError: what is there cannot be replaced, or another process writes in it.
+    """
+    if not target.exists():
+        yield
+        return
+    path = target / DATABASE
+    if not path.is_file() or any(target.samefile(run) for run in runs):
+        raise UsageError(f"{target}: is there already; give another --name, or take it away")
+    with locked(target):
+        with closing(Reader(path)) as reader:
+            left = {table: set(reader.rows(f"SELECT {columns} FROM {table}")) for table, columns in _NAMED.items()}
+        for run in runs:
+            with closing(Reader(run / DATABASE)) as reader:
+                for table, columns in _NAMED.items():
+                    left[table].difference_update(reader.rows(f"SELECT {columns} FROM {table}"))
+        if any(left.values()):
+            raise UsageError(
+                f"{target}: is there already, and holds what these runs do not; give another --name, or take it away"
+            )
+        connect(path, write=True).close()  # the last connection to close takes its log away
+        if at_rest(path) is None:
+            raise UsageError(f"{target}: is being read; try again when that has ended, or give another --name")
+        yield
+
+
+def _check_whole(manifest: Manifest, units: Collection[str], runs: Sequence[Path]) -> None:
+    """Raises UsageError where units of the whole that the runs are shards of stand in none of them."""
+    missing = len(set(manifest.order).difference(units))
+    if not missing:
+        return
+    shards = [match for run in runs if (match := _SHARD.search(run.name))]
+    absent = [
+        f"{part}-of-{of}"
+        for of in sorted({int(match[2]) for match in shards})
+        for part in sorted(set(range(1, of + 1)).difference(int(match[1]) for match in shards if int(match[2]) == of))
+    ]
+    named = f"; not among them: {', '.join(absent[:9])}" if absent else ""
+    raise UsageError(
+        f"{missing:,} of {len(manifest.order):,} units stand in none of these {len(runs):,} runs{named}; name the runs "
+        "of all shards, or start those again that were stopped before they began"
+    )
 
 
 def _manifest(stores: Sequence[Store]) -> Manifest:
