@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 from tests.backend import Body, Say, asked
 
 Line = dict[str, Any]
+_UNDER_WAY = ("validating", "in_progress")
 _FILE = re.compile(rb'filename="[^"]*"\r\n(?:[^\r]+\r\n)*\r\n(.*)\r\n--', re.DOTALL)
 
 
@@ -27,9 +28,13 @@ class BatchBackend:
 
     Attributes:
         looks: how often a batch is asked after before it ends.
+        dialect: whose API it copies.
+        room: requests that may be under way at once, in all batches.
         ends: the state in which a batch ends, by its number (from 0).
         undone: whether a request is left without a response, by its batch's number and its `custom_id`.
         mangle: what becomes of a file of replies when it is read.
+        describe: what becomes of the description of a batch.
+        page: what answers a request, by its path, in place of all else; nothing is done then.
         before: is told of each request by its path before it is answered; it may raise ConnectionResetError.
         status: of the response to a request, by its path; other than 200 nothing is done.
         asked: the bodies of all requests of batches that were answered, which are paid for.
@@ -37,10 +42,14 @@ class BatchBackend:
 
     url: str = ""
     looks: int = 0
+    dialect: Literal["openai", "together"] = "openai"
+    room: int | None = None
     ends: Callable[[int], str] = lambda _: "completed"
     undone: Callable[[int, str], bool] = lambda _, __: False
     script: Callable[[Body], Say] = _say
     mangle: Callable[[bytes], bytes] = bytes
+    describe: Callable[[Line], Line] = dict
+    page: Callable[[str], bytes | None] = lambda _: None
     before: Callable[[str], None] = lambda _: None
     status: Callable[[str], int] = lambda _: 200
     files: dict[str, bytes] = field(default_factory=dict)
@@ -55,23 +64,40 @@ class BatchBackend:
 
     def create(self, file: str) -> Line:
         name = f"batch-{len(self.batches)}"
-        self.batches[name] = {"id": name, "object": "batch", "input_file_id": file, "status": "validating",
-                              "looks": 0, "endpoint": "/v1/chat/completions"}  # fmt: skip
+        lines = self.files[file].count(b"\n")
+        under_way = sum(each["calls"] for each in self.batches.values() if each["status"] in _UNDER_WAY)
+        state = "validating" if self.room is None or under_way + lines <= self.room else "full"
+        self.batches[name] = {"id": name, "object": "batch", "input_file_id": file, "status": state, "looks": 0,
+                              "calls": lines, "endpoint": "/v1/chat/completions"}  # fmt: skip
         return self.batches[name]
+
+    def show(self, batch: Line) -> Line:
+        shown = self.describe(batch)
+        if self.dialect == "together":
+            shown = {name: value for name, value in shown.items() if name != "request_counts"}
+            shown["status"] = shown["status"].upper()
+        return shown
 
     def look(self, batch: Line) -> Line:
         batch["looks"] += 1
-        if batch["status"] in ("validating", "in_progress"):
+        if batch["status"] == "full":
+            self._fail(batch)
+        if batch["status"] in _UNDER_WAY:
             batch["status"] = "in_progress"
             if batch["looks"] > self.looks:
                 self._end(batch)
         return batch
 
+    def _fail(
+        self, batch: Line, code: str = "token_limit_exceeded", said: str = "Enqueued token limit reached"
+    ) -> None:
+        batch.update(status="failed", errors={"data": [{"code": code, "message": said}]})
+
     def _end(self, batch: Line) -> None:
         number = int(batch["id"].removeprefix("batch-"))
         batch["status"] = state = self.ends(number)
         if state == "failed":
-            batch["errors"] = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
+            self._fail(batch, "invalid_file", "a line is no JSON")
             return
         good, bad, undone = list[str](), list[str](), 0
         for row in map(json.loads, self.files[batch["input_file_id"]].splitlines()):
@@ -113,13 +139,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(self._get)
 
-    def _answer(self, make: Callable[[], Line | bytes | None]) -> None:
+    def _answer(self, make: Callable[[], Line | list[Line] | bytes | None]) -> None:
         try:
             with self.backend.lock:
                 request = f"{self.command} {self.path}"
                 self.backend.before(request)
                 code = self.backend.status(request)
-                made = make() if code == 200 else None
+                page = self.backend.page(request)
+                made = page if page is not None else make() if code == 200 else None
         except ConnectionResetError:
             self.connection.recv(1)  # until whoever asked is gone
             self.close_connection = True
@@ -128,30 +155,39 @@ class _Handler(BaseHTTPRequestHandler):
         gone = {"error": {"message": "no such thing", "type": "not_found"}}
         data = made if isinstance(made, bytes) else json.dumps(gone if made is None else made).encode()
         self.send_response(200 if made is not None else 404 if code == 200 else code)
-        self.send_header("Content-Type", "application/octet-stream" if isinstance(made, bytes) else "application/json")
+        kind = "application/octet-stream" if isinstance(made, bytes) else "application/json"
+        kind = kind if page is None else "text/html"
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
     def _post(self, data: bytes) -> Line | None:
-        if self.path == "/v1/files":
+        uploads = {"openai": ("/v1/files", b"batch"), "together": ("/v1/files/upload", b"batch-api")}
+        place, purpose = uploads[self.backend.dialect]
+        if self.path == place and b'name="purpose"\r\n\r\n' + purpose + b"\r\n" in data:
+            assert (b'name="file_name"' in data) is (self.backend.dialect == "together")
             found = _FILE.search(data + b"\r\n--")
             assert found is not None
             return {"id": self.backend.upload(found[1].split(b"\r\n--")[0]), "object": "file"}
         if self.path == "/v1/chat/completions":  # a call by itself
             return _completion(json.loads(data), self.backend.script(json.loads(data)))
-        return self.backend.create(json.loads(data)["input_file_id"]) if self.path == "/v1/batches" else None
+        if self.path != "/v1/batches":
+            return None
+        made = self.backend.show(self.backend.create(json.loads(data)["input_file_id"]))
+        return {"job": made} if self.backend.dialect == "together" else made
 
-    def _get(self) -> Line | bytes | None:
+    def _get(self) -> Line | list[Line] | bytes | None:
         path, _, _ = self.path.partition("?")
         *_, last = parts = path.removeprefix("/v1/").split("/")
         if path == "/v1/batches":
-            return {"object": "list", "data": list(self.backend.batches.values()), "has_more": False}
+            rows = [self.backend.show(each) for each in self.backend.batches.values()]
+            return rows if self.backend.dialect == "together" else {"object": "list", "data": rows, "has_more": False}
         if parts[0] == "files":
             held = self.backend.files.get(parts[1])
             return None if held is None else self.backend.mangle(held)
         found = self.backend.batches.get(last)
-        return None if found is None else self.backend.look(found)
+        return None if found is None else self.backend.show(self.backend.look(found))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from multiplex.errors import CallError, UsageError
-from multiplex.llm.error_mapping import explain, safe
+from multiplex.llm.error_mapping import explain, read_told, safe
 from multiplex.llm.protocol import read_error
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ ENDPOINT = "/v1/chat/completions"
 PATIENCE = 10  # times the longest silence: what a file may take to go up or come down
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _ABSENT = frozenset({404, 405, 501})
+_PASSING = frozenset({"server", "rate_limited", "timeout", "unreachable"})
+_UPLOADS = (("/files", "batch"), ("/files/upload", "batch-api"))
+"""Where a file goes up, and for what: by OpenAI's rules, and by Together's."""
+_FULL = "token_limit_exceeded"  # what OpenAI calls a batch for which there is no room beside those that wait
 
 
 class NoBatchesError(UsageError):
@@ -36,7 +40,15 @@ class NoBatchesError(UsageError):
 
 
 class UnlistedError(CallError):
-    """An endpoint does not list its batches."""
+    """An endpoint does not list its batches, or in no way that can be read."""
+
+
+class PassingError(CallError):
+    """An endpoint is away, busy or late; the same request may go well later. `wait` is in seconds, where it says so."""
+
+    def __init__(self, kind: str, message: str, wait: float = 0.0) -> None:
+        super().__init__(kind, message)
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class BatchStatus:
         completed, failed, total: requests, as far as the endpoint counts them; else 0.
         replies, errors: ids of the files of replies and of refused requests; None where there is none (yet).
         why: what the endpoint says of a batch that failed; else empty.
+        full: whether it failed because the endpoint has no room for its tokens now.
     """
 
     id: str
@@ -59,6 +72,7 @@ class BatchStatus:
     replies: str | None = None
     errors: str | None = None
     why: str = ""
+    full: bool = False
 
     @property
     def ended(self) -> bool:
@@ -81,8 +95,8 @@ class BatchReply:
 class BatchEndpoint:
     """The batches of one chat's endpoint.
 
-    Every method raises CallError where the endpoint cannot be reached or refuses, and UsageError where the key's
-    variable is not set.
+    Every method raises CallError where the endpoint refuses, PassingError (one of them) where it may not do so later,
+    and UsageError where the key's variable is not set.
     """
 
     def __init__(self, chat: Chat) -> None:
@@ -94,10 +108,28 @@ class BatchEndpoint:
         Raises:
             NoBatchesError: the endpoint has none, or takes no such file.
         """
+        (step, purpose), other = _UPLOADS
+        try:
+            return await self._upload(path, step, {"purpose": purpose})
+        except PassingError:
+            raise
+        except (CallError, NoBatchesError) as refused:
+            step, purpose = other
+            try:
+                return await self._upload(path, step, {"purpose": purpose, "file_name": path.name})
+            except PassingError:
+                raise
+            except (CallError, NoBatchesError):
+                raise refused from None
+
+    async def _upload(self, path: Path, step: str, fields: Mapping[str, str]) -> str:
         with path.open("rb") as file:
-            async with self._asking(PATIENCE, "/files") as client:
-                made = await client.files.create(file=(path.name, file), purpose="batch")
-        return self._known(made.id, "the file it took has no id")
+            async with self._asking(PATIENCE, step) as client:
+                made: Any = await client.post(
+                    step, cast_to=object, body=fields, files=[("file", (path.name, file))],
+                    options={"headers": {"Content-Type": "multipart/form-data"}},
+                )  # fmt: skip
+        return self._known(made.get("id") if isinstance(made, Mapping) else None, "the file it took has no id")
 
     async def create(self, file_id: str) -> BatchStatus:
         """Have the requests of a file answered within a day.
@@ -107,13 +139,14 @@ class BatchEndpoint:
         """
         body = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
         async with self._asking(step="/batches") as client:
-            return self._status(await client.post("/batches", cast_to=object, body=body))
+            made: Any = await client.post("/batches", cast_to=object, body=body)
+        return self._status(made.get("job", made) if isinstance(made, Mapping) else made)
 
     async def find(self, file_id: str) -> BatchStatus | None:
         """The batch that was made of a file; None where there is none. The whole list is read.
 
         Raises:
-            UnlistedError: the endpoint has no such list.
+            UnlistedError: the endpoint has no such list, or none that can be read.
         """
         after: str | None = None
         while True:
@@ -123,13 +156,13 @@ class BatchEndpoint:
                 page: Any = await _known_there(asked, _ABSENT)
             if page is None:
                 raise UnlistedError("server", f"{self._at} does not list its batches")
-            rows = page.get("data") if isinstance(page, Mapping) else None
-            if not isinstance(rows, list):
-                raise CallError("server", f"{self._at}: its list of batches cannot be read")
+            rows = page.get("data") if isinstance(page, Mapping) else page
+            if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+                raise UnlistedError("server", f"{self._at}: its list of batches cannot be read")
             for row in rows:
-                if isinstance(row, Mapping) and row.get("input_file_id") == file_id:
+                if row.get("input_file_id") == file_id:
                     return self._status(row)
-            if not page.get("has_more") or not rows:
+            if not rows or not isinstance(page, Mapping) or not page.get("has_more"):
                 return None
             after = str(rows[-1].get("id"))
 
@@ -140,7 +173,7 @@ class BatchEndpoint:
         return None if found is None else self._status(found)
 
     async def download(self, file_id: str, path: Path) -> bool:
-        """Write a file of the endpoint to `path`; whether it was there."""
+        """Append a file of the endpoint, and the end of a line, to `path`; whether it was there."""
         async with self._asking(PATIENCE) as client:
             reply: Any = await _known_there(client.files.content(file_id))
             if reply is None:
@@ -148,6 +181,7 @@ class BatchEndpoint:
             with path.open("ab") as out:
                 async for chunk in await reply.aiter_bytes():
                     out.write(chunk)
+                out.write(b"\n")
         return True
 
     def _status(self, row: Any) -> BatchStatus:
@@ -157,11 +191,12 @@ class BatchEndpoint:
         counts = row.get("request_counts")
         counts = counts if isinstance(counts, Mapping) else {}
         completed, failed, total = (_count(counts.get(name)) for name in ("completed", "failed", "total"))
-        said = row.get("errors")
-        why = safe(read_error(said.get("data") if isinstance(said, Mapping) else said).message) if said else ""
+        said = row.get("errors") or row.get("error") or ""
+        told = read_error(said["data"] if isinstance(said, Mapping) and "data" in said else said)
+        full = told.code == _FULL or "enqueued token" in told.message.lower()
         batch_id = self._known(row.get("id"), "a batch of it has no id")
         replies, errors = (row.get(name) or None for name in ("output_file_id", "error_file_id"))
-        return BatchStatus(batch_id, state.lower(), completed, failed, total, replies, errors, why)
+        return BatchStatus(batch_id, state.lower(), completed, failed, total, replies, errors, safe(told.message), full)
 
     def _known(self, name: Any, otherwise: str) -> str:
         if not isinstance(name, str) or not name:
@@ -204,6 +239,9 @@ class _Asking:
             raise NoBatchesError(f"{at} has no batches ({status} at {self._step}); leave --batch out") from error
         if self._step and failed.kind == "bad_request":
             raise NoBatchesError(f"{failed} at {self._step}: it takes no such batch; leave --batch out") from error
+        if failed.kind in _PASSING:
+            told = read_told(error)
+            raise PassingError(failed.kind, str(failed), (told and told.wait) or 0.0) from error
         raise failed from error
 
 

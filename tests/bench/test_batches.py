@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from multiplex.bench.execute import batch_run
 from multiplex.bench.store.records import Record
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
@@ -56,10 +57,20 @@ def command(tmp_path: Path, batches: BatchBackend) -> Callable[..., list[str]]:
     return arguments
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that waits looks again at once."""
+    monkeypatch.setattr(batch_run, "SOONEST", 0.0)
+
+
 def records(folder: Path) -> list[Record]:
     with Store.read(folder / "run") as store:
         assert not store.check().damaged
         return list(store.records())
+
+
+def without(field: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda batch: {name: value for name, value in batch.items() if name != field}
 
 
 def complete(folder: Path) -> bool:
@@ -130,6 +141,7 @@ def test_a_request_that_is_refused_for_good_fails_its_unit_alone_and_is_tried_by
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
 ) -> None:
     batches.script = lambda body: Say(status=400) if "topic 1" in asked(body) else echo(body)
+    batches.mangle = lambda data: data.removesuffix(b"\n")  # so that the first error follows the last reply at once
     assert "6 done, 3 failed" in said(command("--wait"), 1)
     assert {record.failure.kind for record in records(tmp_path) if record.failure} == {"bad_request", "no_length"}
     with Store.read(tmp_path / "run") as store:
@@ -152,7 +164,12 @@ def test_a_file_of_replies_that_is_cut_is_read_again_and_lines_of_no_call_are_to
     assert "line 12 of its replies cannot be read; was the file cut?" in said(command(), 3)
     batches.mangle = lambda data: data[: data.rindex(b"\n", 0, -1) + 1]
     assert "12 calls are done, and its files hold 11 replies" in said(command(), 3)
-    batches.mangle = with_strangers
+    batches.describe = without("request_counts")
+    batches.mangle = lambda data: data.replace(*data.splitlines(keepends=True)[:2])  # the first line once more
+    assert "12 calls are done, and its files hold 11 replies" in said(command(), 3)
+    batches.describe = without("output_file_id")
+    assert "12 calls are done, and its files hold 0 replies" in said(command(), 3)
+    batches.describe, batches.mangle = dict, with_strangers
     told = said(command())
     assert "1 of its lines name no call of it" in told
     assert "1 of its lines name a call for the second time" in told
@@ -162,11 +179,23 @@ def test_a_file_of_replies_that_is_cut_is_read_again_and_lines_of_no_call_are_to
     assert all("Other" not in record.answer.text for record in records(tmp_path) if record.answer)
 
 
+def test_of_a_file_that_stays_cut_what_came_is_kept_where_the_rest_is_paid_for_again(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    said(command())
+    batches.mangle = lambda data: data[:-20]
+    assert "1 of its 12 calls are sent again" in said(command("--redo-damaged"))
+    batches.mangle = bytes
+    again(command())
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS + 1
+
+
 @pytest.mark.parametrize(
     ("state", "told"),
     [
         ("cancelled", "was cancelled at its endpoint: 8 of 12 replies came"),
-        ("failed", "(Enqueued token limit reached): 0 of 12 replies"),
+        ("failed", "(a line is no JSON): 0 of 12 replies"),
     ],
 )
 def test_a_batch_that_is_cancelled_or_fails_stops_the_command_and_the_next_sends_what_lacks(
@@ -193,7 +222,7 @@ def test_a_batch_that_its_endpoint_has_forgotten_is_paid_for_again_only_where_th
     batches.batches.pop("batch-0")
     told = said(command(), 3)
     assert "its endpoint knows it no more" in told
-    assert "--redo-damaged sends its 12 calls again" in told
+    assert "--redo-damaged sends what is missing of its 12 calls again" in told
     assert batches.batches == {}
     assert "submitted 12 calls" in said(command("--redo-damaged"))
     again(command())
@@ -226,16 +255,105 @@ def test_what_cannot_go_by_batches_is_told_in_one_line_and_nothing_is_sent(
 def test_a_batch_that_may_have_been_made_is_not_made_twice_where_the_endpoint_lists_none(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
 ) -> None:
-    batches.status = lambda request: 503 if request == "POST /v1/batches" else 200
-    said(command(), 3)
+    two, luck = command("--models", "m,n"), [503]  # of the first model's batch
+    batches.status = lambda request: luck.pop() if luck and request == "POST /v1/batches" else 200
+    assert "503" in said(two, 3)
     batches.status = lambda request: 405 if request.startswith("GET /v1/batches?") else 200
-    told = said(command(), 3)
+    told = said(two, 3)
     assert "does not list its batches" in told
     assert "if it has none, --redo-damaged makes it" in told
-    assert batches.batches == {}
-    assert "submitted 3 calls" in said(command("--redo-damaged"))
-    assert len(batches.batches) == 2
-    assert len(batches.asked) == WAVES[0]
+    batches.page = lambda request: b"<html>" if request.startswith("GET /v1/batches?") else None
+    assert "its list of batches cannot be read" in said(two, 3)
+    assert len(batches.asked) == WAVES[0] + WAVES[1]  # of the other model
+    said([*two, "--redo-damaged"])
+    assert len(batches.asked) == 2 * WAVES[0] + WAVES[1] + WAVES[2]
+
+
+def test_replies_of_a_batch_that_ended_early_are_used_by_a_start_without_batches_and_are_not_lost_by_merging(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    calls = Counter[str]()
+
+    def script(body: Body) -> Say:
+        calls[f"{body.get('seed')} {asked(body)}"] += 1
+        return echo(body)
+
+    batches.script, batches.ends = script, lambda _: "cancelled"
+    batches.undone = lambda _, custom: int(custom[-1], 16) % 3 == 0
+    said(command())
+    assert "was cancelled" in said(command(), 3)
+    came = len(batches.asked)
+    assert 0 < came < WAVES[0]
+    merge = ["bench", "merge", str(tmp_path / "run"), "--name", "joined", "--dir", str(tmp_path)]
+    assert "have not used yet; finish it first" in said(merge, 2)
+    assert "9 done, 0 failed" in said(command(batch=False))
+    assert set(calls.values()) == {1}
+    assert calls.total() == CALLS
+    assert complete(tmp_path)
+    assert "9 of them done" in said(merge)
+
+
+def test_an_endpoint_that_has_no_room_gets_smaller_batches_one_after_the_other(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
+) -> None:
+    def before(request: str) -> None:  # nothing is taken at first, as if others had filled the queue
+        batches.room = 0 if len(batches.batches) < 5 else 5
+
+    batches.before = before
+    assert "no room at its endpoint (Enqueued token limit reached); its 12 calls wait" in said(command("--wait"))
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS
+    assert max(each["calls"] for each in batches.batches.values() if each["status"] == "completed") == 3
+    assert not [*(tmp_path / "run").glob("batch-*")]
+
+
+def test_calls_without_a_reply_in_four_batches_fail_their_units_and_the_next_start_sends_them_again(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
+) -> None:
+    batches.ends, batches.undone = (
+        (lambda number: "expired" if number < 4 else "completed"),
+        lambda number, _: number < 4,
+    )
+    assert "0 done, 9 failed" in said(command("--wait"), 1)
+    assert "9 done, 0 failed" in said(command("--wait"))
+    assert len(batches.asked) == CALLS
+
+
+def test_a_command_that_waits_looks_again_where_an_endpoint_is_away_for_a_while(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
+) -> None:
+    luck = {"GET /v1/batches/": [429, 503], "POST /v1/files": [503], "POST /v1/batches": [500], "GET /v1/files/": [502]}
+
+    def status(request: str) -> int:
+        return next((codes.pop() for start, codes in luck.items() if request.startswith(start) and codes), 200)
+
+    batches.status = status
+    told = said(command("--wait"))
+    assert "503 (no such thing); looking again" in told
+    assert "9 done, 0 failed" in told
+    assert not any(luck.values())
+    assert len(batches.asked) == CALLS
+
+
+def test_a_web_page_in_answer_to_a_file_is_told_in_one_line(
+    command: Callable[..., list[str]], batches: BatchBackend
+) -> None:
+    batches.page = lambda request: b"<html>log in</html>" if request.startswith("POST /v1/files") else None
+    assert "the file it took has no id" in said(command("--wait"), 3)
+
+
+def test_the_other_form_of_the_api_is_understood(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    """Together's: other paths and purposes of files, jobs in place of batches, a plain list, no counts."""
+    luck = [503]
+    batches.dialect = "together"
+    batches.status = lambda request: luck.pop() if luck and request == "POST /v1/batches" else 200
+    said(command(), 3)
+    again(command())
+    assert complete(tmp_path)
+    assert len(batches.batches) == len(WAVES)
+    assert len(batches.asked) == CALLS
 
 
 def test_a_process_that_is_killed_at_every_moment_in_turn_pays_for_no_call_twice(

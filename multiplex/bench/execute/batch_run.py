@@ -6,19 +6,22 @@ The same command, started again at any time, goes on: hours or days may lie betw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from multiplex.bench.execute.batching import BatchExecutor
-from multiplex.bench.execute.posting import Post
+from multiplex.bench.execute.batching import BatchExecutor, UsingExecutor
+from multiplex.bench.execute.posting import BatchStoppedError, Post, Troubles
 from multiplex.bench.execute.runner import Outcome, Runner
 from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.batch_log import OUT, BatchLog
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError
+from multiplex.llm.batches import PassingError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import Limiter
 from multiplex.llm.spec import ModelSpec
+from multiplex.llm.usage import spent_on
 
 if TYPE_CHECKING:
     from multiplex.bench.execute.progress import Progress
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from multiplex.bench.store.store import Store
 
 SOONEST, LATEST = 1.0, 60.0  # seconds between two looks at what is out; they double
+LONGEST = 86_400.0  # seconds of waiting for an endpoint that is away: what a batch may take
 MANY = 10**6  # calls: a limiter that holds none back
 
 
@@ -61,29 +65,37 @@ async def run_batches(
         UsageError: an endpoint has no batches.
         MultiplexError: the disk refuses.
     """
-    log, secret = store.batches(), store.secret()
+    log = store.batches()
     post = Post(store.folder, chats, log, watch.note, order.redo_lost)
     stopped: str | None = None
-    pause, first = SOONEST, True
+    pause, late, noted, first = SOONEST, 0.0, "", True
+
+    def make_runner(executor: BatchExecutor) -> Runner:
+        return _BatchRunner(store, chats, council, budget, watch, spoiled, executor)
+
     try:
         while True:
-            await post.send()
-            ended = await post.fetch()
-            if ended or first:
-                executor = BatchExecutor(store.folder, chats, secret, log)
+            troubles = await post.send()
+            ended, more = await post.fetch()
+            troubles += more
+            if (ended or first) and not any(isinstance(each, BatchStoppedError) for each in more):
                 if first:
                     store.retry_failed()
-                out, states = log.out(), store.states()
-                todo = [unit for unit in units if unit.id not in out and states[unit.id] == "pending"]
-                outcome = await Runner(store, chats, council, budget, watch, spoiled, executor).run(todo)
-                if (stopped := outcome.stopped) is not None:
+                if (stopped := await _advance(store, chats, units, spoiled, make_runner)) is not None:
                     break
-                executor.wave()
                 pause, first = SOONEST, False
-                await post.send()
-            if not order.wait or not log.batches("sent"):
+                troubles += await post.send()
+            said = "; ".join(dict.fromkeys(map(str, troubles)))
+            if said and not (order.wait and late < LONGEST and _may_pass(troubles, log)):
+                stopped = said
                 break
-            await asyncio.sleep(pause)
+            if not order.wait or not log.batches(*OUT):
+                break
+            if said and said != noted:
+                watch.note(f"{said}; looking again")
+            rest = max(pause, *(each.wait for each in troubles if isinstance(each, PassingError)), 0.0)
+            noted, late = said, late + rest if troubles else 0.0
+            await asyncio.sleep(rest)
             pause = min(LATEST, 2 * pause)
     except (CallError, MultiplexError) as error:
         if error.exit_code == 2:
@@ -94,10 +106,69 @@ async def run_batches(
     return replace(_stand(store, units, spoiled), stopped=stopped)
 
 
+async def _advance(
+    store: Store,
+    chats: Mapping[str, Chat],
+    units: Sequence[Unit],
+    spoiled: frozenset[str],
+    make_runner: Callable[[BatchExecutor], Runner],
+) -> str | None:
+    """Use the replies that came, and plan the batches of what they ask for; what stopped it, if anything did."""
+    log = store.batches()
+    executor = BatchExecutor(store.folder, chats, store.secret(), log)
+    out, states = spoiled | log.out(), store.states()
+    todo = [unit for unit in units if unit.id not in out and states[unit.id] == "pending"]
+    outcome = await make_runner(executor).run(todo)
+    if outcome.stopped is None:
+        log.note_used(executor.waiting)
+        executor.wave()
+    return outcome.stopped
+
+
+async def use_replies(
+    store: Store,
+    specs: Sequence[ModelSpec],
+    council: Council,
+    units: Sequence[Unit],
+    budget: Budget,
+    watch: Progress,
+    spoiled: frozenset[str],
+) -> None:
+    """Write the replies that ended batches brought among the calls of their units, which do not ask for them again.
+
+    Raises:
+        MultiplexError: the disk refuses.
+    """
+    log, chats = store.batches(), batch_chats(specs)
+    waiting = log.unused()
+    todo = [unit for unit in units if unit.id in waiting - spoiled]
+    executor = UsingExecutor(store.folder, chats, store.secret(), log)
+    outcome = await _BatchRunner(store, chats, council, budget, watch, spoiled, executor).run(todo)
+    if outcome.stopped is not None:
+        raise MultiplexError(outcome.stopped)
+    log.note_used(executor.waiting)
+
+
+class _BatchRunner(Runner):
+    """A runner whose calls have come, or have failed, already: what failed says nothing of what is sent next."""
+
+    async def refused(self, unit: Unit, error: CallError) -> None:
+        """Count what a call that failed took."""
+        self._budget.add(unit.model, spent_on(error))
+
+
+def _may_pass(troubles: Troubles, log: BatchLog) -> bool:
+    """Whether an endpoint that hinders may do so no more in a while; of one that was never reached nobody knows."""
+    return all(
+        isinstance(each, PassingError) and (each.kind != "unreachable" or bool(log.batches("sent")))
+        for each in troubles
+    )
+
+
 def _stand(store: Store, units: Sequence[Unit], spoiled: frozenset[str]) -> Outcome:
     states = store.states()
     ended = [states[unit.id] for unit in units if unit.id not in spoiled]
-    out = store.batches().batches("planned", "sent")
+    out = store.batches().batches(*OUT)
     return Outcome(
         ended.count("done"), ended.count("failed"), ended.count("pending"), damaged=len(units) - len(ended),
         calls_out=sum(batch.calls for batch in out), batches_out=len(out),

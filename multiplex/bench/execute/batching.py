@@ -8,10 +8,12 @@ revisions, and last what is matched to the length of an essay.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,6 +54,9 @@ class BatchExecutor:
         secret: goes into the marks of prompts.
         log: of the run.
         most_requests, most_bytes: of one batch.
+
+    Attributes:
+        waiting: the units that wait for replies; those that came stand among their calls.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class BatchExecutor:
         self._most_requests, self._most_bytes = most_requests, most_bytes
         self._drafts: dict[str, _Draft] = {}
         self._collected: set[str] = set()
+        self.waiting: set[str] = set()
         self._next = log.next_number()
 
     def width(self, model: str) -> int:  # noqa: ARG002
@@ -86,6 +92,7 @@ class BatchExecutor:
         task = asyncio.create_task(execute(work, chat))
         try:
             if not await calls.settle(task):
+                self.waiting.add(work.unit.id)
                 return None
             answer, waited = await task, self._log.seconds(work.unit.id)
             return answer if waited is None else answer.model_copy(update={"seconds": waited})
@@ -150,11 +157,19 @@ class BatchExecutor:
         draft.calls.append(BatchCall(custom, unit.id, draft.batch.number, attempts))
 
     def _close(self, draft: _Draft) -> Batch:
-        draft.file.flush()
-        os.fsync(draft.file.fileno())
+        _sync(draft.file)
         draft.file.close()
         batch = Batch(draft.batch.number, draft.batch.model, len(draft.calls))
         return self._log.plan(batch, draft.calls)
+
+
+class UsingExecutor(BatchExecutor):
+    """Does units with the replies that ended batches brought, as far as they go; nothing is collected or sent."""
+
+    def collect(self, unit: Unit, request: Request) -> Mapping[str, Any] | None:
+        """The reply to a request; None where no batch brought one."""
+        known = self._log.call(name_request(unit.id, request.body))
+        return known.reply if known is not None and known.status == 200 else None
 
 
 class _UnitCalls:
@@ -222,3 +237,23 @@ def name_request(unit: str, body: Mapping[str, Any]) -> str:
 def request_file(folder: Path, number: int) -> Path:
     """The file that the requests of a batch are sent as."""
     return folder / f"batch-{number:04}.jsonl"
+
+
+def halve(folder: Path, batch: Batch, number: int) -> list[tuple[Batch, list[str]]]:
+    """Write the requests of a batch as the files of two, numbered from `number`; each with the names of its calls."""
+    halves = []
+    with request_file(folder, batch.number).open("rb") as lines:
+        for part, calls in ((number, batch.calls // 2), (number + 1, batch.calls - batch.calls // 2)):
+            customs = []
+            with request_file(folder, part).open("wb") as file:
+                for line in islice(lines, calls):
+                    file.write(line)
+                    customs.append(json.loads(line)["custom_id"])
+                _sync(file)
+            halves.append((replace(batch, number=part, calls=calls), customs))
+    return halves
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from multiplex.bench.execute.batch_run import BatchOrder, batch_chats, run_batches
+from multiplex.bench.execute.batch_run import BatchOrder, batch_chats, run_batches, use_replies
 from multiplex.bench.execute.estimate import estimate, print_estimate
 from multiplex.bench.execute.progress import Progress
 from multiplex.bench.execute.runner import Outcome, Runner
@@ -19,6 +19,7 @@ from multiplex.bench.plan import manifest
 from multiplex.bench.plan.budget import Budget
 from multiplex.bench.plan.suite import Suite
 from multiplex.bench.plan.units import Unit
+from multiplex.bench.store.batch_log import OUT
 from multiplex.bench.store.store import Store
 from multiplex.council.personas import Council
 from multiplex.errors import UsageError
@@ -86,7 +87,7 @@ def run(order: RunOrder, suite: Suite) -> int:
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, suite, store, every)
         spoiled = _checked(order, store, units, console) if there else frozenset()
-        if not order.batch and (out := store.batches().batches("planned", "sent")):
+        if not order.batch and (out := store.batches().batches(*OUT)):
             raise UsageError(
                 f"{order.folder}: {sum(each.calls for each in out):,} calls are out in {len(out):,} batches, and would "
                 "be paid for twice; the same command with --batch collects them"
@@ -225,6 +226,8 @@ def _generate(
             with Progress(console, len(units), done, budget=budget) as watch:
                 return asyncio.run(run_batches(way, store, posted, order.council, units, budget, watch, spoiled))
         with Progress(console, len(units), done, state, budget) as watch:
+            if store.batches().unused():
+                asyncio.run(use_replies(store, order.specs, order.council, units, budget, watch, spoiled))
             if order.ray is not None:
                 from multiplex.bench.ray.executor import ray_executor
 

@@ -1,7 +1,8 @@
 """What a run has out in batches: the intent of each before it is sent, its id, and what came of every call.
 
-A batch is `planned` before its file goes up, `sent` once the endpoint's id of it is known, and `ended` when all that
-came of it stands here. A call that its ended batch left undone may be sent in another.
+A batch is `planned` before its file goes up, `sent` once the endpoint's id of it is known, `held` where the endpoint
+had no room for it, and `ended` when all that came of it stands here. A call that its ended batch left undone may be
+sent in another.
 """
 
 # ruff: noqa: S608  # put together from our own names alone
@@ -23,7 +24,9 @@ from multiplex.bench.store.writer import Work, Writer, clock
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.llm.batches import BatchReply, fate
 
-State = Literal["planned", "sent", "ended"]
+State = Literal["planned", "held", "sent", "ended"]
+OUT: tuple[State, ...] = ("planned", "held", "sent")
+"""Of a batch that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class BatchCall:
         attempts: how many batches it was sent in.
         status: of its response (HTTP); None where none came, yet or at all.
         reply: the response's body.
-        told: whether its failure stands among the unit's calls already.
+        told: whether its reply, or its failure, stands among the unit's calls already.
         open: whether its batch has not ended.
     """
 
@@ -110,6 +113,14 @@ class BatchLog:
     def out(self) -> set[str]:
         """The units that have calls in batches which have not ended."""
         return {unit for (unit,) in self.reader.rows(_OUT)}
+
+    def unused(self) -> set[str]:
+        """The units for which replies came that do not stand among their calls yet."""
+        return {unit for (unit,) in self.reader.rows(_UNUSED)}
+
+    def customs(self, batch: Batch) -> set[str]:
+        """The calls that were last sent in this batch."""
+        return {custom for (custom,) in self.reader.rows(_CUSTOMS, batch.number)}
 
     def call(self, custom: str) -> BatchCall | None:
         """A call of a batch; None where it was never sent in one.
@@ -168,6 +179,31 @@ class BatchLog:
         self._now(work)
         return made[0]
 
+    def discard(self, batch: Batch) -> None:
+        """End a batch of which no request was made: it does not count among those that its calls were sent in."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(_UNSENT, {"batch": batch.number})
+            db.execute(_KEEP, vars(replace(batch, state="ended")))
+
+        self._now(work)
+
+    def divide(self, batch: Batch, parts: Iterable[tuple[Batch, Sequence[str]]]) -> None:
+        """Write down that the calls of a batch are sent in these instead, each with its calls."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for part, customs in parts:
+                db.execute(_KEEP, vars(part))
+                db.executemany(_MOVE, [{"custom": custom, "batch": part.number} for custom in customs])
+            db.execute(_KEEP, vars(replace(batch, state="ended")))
+
+        self._now(work)
+
+    def note_used(self, units: Iterable[str]) -> None:
+        """Write down that the replies of these units stand among their calls."""
+        rows = [{"unit": unit} for unit in units]
+        self._now(lambda db: db.executemany(_USED, rows))
+
     def note_failure(self, custom: str) -> None:
         """Write down that a call's failure stands among its unit's calls."""
         self._now(lambda db: db.execute(_TOLD, {"custom": custom}))
@@ -191,15 +227,17 @@ def _taken(db: sqlite3.Connection, batch: int, reply: BatchReply) -> str:
     return kind
 
 
-def _rewritten(**values: str) -> str:
-    """SQL that sets these columns of a call to these expressions, and its checksum with them."""
+def _rewritten(where: str = "custom = :custom", **values: str) -> str:
+    """SQL that sets these columns of calls to these expressions, and their checksums with them."""
     covered: Sequence[str] = [values.get(name, name) for name in COVERED["batch_calls"]["checksum"]]
     columns = ", ".join(f"{name} = {value}" for name, value in values.items())
-    return f"UPDATE batch_calls SET {columns}, checksum = {digest(covered)} WHERE custom = :custom"
+    return f"UPDATE batch_calls SET {columns}, checksum = {digest(covered)} WHERE {where}"
 
 
 _BATCHES = f"SELECT {matches('batches')}, number, model, calls, state, file, batch, at FROM batches ORDER BY number"
 _OUT = "SELECT DISTINCT unit FROM batch_calls JOIN batches ON batches.number = batch_calls.batch WHERE state <> 'ended'"
+_UNUSED = "SELECT DISTINCT unit FROM batch_calls WHERE status = 200 AND told = 0"
+_CUSTOMS = "SELECT custom FROM batch_calls WHERE batch = ?"
 _FIRST = "SELECT min(at) FROM batch_calls JOIN batches ON batches.number = batch_calls.batch WHERE unit = ?"
 _CALL = f"""SELECT {matches("batch_calls")}, unit, batch_calls.batch, attempts, status, reply, told, state <> 'ended'
     FROM batch_calls JOIN batches ON batches.number = batch_calls.batch WHERE custom = ?"""
@@ -207,5 +245,8 @@ _KEEP = insertion("batches", "OR REPLACE")
 _SEND = insertion("batch_calls", "OR REPLACE")
 _REPLY = _rewritten(status=":status", reply=":reply")
 _TOLD = _rewritten(told="1")
+_USED = _rewritten("unit = :unit AND status = 200", told="1")
+_MOVE = _rewritten(batch=":batch")
+_UNSENT = _rewritten("batch = :batch", attempts="attempts - 1")
 FORGET = "DELETE FROM batch_calls WHERE unit = ?"
 """Of a unit that has ended: its replies stand among its calls, and a further start asks anew for what failed."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from multiplex.bench.plan.manifest import Manifest, differences, merged
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store import queries as sql
+from multiplex.bench.store.batch_log import OUT
 from multiplex.bench.store.checksums import COVERED, insertion
 from multiplex.bench.store.json_text import as_json
 from multiplex.bench.store.reader import Reader
@@ -162,9 +163,14 @@ def _manifest(stores: Sequence[Store]) -> Manifest:
     for store in stores:
         if found := store.check().summary():
             raise UsageError(f"{store.folder}: {found}; restore it from a copy, or mend it with --redo-damaged")
-        if store.batches().batches("planned", "sent"):
+        if store.batches().batches(*OUT):
             raise UsageError(
                 f"{store.folder}: calls are out in batches; collect them first, by its command with --batch"
+            )
+        if unused := store.batches().unused():
+            raise UsageError(
+                f"{store.folder}: batches brought replies that {len(unused):,} units have not used yet; finish it "
+                "first, by its command with or without --batch"
             )
         own = store.manifest
         if own is None:
