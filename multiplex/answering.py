@@ -236,7 +236,7 @@ def compare_with_voices(
     nli: Entailment | None = None,
     leave_one_out: Mapping[str, Synthesis] | None = None,
 ) -> Retention | None:
-    """What the synthesis kept of its voices; None where fewer than two spoke.
+    """What the synthesis kept of its voices; None where fewer than two said something.
 
     Raises:
         UsageError: as `evaluation.measure_retention`.
@@ -244,7 +244,7 @@ def compare_with_voices(
     from multiplex.evaluation.retention.masking import visible
     from multiplex.evaluation.retention.report import measure_retention
 
-    voices = said(answer.voices)
+    voices = said(voice for voice in answer.voices if voice.states)
     if len(voices) < 2 or answer.form == "composed":  # which is made of the voices, word for word
         return None
     first = said(voice for voice in answer.rounds if voice.round == 1)
