@@ -207,6 +207,19 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
     return result.model_copy(update={"answers": answers, "frame": evaluator.frame, "frame_name": name})
 
 
+def unmeasured(result: Result, why: object) -> Result:
+    """The result with a note of every answer that says why none was measured."""
+    answers = {
+        name: each.model_copy(update={"answer": _noted(each.answer, why)}) for name, each in result.answers.items()
+    }
+    return result.model_copy(update={"answers": answers})
+
+
+def _noted(answer: Answer, why: object) -> Answer:
+    note = f"{answer.strategy}: {locale_of(answer.language).say('not_measured', error=why)}"
+    return answer.model_copy(update={"notes": (*answer.notes, note)})
+
+
 def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: Entailment | None = None) -> Measured:
     """One answer with its measures, or with a note that says why there are none.
 
@@ -219,8 +232,7 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
             answer.text, question=question, scaffold=answer.scaffold, quoted=answer.quoted, prompt=answer.prompt
         )
     except UsageError as error:
-        note = f"{answer.strategy}: {locale_of(answer.language).say('not_measured', error=error)}"
-        return each.model_copy(update={"answer": answer.model_copy(update={"notes": (*answer.notes, note)})})
+        return each.model_copy(update={"answer": _noted(answer, error)})
     noted = language_note(measures.language, measures.unread, measures.unread_sentences)
     if noted:
         answer = answer.model_copy(update={"notes": (*answer.notes, f"{answer.strategy}: {noted}")})
@@ -236,7 +248,7 @@ def compare_with_voices(
     nli: Entailment | None = None,
     leave_one_out: Mapping[str, Synthesis] | None = None,
 ) -> Retention | None:
-    """What the synthesis kept of its voices; None where fewer than two spoke.
+    """What the synthesis kept of its voices; None where fewer than two said something.
 
     Raises:
         UsageError: as `evaluation.measure_retention`.
@@ -244,7 +256,7 @@ def compare_with_voices(
     from multiplex.evaluation.retention.masking import visible
     from multiplex.evaluation.retention.report import measure_retention
 
-    voices = said(answer.voices)
+    voices = said(voice for voice in answer.voices if voice.states)
     if len(voices) < 2 or answer.form == "composed":  # which is made of the voices, word for word
         return None
     first = said(voice for voice in answer.rounds if voice.round == 1)

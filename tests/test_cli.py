@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from multiplex.council.personas import Council, agents, built_in
+from multiplex.errors import MultiplexError
 from tests.backend import Backend, Body, Say, asked
-from tests.command import COMMAND, FRESH, at, run
+from tests.command import COMMAND, FRESH, at, run, run_here
 
 QUESTION = "How should families decide who cares for ageing parents?"
 TEXT = "Ubuntu asks that kin share care. In Japan, elders are respected. Autonomy matters to Kantians."
@@ -45,7 +46,8 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
     assert (printed["question"], printed["seed"], len(printed["frame"])) == (QUESTION, 7, 7)
     assert set(printed["answers"]) == {"uniplex", "multiplex"}
     for answer in printed["answers"].values():
-        assert set(answer) - {"findings"} == {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
+        always = {"text", "model", "voices", "lost", "notes", "usage", "seconds", "measures"}
+        assert set(answer) - {"form", "check", "findings"} == always
         assert set(answer["measures"]) == {
             "reference_count",
             "references",
@@ -69,8 +71,8 @@ def test_json_prints_the_contract_and_nothing_else(talking: Backend, tmp_path: P
         for voice in council["voices"]
     )
     assert council["usage"]["calls"] == 9
-    assert council["findings"] == []
-    assert "findings" not in printed["answers"]["uniplex"]
+    assert (council["form"], council["check"], council["findings"]) == ("essay", "model", [])
+    assert printed["answers"]["uniplex"].keys().isdisjoint({"form", "check", "findings"})
     assert printed["answers"]["uniplex"]["voices"] == printed["answers"]["uniplex"]["lost"] == []
     kept = json.loads(record.read_text("utf-8"))["answers"]["multiplex"]
     assert {found["perspective"] for found in kept["measures"]["found"]} >= {"african", "east_asian", "western"}
@@ -141,6 +143,23 @@ def test_a_document_is_written_with_foreign_text_escaped(ending: str, backend: B
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), MultiplexError("a file is damaged")], ids=["ctrl-c", "error"])
+def test_an_answer_that_could_not_be_measured_is_shown_and_kept(
+    stop: BaseException, talking: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr("multiplex.cli.answer.measured", fail)
+    file = tmp_path / "answer.json"
+    done = run_here("answer", QUESTION, *at(talking), "--strategy", "uniplex", "--json", "--output", str(file))
+    assert done.returncode == (130 if isinstance(stop, KeyboardInterrupt) else 1)
+    for text in (done.stdout, file.read_text("utf-8")):
+        answer = json.loads(text)["answers"]["uniplex"]
+        assert (answer["text"], answer["measures"]) == (TEXT, None)
+        assert answer["notes"] == [f"uniplex: not measured: {stop if str(stop) else 'interrupted'}"]
+
+
 def test_every_lost_voice_is_named(backend: Backend) -> None:
     backend.script = lose("african", "indigenous")
     done = run("answer", QUESTION, *at(backend), "--strategy", "multiplex", env={"MULTIPLEX_RETRIES": "0"})
@@ -165,6 +184,11 @@ def test_too_many_lost_voices_exit_4_and_lose_nothing_finished(backend: Backend)
         "south_asian",
         "latin_american",
     }
+    quiet = ["--quiet", "--strategy", "multiplex"]
+    done = run("answer", QUESTION, *at(backend), *quiet, env={"MULTIPLEX_RETRIES": "0"})
+    assert done.returncode == 4
+    assert done.stdout.count("The Islamic voice") == 1
+    assert done.stdout.count(TEXT) == 4
 
 
 WRONG = [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+import pytest
 
 from multiplex.answering import Measured, Result
 from multiplex.council.answer import Answer, Finding, Voice
 from multiplex.present.document import as_html, as_markdown
-from multiplex.present.result import contract
+from multiplex.present.result import as_record, contract
 
 ALIVE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [a](javascript:alert(1))"
 
@@ -59,6 +62,14 @@ def test_what_the_check_found_is_listed_with_what_became_of_it() -> None:
     assert "- name, revised: “Foucault”. stands in \\*no\\* voice (text check)" in text
     assert "- unmet, remains. not met (model check)" in text
     assert contract(result(findings=found))["answers"]["multiplex"]["findings"][0]["state"] == "revised"
+
+
+@pytest.mark.parametrize("write", [as_html, as_markdown, as_record])
+def test_the_voices_of_a_council_that_failed_are_kept_in_every_form(write: Callable[[Result], str]) -> None:
+    spoken = (Voice(persona="p", perspective="african", title="African", model="m", text="Kin come first."),)
+    assert "Kin come first." in write(
+        Result(question="Why?", seed=1, answers={}, failed={"multiplex": "lost"}, spoken=spoken)
+    )
 
 
 def test_an_answer_of_version_0_1_0_is_shown_as_before() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from multiplex.answering import Result, ask, entailment, measured
+from multiplex.answering import Result, ask, entailment, measured, unmeasured
 from multiplex.cli.live import Screen, print_notes, print_result
 from multiplex.council.locales import locale_of
 from multiplex.council.order import Order
@@ -51,7 +51,7 @@ def carry_out(order: AnswerOrder) -> int:
     """Ask, measure, print; the exit code.
 
     Raises:
-        MultiplexError: nothing could be answered.
+        MultiplexError: nothing could be answered, or the answer, which is then shown and kept, could not be measured.
     """
     out = SafeConsole(soft_wrap=False)
     progress = out if out.is_terminal and not order.as_json else SafeConsole(stderr=True)
@@ -67,12 +67,18 @@ def carry_out(order: AnswerOrder) -> int:
     result, error = _ask(asked, screen, progress, evaluator, nli)
     if not silent and result.answers:
         progress.print(Text("measuring …", "dim"))
-    result = measured(result, evaluator, nli)
+    stopped: BaseException | None = None
+    try:
+        result = measured(result, evaluator, nli)
+    except (Exception, KeyboardInterrupt) as stop:  # the answer is paid for: it is shown and kept without figures
+        result, stopped = unmeasured(result, str(stop) or "interrupted"), stop
     try:
         _print(order, result, out, progress, streamed=screen.streamed)
-    finally:  # the answer is paid for: a closed pipe or a full disk behind standard output leaves the file
+    finally:  # a closed pipe or a full disk behind standard output leaves the file
         if order.output is not None:
             write_output(result, order.output, show_voices=order.show_voices)
+    if stopped is not None:
+        raise stopped
     if error is None:
         return 0
     print(f"multiplex: {error}", file=sys.stderr)
@@ -144,16 +150,23 @@ def _print(order: AnswerOrder, result: Result, out: Console, progress: Console, 
     if order.as_json:
         print(as_json(result))
     elif order.quiet:
-        print("\n\n".join(result.answers[strategy].answer.text for strategy in reading_order(result)))
-    elif result.answers:
-        print_result(out, result, streamed=streamed, show_voices=order.show_voices)
+        texts = [result.answers[strategy].answer.text for strategy in reading_order(result)]
+        print("\n\n".join([*texts, *_spoken(result)]))
     else:
-        for voice in result.spoken:
-            locale = locale_of(result.language)
-            head = locale.say("voice_of", voice=locale.title(voice.title))
-            out.print(Text(f"{head}:\n{voice.text}\n"), soft_wrap=True)
-        print_notes(progress, result)
+        for voice in _spoken(result):
+            out.print(Text(f"{voice}\n"), soft_wrap=True)
+        if result.answers:
+            print_result(out, result, streamed=streamed, show_voices=order.show_voices)
+        else:
+            print_notes(progress, result)
     sys.stdout.flush()
+
+
+def _spoken(result: Result) -> list[str]:
+    """The voices of a council that failed: they are paid for too."""
+    locale = locale_of(result.language)
+    heads = (locale.say("voice_of", voice=locale.title(voice.title)) for voice in result.spoken)
+    return [f"{head}:\n{voice.text}" for head, voice in zip(heads, result.spoken, strict=True)]
 
 
 def _print_finished(screen: Screen, progress: Console) -> None:

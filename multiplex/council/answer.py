@@ -11,6 +11,7 @@ from multiplex.llm.usage import Usage
 from multiplex.settings import Check
 
 Span = tuple[int, int]
+Form = Literal["essay", "composed", "voices"]
 FindingKind = Literal["name", "number", "unmet", "added", "sharpened", "false", "staged", "unequal", "contradicted"]
 
 
@@ -99,6 +100,16 @@ class Voice(_Frozen):
     digest: str = ""
     choice: Choice | None = None
 
+    @property
+    def quotes(self) -> bool:
+        """Whether a small model spoke, which quotes the sourcebook: our code wrote what stands round its statements."""
+        return bool(self.scaffold)
+
+    @property
+    def states(self) -> bool:
+        """Whether it spoke and said something: a sourcebook may hold nothing near the question."""
+        return self.error is None and self.scaffold != ((0, len(self.text)),)
+
 
 class Finding(_Frozen):
     """What a check found in an essay that its voices do not bear out, and what became of it.
@@ -133,7 +144,7 @@ class Synthesis(_Frozen):
     """
 
     text: str
-    form: Literal["essay", "composed", "voices"] = "essay"
+    form: Form = "essay"
     check: Check | None = None
     findings: tuple[Finding, ...] = ()
     harms: tuple[Touched, ...] = ()
@@ -181,7 +192,7 @@ class Answer(_Frozen):
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     cut: bool = False
-    form: Literal["essay", "composed", "voices"] | None = None
+    form: Form | None = None
     language: str = "en"
     check: Check | None = None
     findings: tuple[Finding, ...] = ()

@@ -54,8 +54,8 @@ def _moved(spans: Sequence[Span], by: int, length: int) -> list[Span]:
 async def compose(spoken: Sequence[Voice], emit: Emit, locale: Locale) -> Synthesis:
     """The voices' positions: the two nearest to each other, the two furthest apart, the others; then what they ask."""
     draft = Draft(emit)
-    stated = [voice for voice in spoken if voice.positions or not voice.scaffold]
-    silent = [voice for voice in spoken if voice not in stated]
+    stated = [voice for voice in spoken if voice.states]
+    silent = [voice for voice in spoken if not voice.states]
     if not stated:
         draft.write(locale.say("nothing_near"), scaffold=True)
         return draft.finish("composed", Usage())
@@ -65,8 +65,7 @@ async def compose(spoken: Sequence[Voice], emit: Emit, locale: Locale) -> Synthe
             draft.write(f"\n\n{lead(voice, locale)} ", scaffold=True)
             draft.write_voice(voice, _before_question(voice))
     if silent:
-        told = locale.say("silent", voices=locale.title_list(voice.title for voice in silent))
-        draft.write(f"\n\n*{told}*", scaffold=True)
+        draft.write(name_silent(silent, locale), scaffold=True)
     asking = [voice for voice in stated if voice.asks]
     if asking:
         draft.write(f"\n\n## {locale.say('asks')}\n", scaffold=True)
@@ -74,6 +73,11 @@ async def compose(spoken: Sequence[Voice], emit: Emit, locale: Locale) -> Synthe
         draft.write(f"\n- **{locale.title(voice.title)}:** ", scaffold=True)
         draft.write(voice.asks or "")
     return draft.finish("composed", Usage())
+
+
+def name_silent(voices: Sequence[Voice], locale: Locale) -> str:
+    """A paragraph that names the voices whose sourcebook holds nothing near the question."""
+    return f"\n\n*{locale.say('silent', voices=locale.title_list(voice.title for voice in voices))}*"
 
 
 def lead(voice: Voice, locale: Locale) -> str:

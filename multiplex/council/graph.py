@@ -111,8 +111,8 @@ class _Nodes:
 
     async def plan(self, state: CouncilState) -> dict[str, Any]:
         """The question as it stands alone, and each perspective's task; what an earlier question left is cleared."""
-        seed = state.get("seed", 0)
-        made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed, language_of(state))
+        seed, quoting = state.get("seed", 0), [name for name, chat in self.chats.items() if chat.spec.small]
+        made = await plan(state["messages"], self.council, self.chat, self.plan_mode, seed, language_of(state), quoting)
         return {"question": made.question, "tasks": made.tasks, "planning": plain(made), "seed": seed, "round": 1,
                 "voices": None}  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ from multiplex.content import marked_prompt, prompt, storable
 from multiplex.council.conversation import Conversation, conversation, cut
 from multiplex.council.locales import IN_ENGLISH, Language, Locale
 from multiplex.council.personas import Council
+from multiplex.council.positions import Position
 from multiplex.council.seeds import call_seed
 from multiplex.council.similarity import GIVEN, SHOWN, nearest_positions
 from multiplex.errors import CallError, UsageError
@@ -73,9 +74,9 @@ def room_before(question: str, spec: ModelSpec) -> int:
 
 async def plan(
     messages: Sequence[BaseMessage], council: Council, chat: Chat, mode: PlanMode, seed: int,
-    language: Language = IN_ENGLISH,
+    language: Language = IN_ENGLISH, quoting: Collection[str] = (),
 ) -> Plan:  # fmt: skip
-    """The plan for the last human message.
+    """The plan for the last human message; `quoting` are the perspectives whose voices a small model speaks.
 
     Where something stands before that message (earlier turns, instructions) one call makes a question of it that
     stands alone; for a small model the user's own questions are put in a row. Beyond that `default` makes no model
@@ -87,7 +88,7 @@ async def plan(
     """
     question, usage, notes = await _alone(conversation(messages), chat, seed, language.locale)
     tasks = {perspective: prompt("task") for perspective in council.perspectives}
-    near = await asyncio.to_thread(plan_near, question, council, SHOWN if chat.spec.small else GIVEN)
+    near = await asyncio.to_thread(plan_near, question, council, quoting)
     if mode == "default":
         return Plan(question, tasks, near, usage, notes)
     default = dict(tasks)
@@ -149,9 +150,15 @@ async def _alone(talk: Conversation, chat: Chat, seed: int, locale: Locale) -> t
         return talk.pasted(), usage + spent_on(error), (note,)
 
 
-def plan_near(question: str, council: Council, least: float = GIVEN) -> dict[str, tuple[str, ...]]:
-    """By persona that has a sourcebook, the ids of its positions near the question, nearest first."""
-    found = nearest_positions(question, council.personas, NEAR_POSITIONS, least)
+def plan_near(question: str, council: Council, quoting: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """By persona that has a sourcebook, the ids of its positions near the question, nearest first.
+
+    Those of a voice in `quoting` must be nearer: a small model shows what it is given.
+    """
+    found: dict[str, tuple[Position, ...]] = {}
+    for least, small in ((GIVEN, False), (SHOWN, True)):
+        personas = [persona for persona in council.personas if (persona.perspective in quoting) is small]
+        found |= nearest_positions(question, personas, NEAR_POSITIONS, least) if personas else {}
     return {name: tuple(position.id for position in positions) for name, positions in found.items()}
 
 

@@ -105,14 +105,13 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
     """The answer that a council's finished graph holds."""
     voices = last_words(state["voices"], council.perspectives)
     synthesis, planning, language = state["synthesis"], state["planning"], language_of(state)
-    say, fallback = language.locale.say, fallback_note(language.code)
-    foreign = language.code != ENGLISH or not seems_english(planning.question)
+    fallback = fallback_note(language.code)
     return Answer(
         strategy="multiplex",
         text=synthesis.text,
         model=spec.name,
         language=language.code,
-        prompt=_told(council, planning, spec),
+        prompt=_told(council, planning, voices),
         voices=tuple(voices),
         rounds=tuple(state["voices"]),
         lost=tuple(voice.perspective for voice in voices if voice.error is not None),
@@ -127,8 +126,7 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
         harms=synthesis.harms,
         notes=(
             *([fallback] if fallback else []),
-            *([say("small")] if spec.small else []),
-            *([say("english_only")] if spec.small and foreign else []),
+            *_quoting_notes(voices, planning.question, language),
             *planning.notes,
             *voice_notes(state["voices"], language.locale),
             *_harm_notes(synthesis, language.locale),
@@ -137,14 +135,26 @@ def answer_of(state: CouncilState, council: Council, spec: ModelSpec, seconds: f
     )
 
 
-def _told(council: Council, planning: Plan, spec: ModelSpec) -> str:
-    """Everything our code put before the models but the question."""
+def _quoting_notes(voices: Sequence[Voice], question: str, language: Language) -> list[str]:
+    """What a small model's voices are; they are named where others spoke in their own words."""
+    locale, spoken = language.locale, [voice for voice in voices if voice.error is None]
+    quoting = [voice.title for voice in spoken if voice.quotes]
+    if not quoting:
+        return []
+    whose = "" if len(quoting) == len(spoken) else f"{locale.title_list(quoting)}: "
+    foreign = language.code != ENGLISH or not seems_english(question)
+    return [f"{whose}{locale.say('small')}", *([f"{whose}{locale.say('english_only')}"] if foreign else [])]
+
+
+def _told(council: Council, planning: Plan, voices: Sequence[Voice]) -> str:
+    """Everything our code put before the models but the question; one that quotes is shown statements alone."""
+    quoting = {voice.perspective for voice in voices if voice.quotes}
     near = [persona.position(name) for persona in council.personas for name in planning.near.get(persona.name, ())]
     statements = list(map(str, near))
-    if spec.small:
-        return "\n\n".join(statements)
-    prompts = [persona.system_prompt for persona in council.personas]
-    return "\n\n".join([*prompts, *planning.tasks.values(), *statements])
+    writing = [persona for persona in council.personas if persona.perspective not in quoting]
+    prompts = [persona.system_prompt for persona in writing]
+    tasks = [planning.tasks[persona.perspective] for persona in writing]
+    return "\n\n".join([*prompts, *tasks, *statements])
 
 
 def _harm_notes(synthesis: Synthesis, locale: Locale) -> list[str]:
@@ -159,13 +169,13 @@ def _harm_notes(synthesis: Synthesis, locale: Locale) -> list[str]:
 async def synthesize_without_each(
     answer: Answer, question: str, chat: Chat, seed: int, language: Language = IN_ENGLISH
 ) -> dict[str, Synthesis]:
-    """For each voice that spoke, the synthesis made once more without it: one further synthesis a voice.
+    """For each voice that said something, the synthesis made once more without it: one further synthesis a voice.
 
     None of them is checked. A synthesis whose model failed says nothing of that model; it is left out.
     """
     from multiplex.council.synthesis import synthesize
 
-    spoken = [voice for voice in answer.voices if voice.error is None]
+    spoken = [voice for voice in answer.voices if voice.states]
 
     async def without(left_out: Voice) -> Synthesis:
         others = [voice for voice in spoken if voice is not left_out]

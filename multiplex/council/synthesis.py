@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.checking import Judge, check_essay
-from multiplex.council.composed import Draft, compose, lead
+from multiplex.council.composed import Draft, compose, lead, name_silent
 from multiplex.council.essay import Material, NoEssayError, write_essay
 from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted, SynthesisStarted
 from multiplex.council.locales import IN_ENGLISH, Language, Locale
@@ -29,14 +29,15 @@ async def synthesize(
     """The draft of the answer, made of the voices that spoke.
 
     A synthesizer that fails loses nothing: the voices then stand side by side, and `note` says why. Where one voice
-    alone spoke it is the answer, and no call is made.
+    alone said something it is the answer, and where none did the answer says so; no call is made for either.
     """
     emit(SynthesisStarted())
     material = gather_material(question, voices, seed, chat.secret, language)
-    if chat.spec.synthesis == "written" and len(material.voices) == 1:
+    written = chat.spec.synthesis == "written"
+    if written and len(material.voices) == 1:
         return _stand_alone(material.voices[0], emit, language.locale)
     try:
-        if chat.spec.synthesis == "written":
+        if written and material.voices:
             return await write_essay(material, chat, seed, emit)
         return await compose([voice for voice in voices if voice.error is None], emit, language.locale)
     except MultiplexError as error:
@@ -66,6 +67,9 @@ async def finish(
     asked = {harm.description for harm in find_harms([question], list(personas.values()))}
     if told := [harm for harm in harms if harm.description in asked]:
         draft = _append(draft, "\n\n---\n\n" + _name_contesters(told, language.locale), emit)
+    silent = [voice for voice in voices if voice.error is None and not voice.states]
+    if silent and draft.form != "composed":  # which names them itself
+        draft = _append(draft, name_silent(silent, language.locale), emit)
     if lost := [voice.title for voice in voices if voice.error is not None]:
         missing = language.locale.say("missing", voices=language.locale.title_list(lost))
         draft = _append(draft, f"\n\n*{missing}*", emit)
@@ -75,10 +79,10 @@ async def finish(
 def gather_material(
     question: str, voices: Sequence[Voice], seed: int, secret: str | None = None, language: Language = IN_ENGLISH
 ) -> Material:
-    """The voices that spoke, in an order that the seed fixes; `secret` as in `make_marks`."""
-    spoken = [voice for voice in voices if voice.error is None]
-    random.Random(f"{seed} order").shuffle(spoken)
-    return Material(question, tuple(spoken), seed, secret, language)
+    """The voices that said something, in an order that the seed fixes; `secret` as in `make_marks`."""
+    said = [voice for voice in voices if voice.states]
+    random.Random(f"{seed} order").shuffle(said)
+    return Material(question, tuple(said), seed, secret, language)
 
 
 def _name_contesters(harms: Sequence[Touched], locale: Locale) -> str:

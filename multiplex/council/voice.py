@@ -82,7 +82,7 @@ async def _write(
     reply = await chat.complete(voice_messages(persona, turn, chat.secret), call, on_delta=hear)
     text, note = _kept(reply, chat.spec, language_of(turn).locale)
     note = "; ".join([*([note] if note else []), *reply.notes]) or None
-    text, cited = read_marks(text, _near(persona, turn))
+    text, cited = read_marks(text, _given(persona, turn))
     return silent.model_copy(
         update={"text": text, "positions": cited, "note": note, "seconds": reply.seconds, "usage": reply.usage}
     )
@@ -112,13 +112,13 @@ def voice_messages(persona: Persona, turn: Turn, secret: str | None = None) -> l
 
     marks = make_marks(secret, turn["seed"], turn["question"], turn["task"], *turn["heard"])
     heard = "\n\n".join(marks.enclose("voice", text, letter=chr(ord("A") + i)) for i, text in enumerate(turn["heard"]))
-    name = "voice_again" if heard else persona.turn_prompt
+    name = _prompt_name(persona, turn)
     values = {"question": marks.enclose("question", turn["question"]), "task": _task(turn["task"], marks)}
     values["language"] = language_of(turn).asked_for
     if heard:
         values["heard"] = marks.wrap("heard", heard)
     if name == "voice":
-        values |= {"harms": _harms(persona, turn["question"]), "positions": on_record(persona, _near(persona, turn))}
+        values |= {"harms": _harms(persona, turn["question"]), "positions": on_record(persona, _given(persona, turn))}
     system = persona.system_prompt
     return [*([SystemMessage(system)] if system else []), HumanMessage(marked_prompt(name, marks, **values))]
 
@@ -129,7 +129,14 @@ def _task(task: str, marks: Marks) -> str:
     return own if task == own else prompt("task_given", task=own, given=marks.enclose("task", task))
 
 
-def _near(persona: Persona, turn: Turn) -> list[Position]:
+def _prompt_name(persona: Persona, turn: Turn) -> str:
+    return "voice_again" if turn["heard"] else persona.turn_prompt
+
+
+def _given(persona: Persona, turn: Turn) -> list[Position]:
+    """The positions that stand in the voice's prompt; only the prompt `voice` has a place for them."""
+    if _prompt_name(persona, turn) != "voice":
+        return []
     return [persona.position(name) for name in turn["near"] or ()]
 
 

@@ -39,7 +39,7 @@ def _answers(result: Result, *, show_voices: bool) -> list[str]:
         if show_voices:
             parts += [_voice(voice, locale_of(answer.language)) for voice in answer.voices]
         parts += [*_stances(answer), *_found(answer), *_harms(answer)]
-    if show_voices and result.spoken:
+    if result.spoken:
         locale = locale_of(result.language)
         parts.append(f"---\n\n*{locale.say('no_answer')}*")
         parts += [_voice(voice, locale) for voice in result.spoken]

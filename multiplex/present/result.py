@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from multiplex.answering import Measured, Result
+from multiplex.council.answer import Answer
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.strategies import voice_notes
 from multiplex.evaluation import Retention
@@ -48,11 +49,17 @@ def _contract_answer(each: Measured) -> dict[str, Any]:
             for voice in answer.voices
         ],
         "lost": list(answer.lost),
-        **({} if answer.form is None else {"findings": [finding.model_dump() for finding in answer.findings]}),
+        "notes": list(answer.notes),
+        **({} if answer.form is None else _of_council(answer)),
         "usage": answer.usage.model_dump(),
         "seconds": answer.seconds,
         "measures": each.measures.summary() if each.measures else None,
     }
+
+
+def _of_council(answer: Answer) -> dict[str, Any]:
+    findings = [finding.model_dump() for finding in answer.findings]
+    return {"form": answer.form, "check": answer.check, "findings": findings}
 
 
 def as_json(result: Result) -> str:
@@ -66,11 +73,9 @@ def as_record(result: Result) -> str:
     for strategy, each in result.answers.items():
         answer, printed = each.answer, whole["answers"][strategy]
         if answer.form is not None:
-            printed |= {"form": answer.form, "check": answer.check}
             printed["harms"] = [harm.model_dump() for harm in answer.harms]
         printed["scaffold"] = [list(span) for span in answer.scaffold]
         printed["quoted"] = [list(span) for span in answer.quoted]
-        printed["notes"] = list(answer.notes)
         printed["rounds"] = [voice.model_dump() for voice in answer.rounds]
         printed["prompt"] = answer.prompt
         if each.measures:

@@ -14,6 +14,7 @@ from multiplex.council.grammar import ASKS, asking_grammar
 from multiplex.council.graph import build_graph
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
+from multiplex.council.planning import plan_near
 from multiplex.council.positions import load_topics, read_sourcebook
 from multiplex.council.quoting import attribution, read_question
 from multiplex.council.strategies import contextual, multiplex
@@ -207,6 +208,62 @@ async def test_a_question_about_nothing_gets_no_position_and_is_told_so(backend:
     assert not answer.quoted
     assert backend.requests == []
     assert {voice.text for voice in answer.voices} == {NOTHING}
+
+
+@pytest.mark.parametrize("quoting", ["islamic alone", "all but islamic"])
+async def test_a_small_models_voice_beside_others_is_given_what_is_near_enough_for_it_or_said_to_have_nothing(
+    quoting: str, backend: Backend
+) -> None:
+    question, council = "Is graffiti art?", Council.load("western", "islamic", "african")
+    given, shown = plan_near(question, council), plan_near(question, council, council.perspectives)
+    assert given["islamic"]
+    assert not shown["islamic"]
+    backend.script = lambda body, n: Say(
+        "Would you say so yourself?" if "A reader asks:" in asked(body) else "Walls are owned [1]."
+    )
+    big = Chat(parse_spec("big", backend.base_url).model_copy(update={"retries": 0, "check": "none"}))
+    main, islamic = (big, small(backend)) if quoting == "islamic alone" else (small(backend), big)
+    answer = await multiplex(question, main, 1, lambda event: None, council=council, voice_models={"islamic": islamic})
+    for chat in (main, islamic):
+        await chat.aclose()
+    voices = {voice.perspective: voice for voice in answer.voices}
+    (note,) = [note for note in answer.notes if "a small model answers here" in note]
+    ours = "".join(answer.text[start:end] for start, end in answer.scaffold)
+    if quoting == "islamic alone":
+        assert note.startswith("Islamic: ")
+        assert (answer.form, voices["islamic"].text) == ("essay", NOTHING)
+        assert [cited.id for cited in voices["western"].positions] == [given["western"][0]]
+        assert not any(NOTHING in asked(body) or 'tradition="Islamic"' in asked(body) for body in backend.requests)
+        assert "Nothing near this question in the sourcebook of: Islamic." in ours
+        assert council.personas[1].system_prompt not in answer.prompt
+        assert council.personas[0].system_prompt in answer.prompt
+    else:
+        assert note.startswith("Western, African: ")
+        assert (answer.form, voices["western"].text) == ("composed", NOTHING)
+        assert [cited.id for cited in voices["islamic"].positions] == [given["islamic"][0]]
+        assert voices["african"].positions[0].id == shown["african"][0]
+        assert "Nothing near this question in the sourcebook of: Western." in ours
+        assert "Walls are owned." not in ours
+        assert council.personas[1].system_prompt in answer.prompt
+
+
+async def test_where_no_voice_has_anything_on_record_a_capable_model_is_not_asked_for_an_essay(
+    backend: Backend,
+) -> None:
+    big = Chat(parse_spec("big", backend.base_url))
+    council = Council.load("western", "african")
+    quoting = dict.fromkeys(council.perspectives, small(backend))
+    answer = await multiplex("What is 17 times 23?", big, 1, lambda event: None, council=council, voice_models=quoting)
+    assert "a council adds nothing here" in answer.text
+    assert backend.requests == []
+
+
+async def test_a_later_round_is_shown_no_positions_and_marks_none(backend: Backend) -> None:
+    backend.script = lambda body, n: Say("Care is owed [1].")
+    big = Chat(parse_spec("big", backend.base_url).model_copy(update={"retries": 0, "check": "none"}))
+    answer = await multiplex(CARE, big, 1, lambda event: None, council=Council.load("western", "african"), rounds=2)
+    await big.aclose()
+    assert {(voice.round, len(voice.positions)) for voice in answer.rounds} == {(1, 1), (2, 0)}
 
 
 def test_a_question_that_names_what_nobody_named_is_dropped() -> None:

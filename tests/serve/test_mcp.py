@@ -137,7 +137,8 @@ async def test_over_stdio_the_council_answers_and_tells_of_each_voice(backend: B
     assert "multiplex: the African voice was lost: test-model at " in about
     assert about.endswith(f"Seed 5. {CONSTRUCTIONS}")
     given = result.structured_content["answers"]["multiplex"]
-    assert given["lost"] == ["african"]
+    assert (given["lost"], given["form"], given["check"]) == (["african"], "essay", "none")
+    assert any(note.startswith("African: ") for note in given["notes"])
     assert given["usage"]["calls"] == 7
     assert given["measures"]["reference_count"] == given["measures"]["references"] == 2
     assert given["measures"]["shares"]["east_asian"] == given["measures"]["shares"]["african"] == 0.5

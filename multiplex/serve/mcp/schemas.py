@@ -8,13 +8,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from multiplex.content import storable
-from multiplex.council.answer import Finding
+from multiplex.council.answer import Finding, Form
 from multiplex.council.order import Strategy
 from multiplex.evaluation import Tone
 from multiplex.llm.spec import QUESTION_LIMIT
 from multiplex.llm.usage import Usage
 from multiplex.present.depth import READING
 from multiplex.present.result import CONSTRUCTIONS
+from multiplex.settings import Check
 
 TEXT_LIMIT = 100_000  # characters of all texts of one call together
 TEXTS_LIMIT = 20
@@ -135,12 +136,19 @@ class MeasuresGiven(_Shape):
 
 
 class AnswerGiven(_Shape):
-    """One strategy's answer: `voices`, `lost` and `findings` (what the check of its essay found) are a council's."""
+    """One strategy's answer, with `notes` on what a reader should know of it.
+
+    A council's are `voices`, `lost`, `form` (an `essay` made of the voices, `composed` of positions of the sourcebook,
+    or the `voices` alone), `check` (which one an essay passed through) and `findings` (what it found).
+    """
 
     text: str
     model: str
     voices: tuple[VoiceGiven, ...]
     lost: tuple[str, ...]
+    notes: tuple[str, ...]
+    form: Form | None = None
+    check: Check | None = None
     findings: tuple[Finding, ...] = ()
     usage: Usage
     seconds: float
