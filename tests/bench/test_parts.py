@@ -13,6 +13,8 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
+from multiplex.bench.parts.corpus import find_corpus
+from multiplex.bench.parts.plan import corpus_parts
 from multiplex.evaluation.evaluator import BATCH
 from tests.command import COMMAND, run_here
 
@@ -137,12 +139,16 @@ def test_a_part_counts_as_done_only_with_the_files_that_its_manifest_speaks_of(
         assert (out / name).read_bytes() == whole
 
 
-def test_a_folder_takes_the_parts_of_one_source_only(tmp_path: Path) -> None:
+def test_a_folder_takes_the_parts_of_one_source_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     texts, out = tmp_path / "texts", tmp_path / "out"
     for name in ("sub/a", "b"):
         (texts / name).parent.mkdir(parents=True, exist_ok=True)
         write(texts / f"{name}.jsonl", ROWS[:3])
     score(texts, out)
+    for source in ("texts", "texts/**/*.jsonl"):  # on whatever machine: the same part lies at the same place
+        (_, part) = corpus_parts(find_corpus(source, Path("out")), Path("out"), None)
+        assert (part.name, part.source, part.folder) == ("sub/a.jsonl", texts / "sub" / "a.jsonl", out)
     assert f"holds what was measured of {texts}, not of {texts / 'sub'}" in score(texts / "sub", out, code=2)
     assert "not of" in score(texts / "sub" / "a.jsonl", out, code=2)
     (texts / "b.jsonl").rename(texts / "c.jsonl")

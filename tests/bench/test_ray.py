@@ -146,7 +146,7 @@ def test_a_node_that_dies_in_a_bench_run_loses_no_reply_and_only_calls_in_flight
              "uniplex,multiplex,uniplex-long", "--council", "islamic,african,east_asian", "--check", "none",
              "--no-score", "--dir", str(tmp_path), "--concurrency", "4"]  # fmt: skip
     with started(*order, "--name", "ray", "--ray", nodes.address) as process:
-        said = process.communicate(timeout=150)[1]
+        said = process.communicate(timeout=400)[1]
     assert process.returncode == 0, said
     assert said.endswith("False\n")
     calls, made = 12 * (1 + 4 + 1), len(backend.requests)
