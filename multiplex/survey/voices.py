@@ -166,7 +166,8 @@ def stability(survey: Survey, collected: SurveyAnswers, model: str) -> list[Stab
 def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str) -> list[Near]:
     """The countries by the mean similarity of their people to the plain model's answers, nearest first.
 
-    Left out are countries that were asked fewer than half as many questions as the one that was asked most.
+    Left out are countries that were asked fewer than `profiles.LEAST` questions, or than half as many as the one that
+    was asked most.
     """
     if plain is None:
         return []
@@ -182,7 +183,7 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
             questions=len(values),
         )
         for code, values in by_country.items()
-        if 2 * len(values) >= max(map(len, by_country.values()))
+        if len(values) >= max(profiles.LEAST, max(map(len, by_country.values())) / 2)
     ]
     return sorted(rows, key=lambda row: -row.similarity)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from multiplex.bench.report.tables import Table, chance, plain
 from multiplex.present.numbers import NONE, number
 from multiplex.survey.countries import find_country
+from multiplex.survey.profiles import LEAST
 from multiplex.survey.report.words import first_round
 from multiplex.survey.results import Profile, Results, SurveyFigure
 from multiplex.survey.standings import in_round
@@ -220,7 +221,7 @@ def nearest(results: Results) -> Table:
         groups.append((model, tuple(rows)))
     note = (
         "By mean 1 − JSD over the questions that the country was asked; countries were not asked the same ones. Those "
-        "asked fewer than half as many as the one asked most are left out."
+        f"asked fewer than {LEAST}, or than half as many as the one asked most, are left out."
     )
     return Table(
         "Whose people the plain model answers like", ("country", "perspective", "1 − JSD", "questions"), tuple(groups),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from multiplex.bench.report.tables import plain
 from multiplex.present.numbers import number
 from multiplex.survey.countries import find_country
-from multiplex.survey.profiles import LEAST
 from multiplex.survey.results import Profile, Results
 
 QUESTION = "Do the voices answer like the people they are named after?"
@@ -23,7 +22,7 @@ def headline(results: Results, model: str) -> str:
     """One sentence: whose answers the voices resemble, and how far they are from what people reach with each other."""
     personas = first_round(results, model)
     measured = [p for p in personas if p.r is not None]
-    near = next((each for each in results.near if each.model == model and each.questions >= LEAST), None)
+    near = next((each for each in results.near if each.model == model), None)
     like = f"Asked plainly, it answers most like people in {find_country(near.country).name}. " if near else ""
     if not measured:
         why = "no persona was asked" if not personas else "no persona's profile can be measured"
