@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 FRAME = ["western", "islamic", "east_asian", "south_asian", "african", "latin_american", "indigenous"]
-ANSWER = {"text", "model", "voices", "lost", "usage", "seconds", "measures"}
+ANSWER = {"text", "model", "voices", "lost", "notes", "usage", "seconds", "measures"}
+COUNCIL = {"form", "check", "findings"}
 VOICE = {"persona", "perspective", "text", "error", "seconds", "usage", "positions", "asks"}
 USAGE = {"calls", "input_tokens", "output_tokens"}
 MEASURES = {
@@ -26,7 +27,7 @@ def check(condition: object, what: str) -> None:
 def check_answer(strategy: str, answer: dict[str, Any]) -> None:
     """The contract of one strategy's answer."""
     check(
-        set(answer) == ANSWER | ({"findings"} if strategy == "multiplex" else set()),
+        set(answer) == ANSWER | (COUNCIL if strategy == "multiplex" else set()),
         f"{strategy} has the keys {sorted(answer)}",
     )
     check(set(answer["usage"]) == USAGE and answer["usage"]["calls"] >= 1, f"{strategy}'s usage is {answer['usage']}")
