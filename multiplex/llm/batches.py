@@ -30,8 +30,6 @@ PATIENCE = 10  # times the longest silence: what a file may take to go up or com
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _ABSENT = frozenset({404, 405, 501})
 _PASSING = frozenset({"server", "rate_limited", "timeout", "unreachable"})
-_UPLOADS = (("/files", "batch"), ("/files/upload", "batch-api"))
-"""Where a file goes up, and for what: by OpenAI's rules, and by Together's."""
 _FULL = "token_limit_exceeded"  # what OpenAI calls a batch for which there is no room beside those that wait
 
 
@@ -108,19 +106,18 @@ class BatchEndpoint:
         Raises:
             NoBatchesError: the endpoint has none, or takes no such file.
         """
-        (step, purpose), other = _UPLOADS
-        try:
-            return await self._upload(path, step, {"purpose": purpose})
-        except PassingError:
-            raise
-        except (CallError, NoBatchesError) as refused:
-            step, purpose = other
+        refused = list[CallError | NoBatchesError]()
+        for step, fields in (
+            ("/files", {"purpose": "batch"}),  # by OpenAI's rules, then by Together's
+            ("/files/upload", {"purpose": "batch-api", "file_name": path.name}),
+        ):
             try:
-                return await self._upload(path, step, {"purpose": purpose, "file_name": path.name})
+                return await self._upload(path, step, fields)
             except PassingError:
                 raise
-            except (CallError, NoBatchesError):
-                raise refused from None
+            except (CallError, NoBatchesError) as error:
+                refused.append(error)
+        raise refused[0]
 
     async def _upload(self, path: Path, step: str, fields: Mapping[str, str]) -> str:
         with path.open("rb") as file:

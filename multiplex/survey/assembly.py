@@ -12,9 +12,9 @@ from multiplex.errors import ContentError
 from multiplex.survey.countries import find_country
 from multiplex.survey.data import Shares, Survey, SurveyQuestion, check_options, normalise
 from multiplex.survey.scales import Split, find_scale, split_options
+from multiplex.text.listing import listed
 
 WHOLE = 0.02  # how far a sum of shares may lie from 1 before it is told
-TOLD = 5  # things of one kind that are named one by one
 SHOWN = 60  # characters of a text in a message
 
 
@@ -145,7 +145,7 @@ class Assembly:
         if never:
             told = "questions with an option that no country chose, which may be coded otherwise than listed"
             self.tell(f"{told}: {', '.join(never)}")
-        notes = (*self._notes(), *(f"{what}: {_few(of)}" if of else what for what, of in self._told.items()))
+        notes = (*self._notes(), *(f"{what}: {listed(of)}" if of else what for what, of in self._told.items()))
         if not questions:
             raise ContentError(path, f"no question with answers; {'; '.join(notes) or 'nothing was read'}")
         return Survey(name=self._name, questions=tuple(questions), shares=shares, means=means, notes=notes)
@@ -189,14 +189,14 @@ class Assembly:
                 "sum"
             )
         if self._apart:
-            told = _few([f"{option!r} ({times})" for option, times in self._apart.most_common()])
+            told = listed([f"{option!r} ({times})" for option, times in self._apart.most_common()])
             notes.append(f"options that are no answer, set apart: {told}")
         joined = [f"{' and '.join(sorted(names))} ({code})" for code, names in self._names.items() if len(names) > 1]
         if joined:
-            notes.append(f"names of one country, joined: {_few(joined)}")
+            notes.append(f"names of one country, joined: {listed(joined)}")
         homeless = [code for code in self._names if find_country(code).perspective is None]
         if homeless:
-            notes.append(f"in no perspective, counted among all countries only: {_few(homeless)}")
+            notes.append(f"in no perspective, counted among all countries only: {listed(homeless)}")
         return notes
 
 
@@ -220,8 +220,3 @@ def _joined(rows: Sequence[Shares]) -> Shares:
 
 def _start(text: str) -> str:
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
-
-
-def _few(what: Sequence[str]) -> str:
-    more = len(what) - TOLD
-    return ", ".join(what[:TOLD]) + (f" and {more:,} more" if more > 0 else "")

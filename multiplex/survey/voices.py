@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from multiplex.council.answer import Choice
 from multiplex.survey import profiles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+T = TypeVar("T")
 LEAST_VOICES = 2
 FACTORS: Mapping[str, Callable[[Variant], object]] = {
     "order": lambda variant: variant.order, "labels": lambda variant: variant.labels,
@@ -174,6 +176,7 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
     by_country: dict[str, list[float]] = {}
     for (_, country), value in similarities(survey, plain).items():
         by_country.setdefault(country, []).append(value)
+    least = max(profiles.LEAST, max(map(len, by_country.values()), default=0) / 2)
     rows = [
         Near(
             model=model,
@@ -183,7 +186,7 @@ def nearest_countries(survey: Survey, plain: SurveyCondition | None, model: str)
             questions=len(values),
         )
         for code, values in by_country.items()
-        if len(values) >= max(profiles.LEAST, max(map(len, by_country.values())) / 2)
+        if len(values) >= least
     ]
     return sorted(rows, key=lambda row: -row.similarity)
 
@@ -260,43 +263,31 @@ def _spread(
     voices: Sequence[RespondentAnswers],
     people: Sequence[Mapping[str, Shares]],
 ) -> CouncilSpread:
-    ours = [{q.id: s for q in survey.questions if (s := each.shares(q.id)) is not None} for each in voices]
-    if not any(ours):
-        return _point_spread(survey, model, kind, number, voices, people)
-    return CouncilSpread(
-        model=model,
-        kind=kind,
-        round=number,
-        voices=len(voices),
-        diversity=diversity(ours, _apart),
-        people=diversity(people, _apart),
-        spanning=spanning_length(ours, _apart),
-        people_spanning=spanning_length(people, _apart),
-    )
-
-
-def _point_spread(
-    survey: Survey, model: str, kind: str, number: int, voices: Sequence[RespondentAnswers],
-    people: Sequence[Mapping[str, Shares]],
-) -> CouncilSpread:  # fmt: skip
-    """The spread of point answers, beside that of people's majority options."""
+    """How far voices lie apart, beside people; point answers beside people's majority options."""
     options = {question.id: len(question.options) for question in survey.questions}
-
-    def apart(a: Mapping[str, int], b: Mapping[str, int]) -> float | None:
-        return option_distance(a, b, options)
-
-    ours = [{q: point for q in options if (point := each.point(q)) is not None} for each in voices]
-    theirs = [{q: majority(shares) for q, shares in of.items()} for of in people]
+    shares = [{q: given for q in options if (given := each.shares(q)) is not None} for each in voices]
+    if any(shares):
+        ours, theirs = _lengths(shares, _apart), _lengths(people, _apart)
+    else:
+        apart = partial(option_distance, options=options)
+        points = [{q: point for q in options if (point := each.point(q)) is not None} for each in voices]
+        chosen = [{q: majority(given) for q, given in of.items()} for of in people]
+        ours, theirs = _lengths(points, apart), _lengths(chosen, apart)
     return CouncilSpread(
         model=model,
         kind=kind,
         round=number,
         voices=len(voices),
-        diversity=diversity(ours, apart),
-        people=diversity(theirs, apart),
-        spanning=spanning_length(ours, apart),
-        people_spanning=spanning_length(theirs, apart),
+        diversity=ours[0],
+        people=theirs[0],
+        spanning=ours[1],
+        people_spanning=theirs[1],
     )
+
+
+def _lengths(of: Sequence[T], apart: Callable[[T, T], float | None]) -> tuple[float | None, float | None]:
+    """The diversity and the length of the spanning tree."""
+    return diversity(of, apart), spanning_length(of, apart)
 
 
 def _mass(choice: Choice) -> Shares | None:

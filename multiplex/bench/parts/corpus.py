@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
+from multiplex.text.listing import listed
 
 ENDINGS = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".pq"})
 CORPUS = "corpus.json"
 MANIFEST = ".part.json"
-MOST_NAMED = 5
 _SHARD = re.compile(r"\.\d+-of-\d+$")
 
 
@@ -117,9 +117,3 @@ def check_strangers(folder: Path, names: Collection[str]) -> None:
             f"{folder}: holds parts of files that are not, or no more, to be scored: {listed(strange)}; delete what "
             f"was made of them ({folder / strange[0]}.*), or give another folder"
         )
-
-
-def listed(names: Collection[str]) -> str:
-    """The first of some names, and how many more there are."""
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(list(names)[:MOST_NAMED]) + more

@@ -10,10 +10,11 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiplex.bench.parts.corpus import MANIFEST, check_strangers, listed, read_corpus
+from multiplex.bench.parts.corpus import MANIFEST, check_strangers, read_corpus
 from multiplex.bench.parts.plan import PartManifest, file_digest, read_manifest
 from multiplex.errors import UsageError
 from multiplex.evaluation.statistics.summary import Summary, Tally
+from multiplex.text.listing import listed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -53,3 +53,8 @@ def last_line(error: BaseException) -> str:
     """What an error says in the end: the error of a remote function is its whole traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(error).__name__
+
+
+def other_version(here: str, driver: str) -> str:
+    """That a worker's version of this package is not its driver's, as a message goes on after the worker's name."""
+    return f"has version {here} of multiplex, this process {driver}; install one on every node"

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest
-from multiplex.bench.ray.cluster import connected, cores, last_line
+from multiplex.bench.ray.cluster import connected, cores, last_line, other_version
 from multiplex.errors import MultiplexError, UsageError
 
 AHEAD = 2  # parts that wait at each core, so that none is idle; no more, so that the driver holds few
@@ -55,10 +55,7 @@ def _measured(part: CorpusPart, measuring: Measuring) -> PartManifest | Multiple
     try:
         version, content = _installed()
         if version != measuring.version:
-            return UsageError(
-                f"Ray's worker on {platform.node()} has version {version} of multiplex, this process "
-                f"{measuring.version}; install one on every node"
-            )
+            return UsageError(f"Ray's worker on {platform.node()} {other_version(version, measuring.version)}")
         if content != measuring.content:
             return UsageError(f"Ray's worker on {platform.node()} has other word lists; install the same on every node")
         return measure_part(part, measuring)

@@ -13,6 +13,7 @@ from typing import Any
 from multiplex.bench.execute.executor import NoWorkerError
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.bench.plan.units import Unit
+from multiplex.bench.ray.cluster import other_version
 from multiplex.content import PROJECT, content_digest
 from multiplex.council.answer import Answer, Voice
 from multiplex.council.personas import Council
@@ -49,7 +50,7 @@ class Installation:
     def difference(self, other: Installation) -> str:
         """In what another one differs, as a message goes on after the other's name; empty where in nothing."""
         if self.version != other.version:
-            return f"has version {other.version} of multiplex, this process {self.version}; install one on every node"
+            return other_version(other.version, self.version)
         if self.content != other.content:
             return "has other prompts, personas or word lists; install the same on every node"
         return ""
