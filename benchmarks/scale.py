@@ -66,6 +66,30 @@ def two_nodes() -> Iterator[str]:
         cluster.shutdown()
 
 
+@contextmanager
+def worker_memory() -> Iterator[list[float]]:
+    """The most memory (MB) that any worker of Ray on this machine had, seen each second while the block lasts."""
+    seen, ended = [0.0], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(1):
+            for status in Path("/proc").glob("[0-9]*/status"):
+                try:
+                    if status.with_name("cmdline").read_bytes().startswith(b"ray::"):
+                        said = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                        seen.append(int(said["VmHWM"].split()[0]) / 1024)
+                except OSError:  # it has just ended
+                    continue
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        looking.join()
+
+
 def score(folder: Path, texts: int, parts: int) -> None:
     source = folder / "texts"
     source.mkdir()
@@ -102,7 +126,9 @@ def score(folder: Path, texts: int, parts: int) -> None:
     tell("shards", time.monotonic() - began, max(each[1] for each in both), sum(each[2] for each in both))
     with two_nodes() as address:
         order("warm", "--ray", address, of="000[01].jsonl")  # a part for each node, which starts its worker
-        tell("ray", *order("ray", "--ray", address))
+        with worker_memory() as seen:
+            tell("ray", *order("ray", "--ray", address))
+        print(f"\nMost memory of a worker of Ray: {max(seen):.0f} MB")
 
 
 def bench(folder: Path, questions: int) -> None:
