@@ -176,36 +176,7 @@ def _text(
     claim: SuperiorityClaim, compared: Sequence[Contrast], least_possible: float | None, models: int, test: Test
 ) -> str:
     """The claim in words; `compared` are the primary contrasts with controls and with the other strategies."""
-    tested = [each for each in compared if each.strategy in CONTROLS]
-    sentences = []
-    if claim.least is None or claim.p is None or claim.p_holm is None or least_possible is None:
-        rival = "a control" if compared else "another strategy"
-        sentences.append(f"nothing can be claimed: no question was answered by multiplex and by {rival}.")
-    elif claim.holds is False and claim.unbeaten:
-        worst = "; ".join(_standing(each, test) for each in tested if each.strategy in claim.unbeaten)
-        beaten = [strategy for strategy in claim.tested if strategy not in claim.unbeaten]
-        sentences.append(f"that multiplex spreads wider than every control does not hold: it is {worst}.")
-        sentences.append(f"It is above {', '.join(beaten)}." if beaten else "It is shown to be above no control.")
-    elif claim.holds is None and least_possible >= test.alpha:
-        questions = min(each.questions for each in tested)
-        sentences.append(
-            f"{questions} question{' is' if questions == 1 else 's are'} too few to show whether multiplex spreads "
-            f"wider than every control: p cannot be below {_p(least_possible)}{_by_holm(models)}. Nearest, it is "
-            f"{_describe(claim.least)}."
-        )
-    else:
-        sure = f"nearest, it is {_describe(claim.least)}; the largest p is {_p(claim.p)}"
-        if models > 1:
-            sure += f", {_p(claim.p_holm)}{_by_holm(models)}"
-        above = ", ".join(claim.tested)
-        if claim.holds is False:
-            sentences.append(
-                f"that multiplex spreads wider than every control does not hold once {models} models are allowed for: "
-                f"it is above {above}; {sure}."
-            )
-        else:
-            every = "every control that was run" if claim.absent else "every control"
-            sentences.append(f"multiplex spreads wider than {every} ({above}); {sure}.")
+    sentences = [_verdict(claim, compared, least_possible, models, test)]
     if claim.tested and claim.absent:
         left = ", so the claim stays open" if claim.holds is None else ""
         sentences.append(f"It was not tested against {', '.join(claim.absent)}{left}.")
@@ -214,6 +185,39 @@ def _text(
     if beside := [_standing(each, test) for each in compared if each.strategy not in CONTROLS]:
         sentences.append(f"Beside the claim, which is of controls alone: multiplex is {'; '.join(beside)}.")
     return f"{claim.model}: {' '.join(sentences)}"
+
+
+def _verdict(
+    claim: SuperiorityClaim, compared: Sequence[Contrast], least_possible: float | None, models: int, test: Test
+) -> str:
+    """Whether the claim holds, does not, or cannot be told, and by which figures."""
+    tested = [each for each in compared if each.strategy in CONTROLS]
+    if claim.least is None or claim.p is None or claim.p_holm is None or least_possible is None:
+        rival = "a control" if compared else "another strategy"
+        return f"nothing can be claimed: no question was answered by multiplex and by {rival}."
+    if claim.holds is False and claim.unbeaten:
+        worst = "; ".join(_standing(each, test) for each in tested if each.strategy in claim.unbeaten)
+        beaten = ", ".join(strategy for strategy in claim.tested if strategy not in claim.unbeaten)
+        above = f"It is above {beaten}." if beaten else "It is shown to be above no control."
+        return f"that multiplex spreads wider than every control does not hold: it is {worst}. {above}"
+    if claim.holds is None and least_possible >= test.alpha:
+        questions = min(each.questions for each in tested)
+        return (
+            f"{questions} question{' is' if questions == 1 else 's are'} too few to show whether multiplex spreads "
+            f"wider than every control: p cannot be below {_p(least_possible)}{_by_holm(models)}. Nearest, it is "
+            f"{_describe(claim.least)}."
+        )
+    sure = f"nearest, it is {_describe(claim.least)}; the largest p is {_p(claim.p)}"
+    if models > 1:
+        sure += f", {_p(claim.p_holm)}{_by_holm(models)}"
+    above = ", ".join(claim.tested)
+    if claim.holds is False:
+        return (
+            f"that multiplex spreads wider than every control does not hold once {models} models are allowed for: "
+            f"it is above {above}; {sure}."
+        )
+    every = "every control that was run" if claim.absent else "every control"
+    return f"multiplex spreads wider than {every} ({above}); {sure}."
 
 
 def _by_holm(models: int) -> str:
