@@ -62,7 +62,7 @@ async def finish(
             draft = draft.model_copy(update={"check": "none"})
         else:
             draft = await check_essay(draft, material, _terms(personas.values()), chat, seed, emit, judge)
-    harms = find_harms([question, *(voice.text for voice in material.voices)], list(personas.values()))
+    harms = find_harms([question, *map(_own_words, material.voices)], list(personas.values()))
     draft = draft.model_copy(update={"harms": harms})
     asked = {harm.description for harm in find_harms([question], list(personas.values()))}
     if told := [harm for harm in harms if harm.description in asked]:
@@ -83,6 +83,14 @@ def gather_material(
     said = [voice for voice in voices if voice.states]
     random.Random(f"{seed} order").shuffle(said)
     return Material(question, tuple(said), seed, secret, language)
+
+
+def _own_words(voice: Voice) -> str:
+    """The voice without what our code wrote round a statement: the title of a source is not about a practice."""
+    text = voice.text
+    for start, end in reversed(voice.scaffold):
+        text = f"{text[:start]}\n{text[end:]}"
+    return text
 
 
 def _name_contesters(harms: Sequence[Touched], locale: Locale) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from multiplex.content import read_yaml
-from multiplex.council.answer import Voice
+from multiplex.council.answer import Synthesis, Voice
 from multiplex.council.harms import load_harms
 from multiplex.council.personas import Council, built_in
 from multiplex.council.synthesis import finish, synthesize
@@ -100,3 +100,20 @@ async def test_a_harm_that_only_a_voice_touches_is_told_of_all(backend: Backend)
     await chat.aclose()
     assert made.text == "An essay."  # it was touched in passing, and is no matter of the question
     assert {contest.title for harm in made.harms for contest in harm.contests} == {"Western", "Islamic"}
+
+
+async def test_the_title_of_a_source_touches_no_harm() -> None:
+    council = Council.load("western", "south_asian")
+    said = "Marriage is an agreement of equals."
+    source = " (Periyar; Why Were Women Enslaved? (1934)) [south_asian/marriage-as-free-contract]"
+    voices = [
+        Voice(persona=p.name, perspective=p.perspective, title=p.title, model="m", text=said + source,
+              quoted=((0, len(said)),), scaffold=((len(said), len(said + source)),))
+        for p in council.personas
+    ]  # fmt: skip
+    draft = Synthesis(text=voices[0].text, form="composed")
+    chat = Chat(parse_spec("m", "http://127.0.0.1:9/v1"))
+    personas = {p.name: p for p in council.personas}
+    made = await finish(draft, "Whom may she marry?", voices, personas, chat, 1, lambda event: None)
+    await chat.aclose()
+    assert made.harms == ()
