@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 
 TOKENS = 40  # of the question to the reader
+# A disputed matter, what a reader asked, and what to ask back: a small model follows examples better than orders.
+EXAMPLES = (
+    ("whether a promise made under threat binds", "Must I keep my word to my boss?",
+     "Would you feel bound by a promise to your boss that was forced out of you?"),
+    ("whether a guest may stay away from worship", "Should I invite my neighbours?",
+     "What would you do if your neighbours came to the table and not to the prayer?"),
+)  # fmt: skip
 _ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
 _COMMON = """a an and are be by can do does for from how i if in is it may my of on or our should that the their they
 this to was we what when where which who whom whose why will with without would you your"""
@@ -80,9 +87,10 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     emit(VoiceQuoted(persona=persona.name, perspective=persona.perspective, says=position.says))
     started, asks, usage, note = perf_counter(), None, Usage(), None
     try:
-        reply = await chat.complete(asking_messages(position, turn["question"]), _call(persona, chat, turn, slot))
+        matter = _matter(persona, position)
+        reply = await chat.complete(asking_messages(matter, turn["question"]), _call(persona, chat, turn, slot))
         note = "; ".join(reply.notes) or None
-        usage, asks = reply.usage, read_question(reply.text, position, turn["question"])
+        usage, asks = reply.usage, read_question(reply.text, position, f"{turn['question']} {matter}")
     except MultiplexError as error:
         note, usage = locale.say("no_question", error=error), usage + spent_on(error)
     text, quoted, cited = _write(persona, position, locale)
@@ -95,14 +103,17 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     )  # fmt: skip
 
 
-def asking_messages(position: Position, question: str) -> list[BaseMessage]:
-    """The prompt: the position's statement and the question, on a line each.
+def asking_messages(matter: str, question: str) -> list[BaseMessage]:
+    """The prompt: examples, then the matter on which the tradition's own people part, and the question, a line each.
 
     A small model reads no marks; that its reply is one question without a strange name is checked (`read_question`).
     """
-    from langchain_core.messages import HumanMessage
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-    return [HumanMessage(prompt("ask", statement=position.says, question=as_data(" ".join(question.split()))))]
+    messages: list[BaseMessage] = [SystemMessage(prompt("ask"))]
+    for disputed, asked, asks in EXAMPLES:
+        messages += [HumanMessage(prompt("ask_matter", matter=disputed, question=asked)), AIMessage(asks)]
+    return [*messages, HumanMessage(prompt("ask_matter", matter=matter, question=as_data(" ".join(question.split()))))]
 
 
 def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
@@ -118,7 +129,7 @@ def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
 
 
 def read_question(reply: str, position: Position, question: str) -> str | None:
-    """The question to the reader; None where there is none, or where it names what neither position nor user named."""
+    """The question to the reader; None where there is none, or it names what neither position nor `question` named."""
     found = _ASK.search(reply)
     if found is None:
         return None
@@ -142,9 +153,7 @@ def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, t
     """The text of a position and of its first opponent, the spans of their statements, and what they are."""
     text, quoted, cited = "", [], []
     told = [("", position)]
-    if persona.sourcebook is not None:
-        opponents = persona.sourcebook.opponents(position)[:1]
-        told += [(f"\n\n{locale.say('against', about=about)} ", other) for other, about in opponents]
+    told += [(f"\n\n{locale.say('against', about=about)} ", other) for other, about in _opponent(persona, position)]
     for lead, each in told:
         start = len(text) + len(lead)
         end = start + len(each.says)
@@ -152,6 +161,16 @@ def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, t
         quoted.append((start, end))
         cited.append(cite(each, end))
     return text, tuple(quoted), tuple(cited)
+
+
+def _opponent(persona: Persona, position: Position) -> list[tuple[Position, str]]:
+    """The first position that disagrees, and what about, where there is one."""
+    return persona.sourcebook.opponents(position)[:1] if persona.sourcebook is not None else []
+
+
+def _matter(persona: Persona, position: Position) -> str:
+    """What the position and its first opponent disagree about; where it has none, its first topic."""
+    return next((about for _, about in _opponent(persona, position)), position.topics[0])
 
 
 def attribution(position: Position) -> str:

@@ -273,6 +273,17 @@ def test_a_question_that_names_what_nobody_named_is_dropped() -> None:
     assert read_question("The old are a burden.", position, CARE) is None
 
 
+async def test_the_reader_is_asked_about_what_the_two_positions_dispute(backend: Backend) -> None:
+    answer = await answered(backend)
+    told = [body["messages"][-1]["content"] for body in backend.requests]
+    for voice, persona in zip(answer.voices, DEFAULT.personas, strict=True):
+        book = persona.sourcebook
+        assert book is not None
+        position = book.by_id[voice.positions[0].id]
+        about = [about for _, about in book.opponents(position)[:1]] or [position.topics[0]]
+        assert f"Disputed: {about[0]}\nReader: {CARE}" in told
+
+
 def test_the_grammar_lets_no_name_and_no_statement_through() -> None:
     grammar = asking_grammar()
     assert "[a-z ,'-]" in grammar
