@@ -160,8 +160,8 @@ def _weightings(summary: Summary) -> Table:
     table.add_row("entropy, macro0", *(shown(of.macro0, 1, form=".1f") for of in each))
     table.add_row("entropy, micro", *(shown(of.micro, 1, form=".1f") for of in each))
     table.add_row(
-        "… bias (jackknife)",
-        *(f"{of.jackknife.bias:+.1f} ± {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
+        "… its bias, standard error",
+        *(f"{of.jackknife.bias:+.1f}, {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
     )
     table.add_row("Hill number (order 1)", *(shown(of.hill_number, 1) for of in each))
     for name in summary.frame:
