@@ -122,6 +122,9 @@ def test_a_language_is_told_by_its_script_and_words_or_not_recognised(text: str,
         ("La familia se reunió con respeto y confianza.", set()),
         ("El conejillo de Indias vive en el océano Índico.", set()),
         ("La Navidad en la cultura mexicana.", {"latin_american"}),
+        ("Kilisedeki haçlar eskiydi ve kapıda bekleyen adamlar vardı.", set()),  # crosses, not hajj
+        ("Araplar ve Kazakların aileleri burada yaşıyor.", {"islamic"}),
+        ("اشترى الرجل سيارة رولز رويس جديدة في المدينة الكبيرة.", set()),  # a car, not Rawls
         ("Ｉｎ Ｊａｐａｎ ｅｌｄｅｒｓ ａｒｅ ｇｒｅｅｔｅｄ ｆｉｒｓｔ.", {"east_asian"}),
     ],
 )

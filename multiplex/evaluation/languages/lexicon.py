@@ -14,7 +14,7 @@ from multiplex.evaluation.languages.files import LanguageFile, read_language
 from multiplex.evaluation.languages.folding import cut, fold, marked
 from multiplex.evaluation.languages.territories import territory_names
 from multiplex.text.matching import Form, Match
-from multiplex.text.tokens import Token
+from multiplex.text.tokens import Token, plain
 
 _TRAP = Entity("none")
 _ALL_NAMED = "a mere label is not told from the holder of a view: both count as named"
@@ -176,14 +176,17 @@ def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:
 
 
 def _spelled(want: str, word: str) -> bool:
-    """Whether a word has the capital that the form asks for, and its diacritics or none."""
+    """Whether a word has the capital that the form asks for, and its diacritics or none.
+
+    A form without diacritics may be followed by an ending that has some: "Kazakların" is Kazakh, and "haçlar", crosses, no hajj.
+    """
     if want[:1].isupper() and not any(part[:1].isupper() for part in re.split("['’]", word)):
         return False
     if want.isupper() and 1 < len(want) < _SHOUTED and not word[: len(want)].isupper():
         return False
-    if marked(word):
-        return marked(want) or not want.isascii() or len(fold(word)) > len(fold(want))
-    return True
+    if not marked(word) or marked(want) or not want.isascii():
+        return True
+    return all(plain(letter) == letter or fold(letter) != own for letter, own in zip(word, fold(want), strict=False))
 
 
 def _same(one: _Entry, other: _Entry) -> bool:
