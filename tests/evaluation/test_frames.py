@@ -225,3 +225,20 @@ def test_texts_without_a_group_are_no_group_of_all_texts() -> None:
         "a has no reference under civilisations, and 1 under religions.",
     ]
     assert list(as_summary({}, None, {}, {}, alone)["frames"]["religions"]) == ["", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "religion"),
+    [
+        ("Moinuddin Chishti", "islam"),
+        ("Ogyū Sorai", "confucian_daoist"),
+        ("Iyothee Thass", "buddhism"),
+        ("Manimekalai", "buddhism"),
+        ("Max Weber", OUTSIDE),
+        ("Kingdom of Meroe", OUTSIDE),
+        ("Mona Eltahawy", OUTSIDE),
+    ],
+)
+def test_nobody_stands_under_a_religion_that_is_not_theirs(frames: dict[str, Frame], name: str, religion: str) -> None:
+    (found,) = in_frame(find(f"{name} is read.", shipped_gazetteer()), frames["religions"])
+    assert found.perspective == religion

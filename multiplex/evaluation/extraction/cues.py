@@ -13,6 +13,7 @@ from multiplex.text.matching import Match
 from multiplex.text.tokens import Token
 
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})s?\b")
+_VERSE = re.compile(r"\s\d+:\d")  # "Romans 12:2"
 _PAUSE = re.compile(r"[.,;:!?()\[\]|/…—]")
 _HALT = re.compile(r"[;:!?|]")
 _LABEL = re.compile(r"[\s*_\"'”’)]*(?:[:|—–]|\s-\s)[\s*_\"'“‘(|]*\w")
@@ -75,7 +76,7 @@ class Context:
         if self._is_alone(match) or self._is_of_an_organisation(match) or self._is_counted_out(match):
             return "place"
         if slot == "traditions":
-            held = not self._labels(match) and not self._is_counted(match)
+            held = not self._is_in_a_persons_name(match) and not self._labels(match) and not self._is_counted(match)
         elif slot == "people":
             held = self._qualifies(match) or self._acts(match) or not self._is_counted(match)
         elif slot == "adjectives":
@@ -110,9 +111,11 @@ class Context:
         return self._key(at) in _COUNTED or self._key(at).isdigit()
 
     def _is_something_else(self, match: Match[Slot, Entity]) -> bool:
-        """A homonym that is no place, a power's rule over another land, a direction, a language."""
+        """A homonym that is no place, a book of the Bible, a power's rule over another land, a direction, a language."""
         if match.form.slot == "homonyms":
             return not self._is_located(match)
+        if match.form.slot == "people":
+            return bool(_VERSE.match(self.text, match.end))
         if match.form.slot != "adjectives":
             return False
         if self.kinds.get(match.last + 1) == "rule" and not _PAUSE.search(self._gap(match.last)):
@@ -219,6 +222,18 @@ class Context:
         """Whether word `at`, beside a match, is a capitalised word that belongs to no match; `gap` stands between."""
         return at not in self.slots and self.words[at].word[:1].isupper() and self._gap(gap) == " "
 
+    def _is_in_a_persons_name(self, match: Match[Slot, Entity]) -> bool:
+        """ "Islam Karimov", "the banker Anshu Jain"; not "in Islam God ...", "the Christian West", "Marwari Jain monks"."""
+        before, onward = match.first - 1, match.last + 1
+        if self._key(match.first) not in self.cue_words.persons or match.first < match.last:
+            return False
+        if before > 0 and self._is_of_a_name(before, before) and self._is_proper(before):
+            return not self._qualifies(match)
+        if onward >= len(self.words) or onward in self.kinds or match.possessive or not self._is_proper(onward):
+            return False
+        apart = self.cue_words.located | self.cue_words.determiners
+        return self._is_of_a_name(onward, match.last) and self._key(before) not in apart
+
     def _is_of_an_organisation(self, match: Match[Slot, Entity]) -> bool:
         """ "Band of Chippewa Indians", "Dialogue with Non-Believers": a people in the name of a body."""
         if match.form.slot in ("places", "homonyms") or match.first < 3:
@@ -248,6 +263,8 @@ class Context:
         reach = _REACH if match.form.slot == "adjectives" or match.possessive else 1
         for step in range(at + 1, at + 1 + reach):
             if step >= len(self.words) or _PAUSE.search(self._gap(step - 1)):
+                return False
+            if self.words[step].key in self.cue_words.determiners:
                 return False
             if self.kinds.get(step) == "labels":
                 return self._is_of_ways(step)
