@@ -281,7 +281,7 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
         ("Polish the family silver before dinner.", False),
     ],
 )
-def test_a_date_a_title_a_body_a_person_or_a_figure_of_a_story_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:
+def test_a_date_a_title_a_body_or_a_person_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:
     found = find(text, shipped)
     assert found
     assert any(each.cue in ("named", "concept") for each in found) == counts

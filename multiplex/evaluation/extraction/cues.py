@@ -111,7 +111,7 @@ class Context:
         return self._key(at) in _COUNTED or self._key(at).isdigit()
 
     def _is_something_else(self, match: Match[Slot, Entity]) -> bool:
-        """A homonym that is no place, a book of the Bible, a power's rule over another land, a direction, a language."""
+        """A homonym that is no place, a book of the Bible, a power's rule over another land, a direction, a tongue."""
         if match.form.slot == "homonyms":
             return not self._is_located(match)
         if match.form.slot == "people":
@@ -223,7 +223,7 @@ class Context:
         return at not in self.slots and self.words[at].word[:1].isupper() and self._gap(gap) == " "
 
     def _is_in_a_persons_name(self, match: Match[Slot, Entity]) -> bool:
-        """ "Islam Karimov", "the banker Anshu Jain"; not "in Islam God ...", "the Christian West", "Marwari Jain monks"."""
+        """ "Islam Karimov", "a banker Anshu Jain"; not "in Islam God is", "the Christian West", "Marwari Jain nuns"."""
         before, onward = match.first - 1, match.last + 1
         if self._key(match.first) not in self.cue_words.persons or match.first < match.last:
             return False

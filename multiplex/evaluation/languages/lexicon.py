@@ -178,7 +178,8 @@ def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:
 def _spelled(want: str, word: str) -> bool:
     """Whether a word has the capital that the form asks for, and its diacritics or none.
 
-    A form without diacritics may be followed by an ending that has some: "Kazakların" is Kazakh, and "haçlar", crosses, no hajj.
+    A form without diacritics may be followed by an ending that has some: "Kazakların" is Kazakh, and "haçlar",
+    crosses, no hajj.
     """
     if want[:1].isupper() and not any(part[:1].isupper() for part in re.split("['’]", word)):
         return False
