@@ -51,6 +51,8 @@ class Context:
     """Where an adjective or a tradition begins."""
     kinds: dict[int, Kind]
     """What kind of cue word a word is; none where it belongs to a match."""
+    dated: bool
+    """Whether it names a year."""
 
     @classmethod
     def of(cls, text: str, words: list[Token], matches: list[Match[Slot, Entity]], cue_words: CueWords) -> Context:
@@ -62,7 +64,7 @@ class Context:
             for at in range(match.first, match.last + 1):
                 if at not in slots:
                     kinds[at] = match.form.slot
-        return cls(text, words, cue_words, slots, firsts, kinds)
+        return cls(text, words, cue_words, slots, firsts, kinds, dated=bool(_YEAR.search(text)))
 
     def cue(self, match: Match[Slot, Entity]) -> Literal["named", "concept", "place"] | None:
         """The cue of one match in this sentence; None where the name is that of something else."""
@@ -335,7 +337,7 @@ class Context:
 
     def _is_lived_in(self, match: Match[Slot, Entity]) -> bool:
         """ "In Japan, elders are respected"; "families in rural India"; not "in Japan in 1990", not "in Japanese,"."""
-        if _YEAR.search(self.text):
+        if self.dated:
             return False
         adjective = match.form.slot == "adjectives"
         if adjective and (match.last + 1 >= len(self.words) or _PAUSE.search(self._gap(match.last))):

@@ -13,7 +13,7 @@ from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.evaluation.languages.files import LanguageFile, read_language
 from multiplex.evaluation.languages.folding import cut, fold, marked
 from multiplex.evaluation.languages.territories import territory_names
-from multiplex.text.matching import Form, Match
+from multiplex.text.matching import Form, Match, without_overlap
 from multiplex.text.tokens import Token, plain
 
 _TRAP = Entity("none")
@@ -77,12 +77,7 @@ class Lexicon:
         words = list(cut(text, self._by_character))
         found = [match for at in range(len(words)) for match in self._standing(text, words, at)]
         found.sort(key=lambda match: (match.first - match.last, match.start - match.end, match.start))
-        taken: list[Match[Slot, Entity]] = []
-        for match in found:
-            if all(match.last < other.first or other.last < match.first for other in taken):
-                taken.append(match)
-        taken.sort(key=lambda match: match.start)
-        return [(match, self._cue(words, match)) for match in taken if match.form.slot != "trap"]
+        return [(match, self._cue(words, match)) for match in without_overlap(found) if match.form.slot != "trap"]
 
     def ids_in(self, text: str) -> frozenset[str]:
         """The ids of the entities that a text names."""
