@@ -295,6 +295,8 @@ def test_a_date_a_title_a_body_or_a_person_is_no_view(shipped: Gazetteer, text: 
         ("The Epistle to the Hebrews speaks of faith.", {"epistle_to_the_hebrews"}),
         ("Nigerian Americans honour elders.", set()),
         ("In Córdoba, scholars debated.", set()),  # of Spain or of Argentina
+        ("Rahul Gandhi, Groucho Marx, Hafez al-Assad and Calvin and Hobbes are not whom they are called after.", set()),
+        ("By the Qutb Minar a Foucault pendulum swings over a Buddha bowl and Brahman cattle.", set()),
     ],
 )
 def test_a_name_that_is_another_thing_is_not_taken_for_a_people_or_a_place(
