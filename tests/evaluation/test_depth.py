@@ -62,6 +62,8 @@ def test_holders_are_counted_under_the_perspective_that_the_text_goes_on_about(e
         ("## Islamic", "## Conclusion", 0),
         ("**Islamic**", "**To conclude:**", 0),
         ("### Islamic", "# All together", 0),
+        ("Islamic\n=======", "Conclusion\n==========", 0),
+        ("Islamic:", "Conclusion:", 0),
         ("## Islamic", "### On kin", 8),  # below it
     ],
 )

@@ -13,6 +13,7 @@ from multiplex.text.tokens import count_words
 
 _STOP = re.compile(r"(?<=[.!?;])[\"'”’*_)\]]*\s+(?=\S)")
 _MARKED = re.compile(r"[ \t>]*(#{1,6})[ \t]+$")
+_UNDERLINED = re.compile(r"[ \t]*\n {0,3}([=-])\1+[ \t]*(?:\n|$)")
 _BOLD = re.compile(r"(\*\*|__)(?:(?!\1).)+\1\s*:?$", re.DOTALL)
 _IN_BOLD, _PLAIN = 7, 8  # ranks below the six of Markdown's headings
 _OPENER = 4  # words of a heading that opens the section of a perspective: "What African voices say"
@@ -75,11 +76,17 @@ def cut_clauses(
 
 
 def _rank(text: str, sentence: Sentence) -> int:
-    """1 to 6 for a heading of Markdown, 7 for a few words in bold alone, and more for any other sentence."""
+    """1 to 6 for a heading of Markdown, 7 for a few words in bold alone, 8 before a colon, more for any other."""
     if marked := _MARKED.match(text[text.rfind("\n", 0, sentence.start) + 1 : sentence.start]):
         return len(marked[1])
-    bold = _BOLD.match(sentence.text) and count_words(sentence.text) <= _OPENER
-    return _IN_BOLD if bold else _PLAIN + 1
+    if underlined := _UNDERLINED.match(text, sentence.end):
+        return 1 if underlined[1] == "=" else 2
+    if count_words(sentence.text) <= _OPENER:
+        if _BOLD.match(sentence.text):
+            return _IN_BOLD
+        if sentence.text.endswith(":"):
+            return _PLAIN
+    return _PLAIN + 1
 
 
 def _stretches(sentence: Sentence) -> list[tuple[int, int]]:
