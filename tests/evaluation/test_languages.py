@@ -133,6 +133,11 @@ def test_names_are_found_however_they_are_written(evaluator: Evaluator, text: st
     assert {name for name, count in measures.counts.items() if count} == found
 
 
+def test_an_echo_is_one_whatever_language_the_question_was_asked_in(evaluator: Evaluator) -> None:
+    measures = evaluator.measure("Muslims pay zakat.", question="¿Qué dicen los musulmanes sobre la familia?")
+    assert [(each.entity, each.echo) for each in measures.references] == [("islam", True), ("zakat", False)]
+
+
 def test_a_sentence_of_another_language_inside_a_text_is_read_or_told() -> None:
     text = (
         "In Japan elders are greeted first. Die Würde des Menschen ist in der Familie und im Staat unantastbar. "
