@@ -276,6 +276,7 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
         ("In Islam God is one.", True),
         ("The banker Anshu Jain said that families matter.", False),
         ("In Pune, Marwari Jain families fast.", True),
+        ("They read Hindu and Jain Agamas at home.", True),
         ("Christian Eriksen scored again.", False),
         ("A Christian Democrat values the family.", True),
         ("Polish the family silver before dinner.", False),
