@@ -233,6 +233,8 @@ class Context:
             return not self._qualifies(match)
         if onward >= len(self.words) or onward in self.kinds or match.possessive or not self._is_proper(onward):
             return False
+        if self.words[onward].word.isupper():  # "Islam SHOULD"
+            return False
         apart = self.cue_words.located | self.cue_words.determiners | {"and", "or"}
         return self._is_of_a_name(onward, match.last) and self._key(before) not in apart
 
