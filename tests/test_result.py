@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from markdown_it import MarkdownIt
 
 from multiplex.answering import Measured, Result
 from multiplex.council.answer import Answer, Finding, Voice
@@ -51,6 +52,16 @@ def test_characters_of_private_use_in_an_answer_break_nothing() -> None:
     page = as_html(result().model_copy(update={"answers": {"multiplex": Measured(answer=answer)}}))
     assert "\U00100000" in page
     assert 'id="name-0"' not in page
+
+
+@pytest.mark.parametrize("end", ["```\ncut off", "~~~~text", "```\nwhole\n```", "- item\n  ```\n  cut off"])
+def test_a_code_block_that_a_model_left_open_takes_in_no_voice(end: str) -> None:
+    answer = result().answers["multiplex"].answer
+    cut = answer.model_copy(update={"text": f"For Kant it is duty.\n\n{end}"})
+    whole = result().model_copy(update={"answers": {"multiplex": Measured(answer=cut)}})
+    assert '<article id="voice-african"' in as_html(whole)
+    rendered = MarkdownIt().render(as_markdown(whole, show_voices=True))
+    assert "<h3>The African voice</h3>" in rendered
 
 
 def test_what_the_check_found_is_listed_with_what_became_of_it() -> None:

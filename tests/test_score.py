@@ -88,6 +88,16 @@ def test_the_page_escapes_the_text_and_colours_references(rows: Path, tmp_path: 
     assert "http" not in html.replace("http-equiv", "")
 
 
+def test_the_page_says_which_cues_count_and_holds_no_sign_that_html_forbids(tmp_path: Path) -> None:
+    path, page = tmp_path / "a.txt", tmp_path / "page.html"
+    path.write_text("Koreans greet\x01 elders first.", "utf-8")
+    done = run("score", str(path), "--html", str(page), "--cues", "place,named", "--no-sentiment")
+    assert done.returncode == 0, done.stderr
+    html = page.read_text("utf-8")
+    assert "Counted: place, named." in html
+    assert "greet\N{REPLACEMENT CHARACTER} elders" in html
+
+
 def test_standard_input_is_told_apart(rows: Path) -> None:
     lines = run("score", "-", "--no-sentiment", "--json", stdin=rows.read_text())
     assert [json.loads(line)["id"] for line in lines.stdout.splitlines()] == ["a", "b", "c"]

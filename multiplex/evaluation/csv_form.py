@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from multiplex.errors import UsageError
 
+_QUOTED = re.compile(rb'"[^"]*"')
 UNCLOSED = "unexpected end of data"  # the csv module's words
 
 
@@ -39,5 +41,6 @@ def find_delimiter(path: str, stream: io.BufferedReader) -> str:
     """What parts the fields: spreadsheets of some countries write semicolons into a CSV file."""
     if path.lower().endswith(".tsv"):
         return "\t"
-    header = stream.peek(1).splitlines()[:1]
-    return next((mark for mark in ",;\t" if header and mark.encode() in header[0]), ",")
+    header = b"".join(stream.peek(1).splitlines()[:1])
+    names = _QUOTED.sub(b"", header)
+    return max(",;\t", key=lambda mark: names.count(mark.encode()))

@@ -35,6 +35,7 @@ def print_and_write(parts: Iterable[Validation], output: Path) -> None:
         whole.figures += part.figures
         whole.confusions += part.confusions
         whole.absent += part.absent
+        whole.unread = whole.unread or part.unread
     print("\n" + remainder(whole))
     try:
         with open_draft(output) as out:
@@ -57,9 +58,10 @@ def row(figure: AccuracyFigure) -> str:
 
 
 def remainder(whole: Validation) -> str:
-    """The confusion matrices, and what the data lack."""
+    """The confusion matrices, what the data lack, and which texts are in no figure."""
     parts = [confusion(table) for table in whole.confusions]
     parts += [f"Not in the data, so not measured: {', '.join(whole.absent)}."] if whole.absent else []
+    parts += [f"{whole.unread}: they are in no figure."] if whole.unread else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -83,5 +85,6 @@ def as_json(whole: Validation) -> str:
         "figures": [asdict(figure) | {"reached": figure.reached} for figure in whole.figures],
         "confusions": [asdict(table) | {"cells": table.cells.tolist()} for table in whole.confusions],
         "absent": whole.absent,
+        "unread": whole.unread,
     }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"

@@ -35,7 +35,7 @@ def _answers(result: Result, *, show_voices: bool) -> list[str]:
     parts = [f"# {escape_markdown(' '.join(result.question.split()))}"]
     for strategy in reading_order(result):
         answer = result.answers[strategy].answer
-        parts += [f"---\n\n*{strategy}, {answer.model}*", answer.text]
+        parts += [f"---\n\n*{strategy}, {answer.model}*", _closed(answer.text)]
         if show_voices:
             parts += [_voice(voice, locale_of(answer.language)) for voice in answer.voices]
         parts += [*_stances(answer), *_found(answer), *_harms(answer)]
@@ -117,7 +117,7 @@ def _harms(answer: Answer) -> list[str]:
 
 
 def _voice(voice: Voice, locale: Locale) -> str:
-    text = voice.text if voice.error is None else f"*{locale.say('lost', error=escape_markdown(voice.error))}*"
+    text = _closed(voice.text) if voice.error is None else f"*{locale.say('lost', error=escape_markdown(voice.error))}*"
     return f"### {locale.say('voice_of', voice=locale.title(voice.title))}\n\n{text}"
 
 
@@ -132,7 +132,7 @@ def as_html(result: Result, *, show_voices: bool = False) -> str:
     locale, (names, signed) = locale_of(council.language), _sign_names(council)
     answers = result.answers | {
         "multiplex": result.answers["multiplex"].model_copy(
-            update={"answer": council.model_copy(update={"text": signed + VOICES_HERE})}
+            update={"answer": council.model_copy(update={"text": _closed(signed) + VOICES_HERE})}
         )
     }
     body = _body(result.model_copy(update={"answers": answers}), show_voices=False)
@@ -242,6 +242,18 @@ def _position_anchor(voice: Voice, number: int) -> str:
 
 def _anchor(perspective: str) -> str:
     return escape(perspective, quote=True)
+
+
+def _closed(text: str) -> str:
+    """Foreign Markdown with its code block closed where the model left it open: it would take in all that follows."""
+    from markdown_it import MarkdownIt
+
+    *_, last = [None, *MarkdownIt("commonmark").parse(text)]
+    if last is None or last.type != "fence" or last.level or last.map is None:
+        return text
+    start, end = last.map
+    held = len(last.content.removesuffix("\n").split("\n")) if last.content else 0
+    return text if end - start > held + 1 else f"{text}\n{last.markup}"
 
 
 def _render(text: str) -> str:

@@ -7,7 +7,7 @@ Each figure has its values in words beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -307,12 +307,6 @@ def _mark(
     axes.plot(
         x, y, marker, color=colour, mfc=colour if filled else "none", ms=size, mew=1.3, alpha=alpha, clip_on=False
     )
-
-
-def _parts_in_words(stack: Stack, parts: Iterable[str]) -> str:
-    if not stack.parts:
-        return "nothing"
-    return ", ".join(f"{_plain(each)} {stack.parts.get(each, 0.0):.0%}" for each in parts)
 
 
 def _tick(value: float, unit: str) -> str:

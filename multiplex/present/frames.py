@@ -73,11 +73,13 @@ class SpreadTally:
         self._sums: dict[str, dict[str, tuple[int, int, float]]] = {}
         self._only: Counter[tuple[str, str]] = Counter()
         self._texts = 0
+        self._groups: set[str] = set()
 
     def add(self, group: str, measures: Measures) -> None:
         """Take in one text."""
         found = of_measures(measures)
         self._texts += 1
+        self._groups.add(group)
         for name, each in found.items():
             of = self._sums.setdefault(name, {})
             n, referring, total = of.get(group, (0, 0, 0.0))
@@ -95,11 +97,18 @@ class SpreadTally:
             for name, of in self._sums.items()
         }
 
+    def label(self, group: str) -> str:
+        """A group as a reader sees it: texts may have an empty value where others have one."""
+        alone = len(self._groups) == 1
+        return group or ("all texts" if alone else "the empty group")
+
     def lines(self) -> list[str]:
         """Where the outcome depends on the frame, in words."""
+        named = {name: {self.label(group): each for group, each in of.items()} for name, of in self.figures.items()}
+        compared = dependence(named) if len(self._groups) > 1 else []  # of all texts together `seen` says the same
         seen = [
             f"{count:,} of {self._texts:,} texts have no reference under {none} and some under {some}."
             for (none, some), count in self._only.items()
             if count
         ]
-        return [*dependence(self.figures), *seen] if self.figures else []
+        return [*compared, *seen] if self.figures else []

@@ -9,6 +9,7 @@ from html import escape
 
 from multiplex.evaluation import KNOWN, Entity, Reference
 from multiplex.evaluation.extraction.facets import AXES
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES
 from multiplex.evaluation.extraction.references import Span
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -107,14 +108,14 @@ def _plain(values: Sequence[str]) -> str:
     return " and ".join(values).replace("_", " ")
 
 
-def legend(names: Sequence[str] = KNOWN) -> str:
-    """What the colours and letters stand for."""
+def legend(names: Sequence[str] = KNOWN, cues: Sequence[str] = HEADLINE_CUES) -> str:
+    """What the colours and letters stand for, and which cues the figures count."""
     marks = " ".join(
         f'<mark class="{name}" data-code="{colour_of(name)[1]}">{name.replace("_", " ")}</mark>' for name in names
     )
     return (
-        f'<p class="legend">{marks}<br>Filled: named or concept, which the headline counts. Framed: a mere place. '
-        "Point at one to see why it counts.</p>"
+        f'<p class="legend">{marks}<br>Filled: named or concept. Framed: a mere place. Counted: {", ".join(cues)}. '
+        "Point at one to see why.</p>"
     )
 
 

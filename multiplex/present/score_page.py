@@ -14,10 +14,11 @@ from typing import TextIO
 from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import KNOWN, Entity
+from multiplex.evaluation.extraction.frame import HEADLINE_CUES
 from multiplex.evaluation.extraction.frames import DEFAULT
 from multiplex.evaluation.scorer import Scored, Unread
 from multiplex.evaluation.statistics.summary import Summary
-from multiplex.present.highlight import STYLE, legend, marked
+from multiplex.present.highlight import STYLE, clean, legend, marked
 from multiplex.present.summary import as_line, notes, print_summary, unread_line
 from multiplex.present.templates import render
 from multiplex.text.console import SafeConsole
@@ -35,6 +36,7 @@ class ScorePage:
             raise UsageError(f"--html {path}: cannot be written there; does the folder exist?")
         self._path = path
         self._names: tuple[str, ...] = KNOWN
+        self._cues: tuple[str, ...] = HEADLINE_CUES
         self._texts: TextIO = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed by __exit__
 
     def __enter__(self) -> ScorePage:
@@ -47,7 +49,7 @@ class ScorePage:
 
     def add_unread(self, unread: Unread) -> None:
         """One text that was not read, with the reason."""
-        self._texts.write(
+        self._write(
             f'<section dir="auto">\n<p class="figures">{escape(unread_line(unread))}</p>\n'
             f'<div class="text">{escape(unread.passage.text)}</div>\n</section>\n'
         )
@@ -57,8 +59,9 @@ class ScorePage:
         passage = scored.passage
         if scored.measures.frame_name != DEFAULT:
             self._names = scored.measures.frame
+        self._cues = scored.measures.cues
         asked = f"<p><strong>{escape(passage.question)}</strong></p>\n" if passage.question else ""
-        self._texts.write(
+        self._write(
             f'<section dir="auto">\n<p class="figures">{escape(as_line(scored))}</p>\n{asked}'
             f'<div class="text">{marked(passage.text, scored.measures.references, passage.scaffold, entities)}</div>\n'
             "</section>\n"
@@ -79,6 +82,9 @@ class ScorePage:
         except MultiplexError as error:
             raise MultiplexError(f"--html {error}") from error
 
+    def _write(self, html: str) -> None:
+        self._texts.write(clean(html))
+
     def _head(self, title: str, summaries: Mapping[str, Summary]) -> str:
         """The page down to its first text."""
         from markupsafe import Markup
@@ -87,7 +93,7 @@ class ScorePage:
             Path(__file__).with_name("score.html.jinja"),
             title=title,
             marks=Markup(STYLE),  # noqa: S704  # our own
-            legend=Markup(legend(self._names)),  # noqa: S704  # our own
+            legend=Markup(legend(self._names, self._cues)),  # noqa: S704  # our own
             summaries=[_plain(name, summary) for name, summary in summaries.items()],
             notes=notes(next(iter(summaries.values()))) if summaries else "",
         )

@@ -160,8 +160,8 @@ def _weightings(summary: Summary) -> Table:
     table.add_row("entropy, macro0", *(shown(of.macro0, 1, form=".1f") for of in each))
     table.add_row("entropy, micro", *(shown(of.micro, 1, form=".1f") for of in each))
     table.add_row(
-        "… bias (jackknife)",
-        *(f"{of.jackknife.bias:+.1f} ± {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
+        "… its bias, standard error",
+        *(f"{of.jackknife.bias:+.1f}, {of.jackknife.standard_error:.1f}" if of.jackknife else "–" for of in each),
     )
     table.add_row("Hill number (order 1)", *(shown(of.hill_number, 1) for of in each))
     for name in summary.frame:
@@ -202,7 +202,7 @@ def print_frames(console: Console, spreads: SpreadTally) -> None:
     table.add_column("mean entropy (references)")
     groups = list(next(iter(figures.values())))
     for group in groups:
-        table.add_column(group or "all texts", justify="right")
+        table.add_column(spreads.label(group), justify="right")
     for name, cells in rows(figures, groups):
         table.add_row(name, *cells)
     console.print("")
@@ -227,7 +227,7 @@ def as_summary(
     """The summaries as plain data: the one over all texts under `all`, those of groups under `groups`.
 
     A group of which no text is read is null under `groups`, and `unread_groups` counts its languages. `frames` are the
-    mean entropy and the references by frame and group, where there are several frames.
+    mean entropy and the references by frame and group (by `all` without groups), where there are several frames.
     """
     groups: dict[str, Any] = {name: summary.model_dump(mode="json") for name, summary in summaries.items() if name}
     made: dict[str, Any] = {"all": summaries[""].model_dump(mode="json") if "" in summaries else None}
@@ -240,7 +240,7 @@ def as_summary(
         made["agreement"] = agreement.summary()
     if spreads.figures:
         made["frames"] = {
-            name: {group or "all": figure._asdict() for group, figure in of.items()}
+            name: {group if group or len(of) > 1 else "all": figure._asdict() for group, figure in of.items()}
             for name, of in spreads.figures.items()
         }
         made["depends_on_frame"] = spreads.lines()

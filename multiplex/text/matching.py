@@ -84,12 +84,7 @@ class Matcher(Generic[SlotT, EntityT]):
         words = tokens(text) if words is None else words
         found = [match for at, form in self._candidates(words) if (match := _standing(text, words, at, form))]
         if len(found) > 1:
-            found.sort(key=_rank)
-            taken: list[Match[SlotT, EntityT]] = []
-            for match in found:
-                if all(match.last < other.first or other.last < match.first for other in taken):
-                    taken.append(match)
-            found = sorted(taken, key=lambda match: match.start)
+            found = without_overlap(sorted(found, key=_rank))
         return [match for match in found if not _negated(words, match)]
 
     def _candidates(self, words: list[Token]) -> Iterator[tuple[int, Form[SlotT, EntityT]]]:
@@ -111,6 +106,18 @@ class Matcher(Generic[SlotT, EntityT]):
             if token.key.endswith("'s") and (starts := index.get(token.key[:-2])) is not None:
                 for form in starts.alone:
                     yield at, form
+
+
+def without_overlap(found: Iterable[Match[SlotT, EntityT]]) -> list[Match[SlotT, EntityT]]:
+    """The matches by place, of those that share a word the one that comes first among them."""
+    taken: set[int] = set()
+    kept = []
+    for match in found:
+        words = range(match.first, match.last + 1)
+        if taken.isdisjoint(words):
+            taken.update(words)
+            kept.append(match)
+    return sorted(kept, key=lambda match: match.start)
 
 
 def whole_words(words: Iterable[str]) -> re.Pattern[str]:

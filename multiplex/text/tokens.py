@@ -6,7 +6,9 @@ import re
 import unicodedata
 from typing import Literal, NamedTuple
 
-_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʻʿʾ´′", "'"))
+# Soft hyphen, word joiner and zero-width no-break space show nothing and part no word.
+_UNSEEN = "\u00ad\u2060\ufeff"
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʻʿʾ´′", "'") | dict.fromkeys(_UNSEEN, ""))
 # Letters with a stroke have no decomposition in Unicode, so stripping marks would leave them.
 _STROKES = str.maketrans("łŁøØđĐħĦıŧŦ", "lLoOdDhHitT")
 _FULL_WIDTH = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")
@@ -18,7 +20,7 @@ JOINED = (
     "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0f71-\u0fbc\u102b-\u103e\u17b4-\u17d3"
 )
 _LETTER = f"(?:[^\\W_{_UNSPACED}]|[{JOINED}])"
-_WORD = re.compile(f"[{_UNSPACED}]|{_LETTER}+(?:['’‘ʼʻʿʾ´′]{_LETTER}+)*")
+_WORD = re.compile(f"[{_UNSPACED}]|{_LETTER}+(?:['’‘ʼʻʿʾ´′{_UNSEEN}]{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")  # what _WORD finds in ASCII, several times as fast
 
 
@@ -59,7 +61,7 @@ def has_word(text: str) -> bool:
 
 
 def normal(word: str) -> str:
-    """A word in Unicode NFC with one kind of apostrophe; full-width letters become plain ones."""
+    """A word in Unicode NFC with one kind of apostrophe and without unseen signs; full-width letters become plain."""
     form: Literal["NFC", "NFKC"] = "NFKC" if _FULL_WIDTH.search(word) else "NFC"
     return unicodedata.normalize(form, word).translate(_APOSTROPHES)
 

@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_read_as_it_is_says_what_to_do(
 
 
 def test_fields_may_be_parted_by_semicolons(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.csv", 'id;text\n1;"Kin, then; all."\n')
+    path = written(tmp_path, "a.csv", 'id;text;note (a, b);"a, b, c"\n1;"Kin, then; all.";x;y\n')
     assert list(read(path)) == [Passage("1", "Kin, then; all.", 2)]
 
 
@@ -191,6 +191,19 @@ def test_parquet_is_read_row_by_row(tmp_path: Path) -> None:
     assert list(read(str(path))) == [Passage("1", "One.", 1), Passage("2", "So.", 2)]
     with pytest.raises(UsageError, match="cannot be read as Parquet"):
         list(read(written(tmp_path, "b.parquet", "no such thing")))
+
+
+def test_a_parquet_row_with_a_value_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    offsets = pyarrow.array([0, 4, 9, 13], pyarrow.int32()).buffers()[1]
+    texts = pyarrow.StringArray.from_buffers(3, offsets, pyarrow.py_buffer(b"One.T\xffwo.Kin."))
+    whole = 1_600_000_000_000_000_000
+    ids = pyarrow.array([whole, whole, whole + 1], pyarrow.timestamp("ns"))  # Python has no nanoseconds
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts, "id": ids}), path)
+    first, second, third = read(str(path))
+    assert (first, second) == (Passage("2020-09-13 12:26:40", "One.", 1), Skipped(2, "not UTF-8"))
+    assert isinstance(third, Skipped)
+    assert third.reason.startswith("a value that cannot be read (Nanosecond")
 
 
 def test_any_other_file_is_one_text(tmp_path: Path) -> None:

@@ -56,6 +56,27 @@ def test_holders_are_counted_under_the_perspective_that_the_text_goes_on_about(e
     assert depth.index == pytest.approx(depth_index(depth.label_share or 0.0, depth.plurality or 0.0))
 
 
+@pytest.mark.parametrize(
+    ("heading", "next_heading", "words"),
+    [
+        ("## Islamic", "## Conclusion", 0),
+        ("**Islamic**", "**To conclude:**", 0),
+        ("### Islamic", "# All together", 0),
+        ("Islamic\n=======", "Conclusion\n==========", 0),
+        ("Islamic:", "Conclusion:", 0),
+        ("## Islamic", "### On kin", 8),  # below it
+    ],
+)
+def test_a_section_ends_at_the_next_heading_of_its_rank(
+    evaluator: Evaluator, heading: str, next_heading: str, words: int
+) -> None:
+    depth = measure(
+        evaluator,
+        f"{heading}\n\nZakat is due.\n\n{next_heading}\n\nFamilies matter because they care for each other.",
+    )
+    assert depth.reasons["islamic"] == words
+
+
 def test_the_effective_number_of_holders_weighs_them_by_their_mentions(evaluator: Evaluator) -> None:
     depth = measure(evaluator, "Gandhi wrote this. Gandhi said so. Gandhi argued for it. Ambedkar wrote that.")
     assert depth.holders["south_asian"] == pytest.approx(math.exp(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25))))

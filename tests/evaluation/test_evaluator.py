@@ -16,6 +16,7 @@ from multiplex.evaluation.evaluator import BATCH
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.scorer import Scored, Scorer
 from multiplex.evaluation.statistics.accuracy import AccuracyFigure, Labelled, read_labelled, vote
+from multiplex.present.accuracy import remainder
 
 NAMES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
 FRAMES = ("Many {} families lost their savings.", "{} teachers were honoured at a joyful feast.", "{} schools opened.")
@@ -84,7 +85,8 @@ def test_validation_of_ones_own_labels(tmp_path: Path) -> None:
     for content, why in (
         (b'{"text": "caf\xe9", "perspective": null}\n', r"mine.jsonl:1: not UTF-8"),
         (b'\n[{"text": "x", "perspective": null}]\n', r"mine.jsonl:2: not a JSON object"),
-        (b'{"text": "x"}\nnull\n', r"mine.jsonl:2: not a JSON object"),
+        (b'{"text": "x", "perspective": null}\nnull\n', r"mine.jsonl:2: not a JSON object"),
+        (b'{"text": "Muslims pray.", "label": "islamic"}\n', r"mine.jsonl:1: needs `text` and `perspective`"),
         (b"\n", r"mine.jsonl: holds no row"),
     ):
         path.write_bytes(content)
@@ -95,6 +97,19 @@ def test_validation_of_ones_own_labels(tmp_path: Path) -> None:
     for absent in (tmp_path, tmp_path / "absent"):
         with pytest.raises(UsageError, match="no such file"):
             list(measure(absent))
+
+
+def test_labelled_texts_are_read_in_their_own_language_or_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    spanish = {"text": "En Japón se saluda primero a los ancianos.", "perspective": "east_asian"}
+    afar = {"text": "Qafar rakaakayih doolatih simbilih bisittek maqna macaay kinni le.", "perspective": None}
+    path.write_text(json.dumps(spanish) + "\n" + json.dumps(afar) + "\n", "utf-8")
+    (made,) = measure(path)
+    assert (made.figures[0].value, made.figures[0].n) == (1.0, 1)
+    assert "1 of 2 texts are in languages that are not read (" in remainder(made)
+    path.write_text(json.dumps(afar) + "\n", "utf-8")
+    with pytest.raises(UsageError, match="no text is in a language that is read"):
+        list(measure(path))
 
 
 def test_a_tie_is_split_and_silence_is_none() -> None:

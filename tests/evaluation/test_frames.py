@@ -13,7 +13,8 @@ from multiplex.evaluation.extraction.frame import FRAME, KNOWN
 from multiplex.evaluation.extraction.frames import OUTSIDE, Frame, load_frame, load_frames, shipped_frames
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.evaluation.extraction.references import HEADLINE_CUES, count, find, in_frame
-from multiplex.present.frames import FrameFigure, dependence
+from multiplex.present.frames import FrameFigure, SpreadTally, dependence
+from multiplex.present.summary import as_summary
 
 NAMES = ("civilisations", "religions", "regions", "all")
 
@@ -207,3 +208,37 @@ def test_what_depends_on_the_frame_is_said_in_words() -> None:
         "c has no reference under one, and 9 under two.",
     ]
     assert dependence({"one": figures["one"]}) == []
+
+
+def test_texts_without_a_group_are_no_group_of_all_texts() -> None:
+    evaluator = Evaluator(["civilisations", "religions"], sentiment=False)
+    korean, catholic = evaluator.measure("Koreans greet elders."), evaluator.measure("Catholics pray to God.")
+    alone = SpreadTally()
+    alone.add("", korean)
+    assert alone.label("") == "all texts"
+    assert alone.lines() == ["1 of 1 texts have no reference under religions and some under civilisations."]
+    assert list(as_summary({}, None, {}, {}, alone)["frames"]["religions"]) == ["all"]
+    alone.add("a", catholic)
+    assert alone.label("") == "the empty group"
+    assert alone.lines()[:2] == [
+        "the empty group has no reference under religions, and 1 under civilisations.",
+        "a has no reference under civilisations, and 1 under religions.",
+    ]
+    assert list(as_summary({}, None, {}, {}, alone)["frames"]["religions"]) == ["", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "religion"),
+    [
+        ("Moinuddin Chishti", "islam"),
+        ("Ogyū Sorai", "confucian_daoist"),
+        ("Iyothee Thass", "buddhism"),
+        ("Manimekalai", "buddhism"),
+        ("Max Weber", OUTSIDE),
+        ("Kingdom of Meroe", OUTSIDE),
+        ("Mona Eltahawy", OUTSIDE),
+    ],
+)
+def test_nobody_stands_under_a_religion_that_is_not_theirs(frames: dict[str, Frame], name: str, religion: str) -> None:
+    (found,) = in_frame(find(f"{name} is read.", shipped_gazetteer()), frames["religions"])
+    assert found.perspective == religion

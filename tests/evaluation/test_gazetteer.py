@@ -90,6 +90,10 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         ("the Qur’an says", [("Qur’an", "quran")]),
         ("Japan's and Japan’s", [("Japan", "japan"), ("Japan", "japan")]),
         ("the M\u0101ori, the Ma\u0304ori", [("M\u0101ori", "maori"), ("Ma\u0304ori", "maori")]),
+        (
+            "Ja\u00adpan, Ko\u2060reans\u00ad, Mus\ufefflims",
+            [("Ja\u00adpan", "japan"), ("Ko\u2060reans", "korea"), ("Mus\ufefflims", "islam")],
+        ),
         ("Paṇḍitā but not Pandita", [("Paṇḍitā", "pandita")]),
         ("filial-piety, filial\npiety", [("filial-piety", "filial_piety"), ("filial\npiety", "filial_piety")]),
         ("Filial *Piety*", [("Filial *Piety", "filial_piety")]),

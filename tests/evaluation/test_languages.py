@@ -122,12 +122,20 @@ def test_a_language_is_told_by_its_script_and_words_or_not_recognised(text: str,
         ("La familia se reunió con respeto y confianza.", set()),
         ("El conejillo de Indias vive en el océano Índico.", set()),
         ("La Navidad en la cultura mexicana.", {"latin_american"}),
+        ("Kilisedeki haçlar eskiydi ve kapıda bekleyen adamlar vardı.", set()),  # crosses, not hajj
+        ("Araplar ve Kazakların aileleri burada yaşıyor.", {"islamic"}),
+        ("اشترى الرجل سيارة رولز رويس جديدة في المدينة الكبيرة.", set()),  # a car, not Rawls
         ("Ｉｎ Ｊａｐａｎ ｅｌｄｅｒｓ ａｒｅ ｇｒｅｅｔｅｄ ｆｉｒｓｔ.", {"east_asian"}),
     ],
 )
 def test_names_are_found_however_they_are_written(evaluator: Evaluator, text: str, found: set[str]) -> None:
     measures = evaluator.measure(text)
     assert {name for name, count in measures.counts.items() if count} == found
+
+
+def test_an_echo_is_one_whatever_language_the_question_was_asked_in(evaluator: Evaluator) -> None:
+    measures = evaluator.measure("Muslims pay zakat.", question="¿Qué dicen los musulmanes sobre la familia?")
+    assert [(each.entity, each.echo) for each in measures.references] == [("islam", True), ("zakat", False)]
 
 
 def test_a_sentence_of_another_language_inside_a_text_is_read_or_told() -> None:

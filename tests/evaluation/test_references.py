@@ -271,9 +271,36 @@ def test_a_wrong_file_of_cue_words_is_named_with_its_field(tmp_path: Path) -> No
         ("The Sahaba are remembered in prayer.", True),
         ("In Bhutan, Islam is a minority religion.", False),
         ("In Bhutan, Islam asks for daily prayer.", True),
+        ("The scholar Saiful Islam wrote that families matter.", False),
+        ("Islam Karimov ruled for decades.", False),
+        ("In Islam God is one.", True),
+        ("The banker Anshu Jain said that families matter.", False),
+        ("In Pune, Marwari Jain families fast.", True),
+        ("They read Hindu and Jain Agamas at home.", True),
+        ("Christian Eriksen scored again.", False),
+        ("A Christian Democrat values the family.", True),
+        ("Polish the family silver before dinner.", False),
     ],
 )
-def test_a_date_a_title_a_body_or_a_figure_of_a_story_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:
+def test_a_date_a_title_a_body_or_a_person_is_no_view(shipped: Gazetteer, text: str, counts: bool) -> None:
     found = find(text, shipped)
     assert found
     assert any(each.cue in ("named", "concept") for each in found) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Romans 12:2 speaks of the mind.", set()),
+        ("The Romans spoke of virtue.", {"ancient_rome"}),
+        ("The Epistle to the Hebrews speaks of faith.", {"epistle_to_the_hebrews"}),
+        ("Nigerian Americans honour elders.", set()),
+        ("In Córdoba, scholars debated.", set()),  # of Spain or of Argentina
+        ("Rahul Gandhi, Groucho Marx, Hafez al-Assad and Calvin and Hobbes are not whom they are called after.", set()),
+        ("By the Qutb Minar a Foucault pendulum swings over a Buddha bowl and Brahman cattle.", set()),
+    ],
+)
+def test_a_name_that_is_another_thing_is_not_taken_for_a_people_or_a_place(
+    shipped: Gazetteer, text: str, expected: set[str]
+) -> None:
+    assert {each.entity for each in find(text, shipped)} == expected

@@ -111,7 +111,7 @@ def _above_the_units(
         plots=[(name, [Markup(each.as_html()) for each in drawn]) for name, drawn in plots.items()],  # noqa: S704
         parts=parts,
         most=MOST,
-        legend=Markup(legend()),  # noqa: S704  # our own
+        legend=Markup(legend(cues=analysis.cues)),  # noqa: S704  # our own
     )
 
 

@@ -12,6 +12,10 @@ from multiplex.text.sentences import Sentence
 from multiplex.text.tokens import count_words
 
 _STOP = re.compile(r"(?<=[.!?;])[\"'”’*_)\]]*\s+(?=\S)")
+_MARKED = re.compile(r"[ \t>]*(#{1,6})[ \t]+$")
+_UNDERLINED = re.compile(r"[ \t]*\n {0,3}([=-])\1+[ \t]*(?:\n|$)")
+_BOLD = re.compile(r"(\*\*|__)(?:(?!\1).)+\1\s*:?$", re.DOTALL)
+_IN_BOLD, _PLAIN = 7, 8  # ranks below the six of Markdown's headings
 _OPENER = 4  # words of a heading that opens the section of a perspective: "What African voices say"
 
 
@@ -41,7 +45,8 @@ def cut_clauses(
     """The clauses of a text, in order.
 
     A clause without a reference is about what the clause before it was, inside its line of the text; at the start of a
-    line, about the perspective whose label stands alone in the last heading ("**African.**", "## Islamic").
+    line, about the perspective whose label stands alone in the last heading ("**African.**", "## Islamic"), until one
+    of its rank or above ("## Conclusion") ends that section.
     """
     by_sentence: dict[int, list[Reference]] = {}
     for reference in references:
@@ -49,14 +54,16 @@ def cut_clauses(
     found: list[Clause] = []
     section: tuple[str, ...] = ()
     latest: tuple[str, ...] = ()
-    end = 0
+    end = rank_of_section = 0
     for number, sentence in enumerate(sentences):
         here = by_sentence.get(number, [])
         if "\n" in text[end : sentence.start]:
             latest = section
         end = sentence.end
         labels = _perspectives(each for each in here if words.is_label(each.text, each.perspective))
-        opens = bool(labels) and count_words(sentence.text) <= _OPENER
+        opens, rank = bool(labels) and count_words(sentence.text) <= _OPENER, _rank(text, sentence)
+        if rank <= rank_of_section and not opens:
+            section, latest, rank_of_section = (), (), 0
         for start, stop in _stretches(sentence):
             inside = tuple(each for each in here if start <= each.start < stop)
             counted = tuple(each for each in inside if each.cue in cues and not each.echo)
@@ -64,7 +71,22 @@ def cut_clauses(
             found.append(Clause(number, start, text[start:stop], latest, inside, counted))
         if opens:
             section = latest = labels
+            rank_of_section = min(rank, _PLAIN)
     return found
+
+
+def _rank(text: str, sentence: Sentence) -> int:
+    """1 to 6 for a heading of Markdown, 7 for a few words in bold alone, 8 before a colon, more for any other."""
+    if marked := _MARKED.match(text[text.rfind("\n", 0, sentence.start) + 1 : sentence.start]):
+        return len(marked[1])
+    if underlined := _UNDERLINED.match(text, sentence.end):
+        return 1 if underlined[1] == "=" else 2
+    if count_words(sentence.text) <= _OPENER:
+        if _BOLD.match(sentence.text):
+            return _IN_BOLD
+        if sentence.text.endswith(":"):
+            return _PLAIN
+    return _PLAIN + 1
 
 
 def _stretches(sentence: Sentence) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 
 from multiplex.evaluation.depth.clauses import Clause
 from multiplex.evaluation.depth.words import DepthWords
@@ -24,17 +25,25 @@ def find_holders(clause: Clause, words: DepthWords) -> dict[str, frozenset[str]]
             each.cue == "named" or _is_proper(clause, each.start, each.end, words)
         ):
             found.setdefault(each.perspective, set()).add(each.entity)
-    taken = [(each.start - clause.start, each.end - clause.start) for each in clause.references]
+    taken = _letters(clause)
+    counted = sorted(clause.counted, key=lambda each: each.end)
+    ends = [each.end - clause.start for each in counted]
     for match in _NAME.finditer(clause.text):
         name = match.group()
-        if any(start < match.end() and match.start() < end for start, end in taken):
+        if not taken.isdisjoint(range(*match.span())):
             continue
         if name.lower() in words.unnamed or not words.says.match(clause.text, match.end()):
             continue
-        before = [each for each in clause.counted if each.end - clause.start <= match.start()]
-        for perspective in (before[-1].perspective,) if before else clause.about:
+        before = bisect_right(ends, match.start())
+        for perspective in (counted[before - 1].perspective,) if before else clause.about:
             found.setdefault(perspective, set()).add("~" + name.split()[-1].lower())
     return {name: frozenset(holders) for name, holders in found.items()}
+
+
+def _letters(clause: Clause) -> set[int]:
+    """Where in the clause its references stand."""
+    spans = ((each.start - clause.start, each.end - clause.start) for each in clause.references)
+    return {place for start, end in spans for place in range(start, end)}
 
 
 def _is_proper(clause: Clause, start: int, end: int, words: DepthWords) -> bool:

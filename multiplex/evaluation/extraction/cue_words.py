@@ -38,6 +38,8 @@ class _CueWords(BaseModel):
     speech: _Words
     rule: _Words
     directions: _Words
+    persons: _Words
+    determiners: _Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class CueWords:
     turns: frozenset[str]
     lingua_francas: frozenset[str]
     directions: frozenset[str]
+    persons: frozenset[str]
+    determiners: frozenset[str]
 
     @classmethod
     def load(cls, path: Path | None = None) -> CueWords:
@@ -88,6 +92,8 @@ class CueWords:
             turns=frozenset(words.turns),
             lingua_francas=frozenset(words.lingua_francas),
             directions=frozenset(words.directions),
+            persons=frozenset(words.persons),
+            determiners=frozenset(words.determiners),
         )
 
 

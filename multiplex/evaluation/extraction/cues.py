@@ -13,6 +13,7 @@ from multiplex.text.matching import Match
 from multiplex.text.tokens import Token
 
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d{2})s?\b")
+_VERSE = re.compile(r"\s\d+:\d")  # "Romans 12:2"
 _PAUSE = re.compile(r"[.,;:!?()\[\]|/…—]")
 _HALT = re.compile(r"[;:!?|]")
 _LABEL = re.compile(r"[\s*_\"'”’)]*(?:[:|—–]|\s-\s)[\s*_\"'“‘(|]*\w")
@@ -50,6 +51,8 @@ class Context:
     """Where an adjective or a tradition begins."""
     kinds: dict[int, Kind]
     """What kind of cue word a word is; none where it belongs to a match."""
+    dated: bool
+    """Whether it names a year."""
 
     @classmethod
     def of(cls, text: str, words: list[Token], matches: list[Match[Slot, Entity]], cue_words: CueWords) -> Context:
@@ -61,7 +64,7 @@ class Context:
             for at in range(match.first, match.last + 1):
                 if at not in slots:
                     kinds[at] = match.form.slot
-        return cls(text, words, cue_words, slots, firsts, kinds)
+        return cls(text, words, cue_words, slots, firsts, kinds, dated=bool(_YEAR.search(text)))
 
     def cue(self, match: Match[Slot, Entity]) -> Literal["named", "concept", "place"] | None:
         """The cue of one match in this sentence; None where the name is that of something else."""
@@ -75,7 +78,7 @@ class Context:
         if self._is_alone(match) or self._is_of_an_organisation(match) or self._is_counted_out(match):
             return "place"
         if slot == "traditions":
-            held = not self._labels(match) and not self._is_counted(match)
+            held = not self._is_in_a_persons_name(match) and not self._labels(match) and not self._is_counted(match)
         elif slot == "people":
             held = self._qualifies(match) or self._acts(match) or not self._is_counted(match)
         elif slot == "adjectives":
@@ -110,9 +113,11 @@ class Context:
         return self._key(at) in _COUNTED or self._key(at).isdigit()
 
     def _is_something_else(self, match: Match[Slot, Entity]) -> bool:
-        """A homonym that is no place, a power's rule over another land, a direction, a language."""
+        """A homonym that is no place, a book of the Bible, a power's rule over another land, a direction, a tongue."""
         if match.form.slot == "homonyms":
             return not self._is_located(match)
+        if match.form.slot == "people":
+            return bool(_VERSE.match(self.text, match.end))
         if match.form.slot != "adjectives":
             return False
         if self.kinds.get(match.last + 1) == "rule" and not _PAUSE.search(self._gap(match.last)):
@@ -219,6 +224,20 @@ class Context:
         """Whether word `at`, beside a match, is a capitalised word that belongs to no match; `gap` stands between."""
         return at not in self.slots and self.words[at].word[:1].isupper() and self._gap(gap) == " "
 
+    def _is_in_a_persons_name(self, match: Match[Slot, Entity]) -> bool:
+        """ "Islam Karimov", "a banker Anshu Jain"; not "in Islam God is", "the Christian West", "Marwari Jain nuns"."""
+        before, onward = match.first - 1, match.last + 1
+        if self._key(match.first) not in self.cue_words.persons or match.first < match.last:
+            return False
+        if before > 0 and self._is_of_a_name(before, before) and self._is_proper(before):
+            return not self._qualifies(match)
+        if onward >= len(self.words) or onward in self.kinds or match.possessive or not self._is_proper(onward):
+            return False
+        if self.words[onward].word.isupper():  # "Islam SHOULD"
+            return False
+        apart = self.cue_words.located | self.cue_words.determiners | {"and", "or"}
+        return self._is_of_a_name(onward, match.last) and self._key(before) not in apart
+
     def _is_of_an_organisation(self, match: Match[Slot, Entity]) -> bool:
         """ "Band of Chippewa Indians", "Dialogue with Non-Believers": a people in the name of a body."""
         if match.form.slot in ("places", "homonyms") or match.first < 3:
@@ -248,6 +267,8 @@ class Context:
         reach = _REACH if match.form.slot == "adjectives" or match.possessive else 1
         for step in range(at + 1, at + 1 + reach):
             if step >= len(self.words) or _PAUSE.search(self._gap(step - 1)):
+                return False
+            if self.words[step].key in self.cue_words.determiners:
                 return False
             if self.kinds.get(step) == "labels":
                 return self._is_of_ways(step)
@@ -318,7 +339,7 @@ class Context:
 
     def _is_lived_in(self, match: Match[Slot, Entity]) -> bool:
         """ "In Japan, elders are respected"; "families in rural India"; not "in Japan in 1990", not "in Japanese,"."""
-        if _YEAR.search(self.text):
+        if self.dated:
             return False
         adjective = match.form.slot == "adjectives"
         if adjective and (match.last + 1 >= len(self.words) or _PAUSE.search(self._gap(match.last))):

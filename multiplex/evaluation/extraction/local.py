@@ -60,8 +60,6 @@ class Local:
             for number, languages in enumerate(reading.sentences)
             if languages and languages != (ENGLISH,)
         }
-        if not foreign:
-            return find_in(sentences, self.gazetteer, question)
         return find_in(sentences, self.gazetteer, question, foreign=foreign, asked=self.reader.ids_in(question))
 
     def _english(self, sentence: Sentence, languages: Sequence[str]) -> list[Cued]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -139,8 +140,9 @@ def find_in(
     for number, here in enumerate(keep_supported(found, sentences, gazetteer, foreign)):
         sentence = sentences[number]
         joined = _joined(contexts[number], here) if number in contexts else [_alone(match, cue) for match, cue in here]
+        regions = _Regions(joined)
         for one in joined:
-            beside = _beside(one, joined)
+            beside = regions.beside(one)
             references.append(
                 Reference(
                     start=sentence.start + one.match.start,
@@ -226,22 +228,39 @@ def _nationalities(context: Context, found: Sequence[_Found], match: Match[Slot,
     return held
 
 
-def _beside(one: _Found, found: Sequence[_Found]) -> tuple[str, ...]:
-    """The regions that the sentence names besides one match, the nearest first.
+class _Regions:
+    """Where one sentence names which region; a long sentence may name many, so they are found by their places."""
 
-    For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view.
-    """
-    named = [
-        other
-        for other in found
-        if other is not one
-        and other.match.form.slot != "concept"
-        and other.facets.region
-        and not other.facets.religion
-        and (one.cue == "concept" or other.cue == "named" or other.facets.region[0] in one.facets.region)
-    ]
-    named.sort(key=lambda other: max(other.match.start - one.end, one.match.start - other.end))
-    return tuple(dict.fromkeys(other.facets.region[0] for other in named))
+    def __init__(self, found: Sequence[_Found]) -> None:
+        self._all: dict[str, list[_Found]] = {}
+        self._held: dict[str, list[_Found]] = {}
+        for one in sorted(found, key=_place):
+            if one.match.form.slot != "concept" and one.facets.region and not one.facets.religion:
+                self._all.setdefault(one.facets.region[0], []).append(one)
+                if one.cue == "named":
+                    self._held.setdefault(one.facets.region[0], []).append(one)
+
+    def beside(self, one: _Found) -> tuple[str, ...]:
+        """The regions that the sentence names besides one match, the nearest first.
+
+        For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view.
+        """
+        nearest = {}
+        for region, everywhere in self._all.items():
+            named = everywhere if one.cue == "concept" or region in one.facets.region else self._held.get(region, [])
+            at = bisect_left(named, _place(one), key=_place)
+            around = [other for other in named[max(0, at - 1) : at + 2] if other is not one]
+            if around:
+                nearest[region] = min((_distance(one, other), _place(other)) for other in around)
+        return tuple(sorted(nearest, key=nearest.__getitem__))
+
+
+def _place(one: _Found) -> int:
+    return one.match.start
+
+
+def _distance(one: _Found, other: _Found) -> int:
+    return max(other.match.start - one.end, one.match.start - other.end)
 
 
 def pairs(

@@ -13,8 +13,8 @@ from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.evaluation.languages.files import LanguageFile, read_language
 from multiplex.evaluation.languages.folding import cut, fold, marked
 from multiplex.evaluation.languages.territories import territory_names
-from multiplex.text.matching import Form, Match
-from multiplex.text.tokens import Token
+from multiplex.text.matching import Form, Match, without_overlap
+from multiplex.text.tokens import Token, plain
 
 _TRAP = Entity("none")
 _ALL_NAMED = "a mere label is not told from the holder of a view: both count as named"
@@ -77,12 +77,7 @@ class Lexicon:
         words = list(cut(text, self._by_character))
         found = [match for at in range(len(words)) for match in self._standing(text, words, at)]
         found.sort(key=lambda match: (match.first - match.last, match.start - match.end, match.start))
-        taken: list[Match[Slot, Entity]] = []
-        for match in found:
-            if all(match.last < other.first or other.last < match.first for other in taken):
-                taken.append(match)
-        taken.sort(key=lambda match: match.start)
-        return [(match, self._cue(words, match)) for match in taken if match.form.slot != "trap"]
+        return [(match, self._cue(words, match)) for match in without_overlap(found) if match.form.slot != "trap"]
 
     def ids_in(self, text: str) -> frozenset[str]:
         """The ids of the entities that a text names."""
@@ -176,14 +171,18 @@ def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:
 
 
 def _spelled(want: str, word: str) -> bool:
-    """Whether a word has the capital that the form asks for, and its diacritics or none."""
+    """Whether a word has the capital that the form asks for, and its diacritics or none.
+
+    A form without diacritics may be followed by an ending that has some: "Kazakların" is Kazakh, and "haçlar",
+    crosses, no hajj.
+    """
     if want[:1].isupper() and not any(part[:1].isupper() for part in re.split("['’]", word)):
         return False
     if want.isupper() and 1 < len(want) < _SHOUTED and not word[: len(want)].isupper():
         return False
-    if marked(word):
-        return marked(want) or not want.isascii() or len(fold(word)) > len(fold(want))
-    return True
+    if not marked(word) or marked(want) or not want.isascii():
+        return True
+    return all(plain(letter) == letter or fold(letter) != own for letter, own in zip(word, fold(want), strict=False))
 
 
 def _same(one: _Entry, other: _Entry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES, KNOWN
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.extraction.references import count
+from multiplex.evaluation.languages.reading import languages_of
 from multiplex.evaluation.retention.perspective_classifier import NONE
 from multiplex.text.sentences import split
 
@@ -74,11 +76,12 @@ class Confusion:
 
 @dataclass
 class Validation:
-    """What was measured, and which parts of the data were not there."""
+    """What was measured, which parts of the data were not there, and the texts that are in no figure, in words."""
 
     figures: list[AccuracyFigure] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,24 @@ class Labelled:
 
 
 def labelled(texts: Sequence[Labelled], local: Local) -> Validation:
-    """Accuracy and macro-F1 on labelled texts, with every written cue and with the headline's alone."""
+    """Accuracy and macro-F1 on labelled texts, with every written cue and with the headline's alone.
+
+    Texts in languages that are not read are in no figure, as `multiplex score` has them.
+
+    Raises:
+        UsageError: none is in a language that is read.
+    """
+    readings = [local.reader.read(split(each.text)) for each in texts]
+    left = Counter(reading.language for reading in readings if "names" in dict(reading.why_not))
+    read = [each for each, of in zip(texts, readings, strict=True) if "names" not in dict(of.why_not)]
+    languages = languages_of({"names": dict(left.most_common())})
+    if not read:
+        raise UsageError(f"no text is in a language that is read{languages}")
     made = Validation()
+    if left:
+        made.unread = f"{left.total():,} of {len(texts):,} texts are in languages that are not read{languages}"
     for cues in (WRITTEN, HEADLINE_CUES):
-        made_here = classified("labelled texts", texts, cues, local)
+        made_here = classified("labelled texts", read, cues, local)
         made.figures += made_here.figures
         made.confusions += made_here.confusions
     return made
@@ -131,7 +148,8 @@ def vote(text: str, cues: Sequence[str], local: Local) -> NDArray[np.float64]:
     Perspectives that the labels do not hold (`jewish`, `christian`, `secular`) do not compete.
     """
     row = np.zeros(len(LABELS))
-    counts = count(local.written(split(text)), LABELS[:-1], cues)
+    sentences = split(text)
+    counts = count(local.written(sentences, reading=local.reader.read(sentences)), LABELS[:-1], cues)
     most = max(counts.values())
     winners = [name for name, value in counts.items() if value == most] if most else [NONE]
     for name in winners:
@@ -212,7 +230,7 @@ def read_labelled(path: Path) -> Iterator[Labelled]:
     line = 0
     for line, row in _numbered(path):
         text, label = row.get("text"), row.get("perspective") or NONE
-        if not isinstance(text, str) or label not in LABELS:
+        if not isinstance(text, str) or "perspective" not in row or label not in LABELS:
             raise UsageError(f"{path}:{line}: needs `text` and `perspective`, one of {', '.join(LABELS[:-1])} or null")
         yield Labelled(text, label)
     if not line:
