@@ -62,12 +62,23 @@ def find_ending(finish: str | None) -> Ending | None:
 def read_usage(usage: Any, *, spoke: bool) -> Usage:
     """One call's tokens; None where the endpoint does not report them in a way that can be.
 
-    With `spoke` the reply holds words, so that zero tokens are no report.
+    With `spoke` the reply holds words, so that zero tokens are no report. Gemini and xAI count what a model thinks in
+    `total_tokens` alone, and bill it as output.
     """
     given, made = (_tokens(usage, names) for names in TOKENS)
+    if given is not None and made is not None:
+        made += _beyond(usage, given + made)
     if spoke and not made:
         made, given = None, given or None
     return Usage(calls=1, input_tokens=given, output_tokens=made)
+
+
+def _beyond(usage: Mapping[str, Any], counted: int) -> int:
+    """Tokens of thinking that only the total holds: the rest of it, at most as many as are said to be thinking."""
+    total, details = _tokens(usage, ("total_tokens",)), usage.get("completion_tokens_details")
+    rest = max(0, (total or 0) - counted)
+    thought = _tokens(details, ("reasoning_tokens",))
+    return rest if thought is None else min(rest, thought)
 
 
 def _tokens(usage: Any, names: tuple[str, ...]) -> int | None:

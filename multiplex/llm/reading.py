@@ -19,6 +19,7 @@ MOST_BYTES = 64_000_000  # of a response, with everything around the text
 _BOM = b"\xef\xbb\xbf"
 _PARTS = ("text", "output_text")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+_SAID = ("content", "refusal", "tool_calls", "function_call")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ReplySink(Protocol[Shown_co]):
 
 
 class ReplyReader:
-    """A reply as it comes in; `choice` is what the endpoint sent last of the one that is read.
+    """A reply as it comes in; `choice` is what the endpoint sent last of the one that is read, `said` its new words.
 
     Args:
         max_tokens: the call's limit, which bounds how long the reply can be; None sets none.
@@ -86,6 +87,8 @@ class ReplyReader:
     def __init__(self, max_tokens: int | None = None, manner: Manner | None = None) -> None:
         self.begun = self.too_long = False
         self.choice: Mapping[str, Any] = {}
+        self.said: Mapping[str, Any] = {}
+        self._by_deltas = False
         self._index: int | None = None  # of the choice that is read: some endpoints send more than were asked for
         self._most = LONGEST if max_tokens is None else min(LONGEST, CHARACTERS * max_tokens + SLACK)
         self._visible = ThinkingFilter(manner)
@@ -116,6 +119,7 @@ class ReplyReader:
             raise EndpointError(error)
         self.begun = self.begun or "choices" in event
         self.choice = self._choose(choices)
+        self.said = self._find_said()
         self._count(event)
         if not self.choice:
             return ""
@@ -128,6 +132,14 @@ class ReplyReader:
             self._index = min(choice.get("index") or 0 for choice in choices)
         return next((choice for choice in choices if (choice.get("index") or 0) == self._index), {})
 
+    def _find_said(self) -> Mapping[str, Any]:
+        """What the choice adds: its delta, or its message, unless that repeats at the end what deltas have said."""
+        delta, message = self.choice.get("delta") or {}, self.choice.get("message") or {}
+        self._by_deltas = self._by_deltas or any(delta.get(name) for name in _SAID)
+        if self._by_deltas:
+            return delta
+        return message if any(message.get(name) for name in _SAID) else delta or message
+
     def _count(self, event: Mapping[str, Any]) -> None:
         """Keep the newest report of tokens, at one of the places where endpoints put it, but one of nothing at all."""
         places = (event, self.choice, event.get("x_groq") or {})
@@ -138,7 +150,7 @@ class ReplyReader:
     def _read(self, choice: Mapping[str, Any]) -> str:
         finish = choice.get("finish_reason")
         self._finish = self._finish if finish in (None, "") else str(finish)
-        said = choice.get("delta") or choice.get("message") or {}
+        said = self.said
         text, thought, refusal = read_content(said)
         thoughts = [thought, *(value for name in _THOUGHTS if isinstance(value := said.get(name), str))]
         self._reasoned = self._reasoned or any(thoughts)

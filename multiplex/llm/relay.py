@@ -152,8 +152,7 @@ class RelayReader:
             EndpointError: it tells of an error.
         """
         shown = self._reply.take(event, kind)
-        choice = self._reply.choice
-        said = choice.get("delta") or choice.get("message") or {}
+        choice, said = self._reply.choice, self._reply.said
         text, _, refusal = read_content(said)
         logprobs = choice.get("logprobs") if self._by_token else None
         made = {name: said[name] for name in _KEPT if said.get(name)}

@@ -123,6 +123,7 @@ async def test_no_form_of_failure_is_an_answer(way: str, body: Any, said: str) -
 
 _OTHER = {"index": 1, "delta": {"content": "NO"}, "finish_reason": "length"}
 _SPENT: Body = {"prompt_tokens": 10, "completion_tokens": 3}
+_WHOLE: Body = {"choices": [{"message": {"content": "Kin first."}, "finish_reason": "stop"}], "usage": _SPENT}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,9 @@ _SPENT: Body = {"prompt_tokens": 10, "completion_tokens": 3}
          event(finish="stop", usage=_SPENT), event(usage={"prompt_tokens": 0, "completion_tokens": 0}), DONE],
         [b'{"choices": [{"message": {"content": ["Kin ", {"text": "first."}]}, "finish_reason": "stop", "usage": '
          b'{"prompt_tokens": "10", "completion_tokens": 3}}]}'],
+        [event("Kin "), event("first."), DONE.replace(b"[DONE]", json.dumps(_WHOLE).encode()), DONE],  # as MiniMax ends
+        [json.dumps({"choices": [{**_WHOLE["choices"][0], "delta": {"role": "assistant", "content": ""}}],
+                     "usage": _SPENT}).encode()],  # as Perplexity has it
     ],
 )  # fmt: skip
 @WAYS
@@ -180,8 +184,13 @@ async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(trans
         ({"input_tokens": 10, "output_tokens": "30"}, (10, 30)),
         ({"prompt_tokens": -1, "completion_tokens": 10**20}, (None, None)),
         ([1], (None, None)),
+        ({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+          "completion_tokens_details": {"reasoning_tokens": 94}}, (32, 103)),  # as xAI counts
+        ({"prompt_tokens": 21, "completion_tokens": 0, "total_tokens": 81}, (21, 60)),  # as Gemini does
+        ({"prompt_tokens": 9, "completion_tokens": 30, "total_tokens": 39,
+          "completion_tokens_details": {"reasoning_tokens": 20}}, (9, 30)),
     ],
-)
+)  # fmt: skip
 def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | None, int | None]) -> None:
     read = read_usage(usage, spoke=True)
     assert (read.input_tokens, read.output_tokens) == tokens
