@@ -18,6 +18,7 @@ LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the us
 _KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
 _BAD_KEY = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired|not found)|invalid api[ _]key", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
+_SECRET_QUERY = re.compile(r"([?&][\w.-]*(?:key|token|secret|sig|password)[\w.-]*=)[^&\s\"'<>]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def safe(text: str, secret: str = "") -> str:
     """A foreign message on one line of at most 200 characters, with the key and everything like one taken out."""
     if secret:
         text = text.replace(secret, "[key]")
-    text = _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split())))
+    text = _SECRET_QUERY.sub(r"\1[key]", _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split()))))
     return text if len(text) <= 200 else text[:199] + "…"
 
 

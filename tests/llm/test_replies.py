@@ -21,6 +21,7 @@ from multiplex.llm.spec import api_key, parse_spec
 from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
+from multiplex.serve.http.readiness import unreachable
 from tests.backend import Backend, Body, Say
 from tests.llm.test_transport import DONE, Endpoint, event, running
 
@@ -335,6 +336,37 @@ async def test_a_model_on_this_machine_is_asked_past_every_proxy(
     assert (await ask(backend.base_url, "whole")).text == Say().text
     assert is_direct("http://[::1]:8000/v1")
     assert not is_direct("https://api.example.org/v1")
+
+
+async def test_what_the_environment_says_of_openai_goes_to_no_other_endpoint(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = "X-Gateway-Key: gateway-secret\nAuthorization: Bearer sk-of-openai"
+    named = {"OPENAI_CUSTOM_HEADERS": headers, "OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "project-1"}
+    for name, value in {**named, "MK": "the-key-of-this-endpoint", "OPENAI_API_KEY": "sk-of-openai"}.items():
+        monkeypatch.setenv(name, value)
+    await ask(backend.base_url, "whole", api_key_env="MK")
+    assert await unreachable(parse_spec("m", backend.base_url)) is None
+    monkeypatch.setenv("OPENAI_BASE_URL", backend.base_url)
+    spec = parse_spec("openai:m")
+    assert spec.place == backend.base_url
+    chat = Chat(spec, transport="whole")
+    await chat.complete([HumanMessage("Why?")])
+    await chat.aclose()
+    other, openais = backend.headers
+    assert other["authorization"] == "Bearer the-key-of-this-endpoint"
+    assert not {"x-gateway-key", "openai-organization", "openai-project"} & other.keys()
+    assert openais["openai-organization"] == "org-1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
+    with pytest.raises(UsageError, match="OPENAI_BASE_URL is no"):
+        parse_spec("openai:m")
+
+
+async def test_a_query_of_the_address_goes_with_every_request() -> None:
+    async with running(Endpoint([b'{"error": "no route /v1/chat/completions?v=1&key=abc"}'])) as endpoint:
+        with pytest.raises(CallError, match=r"\?v=1&key=\[key\]"):
+            await ask(f"{endpoint.url}?v=1&key=abc", "whole")
+    assert endpoint.paths == ["/v1/chat/completions?v=1&key=abc"]
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9"])
