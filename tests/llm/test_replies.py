@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import threading
 from typing import Any, get_args
@@ -209,10 +210,11 @@ def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | 
          ("max_tokens", "cap", 4096)),
         ({"message": "temperature: range: 0..1"}, {"temperature": 1.5}, ("temperature", "value", None)),
         ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
+        ({"message": "System message must be at the beginning."}, {}, ("messages", "system_first", None)),
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, change: tuple[str, str, Any]) -> None:
-    found = find_change(read_error(body, 400), sent, ["system", "user"])
+    found = find_change(read_error(body, 400), sent, ["system", "system", "user"])
     assert found is not None
     assert (found.field, found.why, found.to) == change
 
@@ -291,6 +293,26 @@ async def test_without_a_system_role_the_persona_stands_in_the_users_message(
     reply = await ask(backend.base_url, transport)
     assert backend.requests[-1]["messages"] == [{"role": "user", "content": "You are P.\n\nWhy?"}]
     assert "takes no system message" in reply.notes[0]
+
+
+async def test_messages_are_put_as_a_template_wants_them_under_whatever_status_it_says_so(backend: Backend) -> None:
+    def script(body: Body, n: int) -> Say:
+        roles = [message["role"] for message in body["messages"]]
+        if "system" in roles[1:]:
+            return Say(status=500, error={"message": "Jinja Exception: System message must be at the beginning."})
+        twice = any(a == b for a, b in itertools.pairwise(roles))
+        return Say(status=500, error={"message": "conversation roles must alternate"}) if twice else Say("Kin first.")
+
+    backend.script = script
+    chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0}))
+    scattered = [SystemMessage("One."), HumanMessage("Why?"), SystemMessage("Two."), HumanMessage("And how?")]
+    first, second = [await chat.complete(scattered) for _ in range(2)]
+    await chat.aclose()
+    assert backend.requests[-1]["messages"] == [
+        {"role": "system", "content": "One.\n\nTwo."}, {"role": "user", "content": "Why?\n\nAnd how?"}
+    ]  # fmt: skip
+    assert len(backend.requests) == 4
+    assert "takes one system message, at the beginning" in first.notes[0] == second.notes[0]
 
 
 async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
