@@ -124,9 +124,14 @@ async def test_a_wait_longer_than_a_minute_is_told_not_waited_for(backend: Backe
     assert len(backend.requests) == 1
 
 
+MISMADE = {"message": "Failed to validate JSON.", "type": "invalid_request_error", "code": "json_validate_failed"}
+
+
 @pytest.mark.parametrize(
-    "failure", [Say(status=500), Say(status=503), Say(cut_after=2), Say(broken_event=True), Say(text="")]
-)
+    "failure",
+    [Say(status=500), Say(status=503), Say(cut_after=2), Say(broken_event=True), Say(text=""),
+     Say(status=400, error=MISMADE)],
+)  # fmt: skip
 async def test_a_passing_failure_is_tried_again(backend: Backend, failure: Say) -> None:
     backend.script = lambda body, n: failure if n == 0 else Say("fine.")
     assert (await asks(spec_of(backend))).text == "fine."

@@ -7,15 +7,19 @@ import gzip
 import itertools
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import Field
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
+from multiplex.llm.model import as_chat
 from multiplex.llm.protocol import read_error, read_usage
 from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
 from multiplex.llm.spec import api_key, parse_spec
@@ -324,6 +328,37 @@ async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
 async def test_a_slow_stream_that_keeps_coming_is_waited_for(backend: Backend) -> None:
     backend.script = lambda body, n: Say("one two three four five", pace=0.3)
     assert (await ask(backend.base_url, "streamed", timeout=0.8)).text == "one two three four five"
+
+
+async def test_a_reply_that_stops_coming_is_asked_for_once_more_and_no_oftener() -> None:
+    async with running(Endpoint([event("half")], ends=False)) as endpoint:
+        with pytest.raises(CallError, match="nothing more of the answer came"):
+            await ask(endpoint.url, "streamed", timeout=0.2, retries=3)
+    assert len(endpoint.bodies) == 2
+
+
+class Hurried(BaseChatModel):
+    """A caller's own chat model, whose endpoint takes no more calls now."""
+
+    asked: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "hurried"
+
+    def _generate(self, messages: Any, *_: Any, **__: Any) -> Any:
+        self.asked.append(str(messages[0].content))
+        error: Any = RuntimeError("slow down")
+        error.status_code, error.response = 429, SimpleNamespace(headers={"retry-after": "3600"})
+        raise error
+
+
+async def test_a_callers_own_model_may_say_429_too() -> None:
+    model = Hurried()
+    with pytest.raises(CallError, match="429, asks to wait 3600 s") as caught:
+        await as_chat(model).complete([HumanMessage("Why?")])
+    assert caught.value.kind == "rate_limited"
+    assert model.asked == ["Why?"]
 
 
 async def test_a_reply_without_end_is_cut_and_told() -> None:
