@@ -134,6 +134,7 @@ class RelayReader:
         self._by_token = bool(asked.given.get("logprobs"))
         self._streamed = asked.streamed
         self._passed = False
+        self._calls = _ToolIndex()
 
     @property
     def begun(self) -> bool:
@@ -156,8 +157,8 @@ class RelayReader:
         text, _, refusal = read_content(said)
         logprobs = choice.get("logprobs") if self._by_token else None
         made = {name: said[name] for name in _KEPT if said.get(name)}
-        if self._streamed and isinstance(calls := made.get("tool_calls"), list):
-            made["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
+        if said is choice.get("delta") and isinstance(calls := made.get("tool_calls"), list):
+            made["tool_calls"] = [{**call, "index": self._calls.of(call, place)} for place, call in enumerate(calls)]
         if shown := storable(text) if self._by_token else shown:
             made["content"] = shown
         if refusal:
@@ -192,6 +193,27 @@ class RelayReader:
         check_end(said, at, passed=self._passed)
         ended = _FINISHES.get(str(said.ending), "stop")
         return ("function_call" if said.finish.lower() == "function_call" else ended), said.usage
+
+
+class _ToolIndex:
+    """Which call of a tool a piece belongs to: Gemini sends every call of a stream with index 0, or with none."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []  # by our index; empty where a call has none
+        self._newest: dict[int, int] = {}  # ours by the endpoint's
+
+    def of(self, call: Mapping[str, Any], place: int) -> int:
+        """Our index of the call, whose piece stands at `place` of its event."""
+        index, name = call.get("index"), call.get("id") or ""
+        key = index if isinstance(index, int) else place
+        known = self._newest.get(key)
+        if known is not None and name and self._ids[known] not in ("", name):
+            known = self._ids.index(name) if name in self._ids else None
+        if known is None:
+            known = len(self._ids)
+            self._ids.append("")
+        self._newest[key], self._ids[known] = known, self._ids[known] or name
+        return known
 
 
 def _together(pieces: Sequence[Passed]) -> Passed:

@@ -171,6 +171,28 @@ async def test_a_call_that_is_streamed_though_it_was_asked_for_whole_is_put_toge
     assert closed.finish == "tool_calls"
 
 
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_calls_that_an_endpoint_does_not_number_are_told_apart_by_their_ids(index: Body, streamed: bool) -> None:
+    def piece(number: str, **function: str) -> bytes:
+        call = {**index, "id": number, "type": "function", "function": function}
+        return b"data: " + json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
+
+    calls = [piece("a", name="ask", arguments="{}"), piece("b", name="say", arguments='{"x"'), piece("", arguments=":1}")]
+    sent = [*calls, event(finish="tool_calls"), DONE]
+    async with running(Endpoint(sent)) as endpoint:
+        chat = Chat(parse_spec("m", endpoint.url))
+        asked = RelayRequest([{"role": "user", "content": "Why?"}], {"tools": []}, {}, streamed=streamed)
+        said = [piece.delta["tool_calls"] async for piece in relay(chat, asked) if isinstance(piece, Passed)]
+        await chat.aclose()
+    if streamed:
+        assert [call["index"] for (call,) in said] == [0, 1, 1]
+    else:
+        assert [call["function"] for call in said[0]] == [
+            {"name": "ask", "arguments": "{}"}, {"name": "say", "arguments": '{"x":1}'}
+        ]  # fmt: skip
+
+
 @EVERY
 async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(transport: Transport) -> None:
     usage = [{"prompt_tokens": 10, "completion_tokens": n} for n in (1, 2, 3)]
