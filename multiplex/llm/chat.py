@@ -259,7 +259,7 @@ class Chat:
         if self.transport == "streamed":
             return await streamed(line.client, request, reader, on_delta)
         completion = await whole(line.client, request, reader)
-        if on_delta is not None and (shown := without_thinking(completion.text)):
+        if on_delta is not None and not completion.unclosed and (shown := without_thinking(completion.text)):
             on_delta(shown)
         return completion
 

@@ -70,7 +70,7 @@ def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int |
         return fault
     if said.ending == "tools":
         return "empty", f"the model called a tool in place of answering ({safe(', '.join(said.tools)) or 'unnamed'})", 1
-    if text:
+    if text and not said.unclosed:
         return None
     if said.ending == "cut":
         return "cut_off", f"the token limit was spent before the answer began; {room}", 1

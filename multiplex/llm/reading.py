@@ -33,6 +33,7 @@ class Completion:
         usage: one call, and its tokens.
         refusal: the model's words where it declines to answer.
         reasoned: whether thinking came beside the text.
+        unclosed: whether it was cut off before the thinking in the text ended, as far as is known of the model.
         tools: names of the tools that the model calls.
         error: what the endpoint says went wrong with the choice.
         heard: whether any choice came at all.
@@ -47,6 +48,7 @@ class Completion:
     usage: Usage
     refusal: str = ""
     reasoned: bool = False
+    unclosed: bool = False
     tools: tuple[str, ...] = ()
     error: Told | None = None
     heard: bool = True
@@ -82,16 +84,17 @@ class ReplyReader:
     Args:
         max_tokens: the call's limit, which bounds how long the reply can be; None sets none.
         manner: how the model thinks, as far as its earlier replies told.
+        hold: whether nothing is shown before the end of thinking, or of the reply.
     """
 
-    def __init__(self, max_tokens: int | None = None, manner: Manner | None = None) -> None:
+    def __init__(self, max_tokens: int | None = None, manner: Manner | None = None, *, hold: bool = False) -> None:
         self.begun = self.too_long = False
         self.choice: Mapping[str, Any] = {}
         self.said: Mapping[str, Any] = {}
         self._by_deltas = False
         self._index: int | None = None  # of the choice that is read: some endpoints send more than were asked for
         self._most = LONGEST if max_tokens is None else min(LONGEST, CHARACTERS * max_tokens + SLACK)
-        self._visible = ThinkingFilter(manner)
+        self._visible = ThinkingFilter(manner, hold=hold)
         self._pieces: list[str] = []
         self._refusal: list[str] = []
         self._half = ""  # the first half of a character whose second comes with the next piece
@@ -182,7 +185,16 @@ class ReplyReader:
         """
         if not self.begun:
             raise ValueError("it held nothing")
-        return self._visible.feed("", last=True)
+        rest = self._visible.feed("", last=True)
+        return "" if self._unclosed else rest
+
+    @property
+    def _ending(self) -> Ending | None:
+        return "cut" if self.too_long else find_ending(self._finish)
+
+    @property
+    def _unclosed(self) -> bool:
+        return self._ending == "cut" and self._visible.unclosed
 
     @property
     def spent(self) -> Usage:
@@ -193,11 +205,10 @@ class ReplyReader:
         """What was said."""
         text = "".join(self._pieces)
         usage = read_usage(self._usage, spoke=bool(text or self._reasoned))
-        ending: Ending | None = "cut" if self.too_long else find_ending(self._finish)
         refusal = "".join(self._refusal).strip()
         return Completion(
-            text, ending, self._finish, usage, refusal, self._reasoned, tuple(self._tools), self._error, self._heard,
-            self.too_long, logprobs=tuple(self._logprobs),
+            text, self._ending, self._finish, usage, refusal, self._reasoned, self._unclosed, tuple(self._tools),
+            self._error, self._heard, self.too_long, logprobs=tuple(self._logprobs),
         )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ _ALOUD = re.compile(rf"(?:{'|'.join(map(re.escape, _ALOUD_WORDS))})(?![a-z])", r
 
 def without_thinking(text: str) -> str:
     """The answer alone, without the thinking before it; empty where thinking is all there is."""
-    answer = ThinkingFilter(Manner(closes_alone=True))
+    answer = ThinkingFilter(hold=True)
     return answer.feed(text, last=True).strip()
 
 
@@ -99,11 +99,12 @@ class ThinkingFilter:
     """Lets a streamed reply through piece by piece, without the thinking before it.
 
     A closing mark alone is known only once it comes. So a reply that begins as thinking aloud does ("Okay, the user
-    asks"), and every reply of a model that has closed alone before, is held back until such a mark or its end.
+    asks"), and every reply of a model that has closed alone before, is held back until such a mark or its end; with
+    `hold` every reply is.
     """
 
-    def __init__(self, manner: Manner | None = None) -> None:
-        self._manner = manner or Manner()
+    def __init__(self, manner: Manner | None = None, *, hold: bool = False) -> None:
+        self._manner, self._hold = manner or Manner(), hold
         self._held = ""
         self._form: _Form | None = None  # of the thinking under way
         self._state = "start"
@@ -125,6 +126,11 @@ class ThinkingFilter:
             else:
                 moved = state == "aloud" and self._end_alone(last)
         return self._show(last)
+
+    @property
+    def unclosed(self) -> bool:
+        """Whether a model that ends its thinking without having opened it has not ended it so far."""
+        return self._manner.closes_alone and self._state in ("start", "aloud") and not self._thought
 
     def _start(self, last: bool) -> bool:
         """Whether it is known how the reply begins."""
@@ -148,7 +154,8 @@ class ThinkingFilter:
             return False
         if not self._thought and not last and any(word.startswith(text.lower()) for word in _ALOUD_WORDS):
             return False
-        aloud = self._nested or (not self._thought and (self._manner.closes_alone or _ALOUD.match(text) is not None))
+        hold = self._hold or self._manner.closes_alone or _ALOUD.match(text) is not None
+        aloud = self._nested or (not self._thought and hold)
         self._state = "aloud" if aloud or (not self._thought and last) else "open"
         return True
 

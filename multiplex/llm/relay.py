@@ -130,7 +130,7 @@ class RelayReader:
 
     def __init__(self, asked: RelayRequest, most: int | None, manner: Manner) -> None:
         # a reply that is shown whole can be held back whole: a closing mark alone is then never missed
-        self._reply = ReplyReader(most, manner if asked.streamed else Manner(closes_alone=True))
+        self._reply = ReplyReader(most, manner, hold=not asked.streamed)
         self._by_token = bool(asked.given.get("logprobs"))
         self._streamed = asked.streamed
         self._passed = False

@@ -178,8 +178,8 @@ async def test_calls_that_an_endpoint_does_not_number_are_told_apart_by_their_id
         call = {**index, "id": number, "type": "function", "function": function}
         return b"data: " + json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
 
-    calls = [piece("a", name="ask", arguments="{}"), piece("b", name="say", arguments='{"x"'), piece("", arguments=":1}")]
-    sent = [*calls, event(finish="tool_calls"), DONE]
+    first, second = piece("a", name="ask", arguments="{}"), piece("b", name="say", arguments='{"x"')
+    sent = [first, second, piece("", arguments=":1}"), event(finish="tool_calls"), DONE]
     async with running(Endpoint(sent)) as endpoint:
         chat = Chat(parse_spec("m", endpoint.url))
         asked = RelayRequest([{"role": "user", "content": "Why?"}], {"tools": []}, {}, streamed=streamed)
@@ -350,6 +350,25 @@ async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
 async def test_a_slow_stream_that_keeps_coming_is_waited_for(backend: Backend) -> None:
     backend.script = lambda body, n: Say("one two three four five", pace=0.3)
     assert (await ask(backend.base_url, "streamed", timeout=0.8)).text == "one two three four five"
+
+
+@EVERY
+async def test_thinking_that_was_cut_off_is_no_answer(backend: Backend, transport: Transport) -> None:
+    thought = "The user asks.\nDaoism says wu wei."
+    backend.script = lambda body, n: (
+        Say(f"{thought}\n</think>\n\nKin first.") if n == 0 else Say(thought, finish="length")
+    )
+    chat, heard = Chat(parse_spec("m", backend.base_url), transport=transport), list[str]()
+    assert (await chat.complete([HumanMessage("Why?")])).text == "Kin first."
+    with pytest.raises(CallError, match="spent before the answer began"):
+        await chat.complete([HumanMessage("Why?")], on_delta=heard.append)
+    for streamed in (False, True):
+        asked = RelayRequest([{"role": "user", "content": "Why?"}], {"top_p": 0.5}, {}, streamed=streamed)
+        (closed,) = [piece async for piece in relay(chat, asked)]
+        assert isinstance(closed, Closed)
+        assert closed.finish == "length"
+    await chat.aclose()
+    assert heard == []
 
 
 async def test_a_reply_that_stops_coming_is_asked_for_once_more_and_no_oftener() -> None:
