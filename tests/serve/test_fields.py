@@ -45,6 +45,18 @@ def test_a_conversation_with_tools_reaches_the_endpoint_as_it_is(house: House) -
     assert house.backend.requests[0]["messages"] == TRANSCRIPT
 
 
+@pytest.mark.parametrize("model", ["multiplex", "uniplex"])
+def test_a_reply_that_a_client_sends_back_brings_the_endpoint_no_field_of_ours(house: House, model: str) -> None:
+    house.backend.script = council
+    ask = {"role": "user", "content": "What do we owe the dead?"}
+    reply = house.served.chat(model=model).json()["choices"][0]["message"]
+    house.backend.requests.clear()
+    assert (
+        house.served.chat(model="uniplex", messages=[ask, reply | {"audio": None}, ask], top_p=0.5).status_code == 200
+    )
+    assert house.backend.requests[0]["messages"] == [ask, {"role": "assistant", "content": reply["content"]}, ask]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_calls_of_tools_come_back(house: House, streamed: bool) -> None:
     house.backend.script = lambda body, n: Say("", more={"tool_calls": [{"index": 0, **CALL}]}, finish="tool_calls")
