@@ -199,10 +199,26 @@ def unused_endpoints() -> list[str]:
     found = []
     if os.environ.get(OPENAI_KEY):
         found.append(f"{OPENAI_KEY} is set: --model openai:NAME would use it")
-    host = os.environ.get("OLLAMA_HOST", "")
-    if host or _listens(*OLLAMA):
-        found.append(f"Ollama is here: --model NAME --base-url http://{OLLAMA[0]}:{OLLAMA[1]}/v1 would use it")
+    address = _ollama_address(os.environ.get("OLLAMA_HOST", "").strip())
+    if address is None and _listens(*OLLAMA):
+        address = f"http://{OLLAMA[0]}:{OLLAMA[1]}"
+    if address is not None:
+        found.append(f"Ollama is here: --model NAME --base-url {address}/v1 would use it")
     return found
+
+
+def _ollama_address(host: str) -> str | None:
+    """Where OLLAMA_HOST says that Ollama is, read as Ollama reads it; None where it does not say so."""
+    scheme, _, rest = host.rpartition("://")
+    try:
+        parts = urlsplit(f"{scheme or 'http'}://{rest}")
+        name, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme, OLLAMA[1])
+    except ValueError:
+        return None
+    if not host or parts.scheme not in ("http", "https"):
+        return None
+    name = OLLAMA[0] if name in (None, "0.0.0.0", "::") else name  # noqa: S104  (an address to listen on, none to call)
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _listens(host: str, port: int) -> bool:
