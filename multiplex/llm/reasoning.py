@@ -44,6 +44,7 @@ _FORMS = (
     _form(r"(?:<\|start\|>assistant)?<\|channel\|>(?!final)\w{1,20}[^<]{0,40}<\|message\|>", _FINAL),  # harmony
     _form(r"analysis(?=[A-Z\"'“])", r"(?:assistant)?final(?=[A-Z\"'“*#\d\s])", certain=False),  # without its marks
     _form(r"here(?: is|'s) my thought process:", r"here(?: is|'s) my response:", certain=False),  # Granite
+    _form(r"\*thinking(?:\.{3}|…)\*\s*(?=>)", r"\n[ \t]*(?=[^>\s])"),  # Poe: what is quoted at the beginning
 )
 _TAG = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,80}})?>", re.IGNORECASE)
 _PREFIXES = (
@@ -53,7 +54,7 @@ _PREFIXES = (
     "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
     "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
     "<|start_response|>", 'analysis"', "here is my thought process:",
-    "here's my thought process:",
+    "here's my thought process:", "*thinking...*>", "*thinking…*>",
 )  # fmt: skip
 _PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)
 _ALONE = re.compile(
@@ -77,9 +78,17 @@ _ENDS = ".!?:;…。！？)]*"
 _ALOUD_WORDS = (
     "okay", "ok", "alright", "all right", "so", "hmm", "hmmm", "well", "right", "let me", "let's", "let’s", "we", "i",
     "i'm", "i’m", "first", "the user", "the question", "got it", "wait", "now", "to answer", "thinking", "user",
-    "this is a", "嗯", "好", "首先", "用户", "我",
+    "this is a", "here's a thinking process",
+    "here’s a thinking process", "here is a thinking process", "嗯", "好", "首先", "用户", "我",
 )  # fmt: skip
 _ALOUD = re.compile(rf"(?:{'|'.join(map(re.escape, _ALOUD_WORDS))})(?![a-z])", re.IGNORECASE)
+_SURELY = re.compile(  # no answer begins so
+    r"(?:here(?:'s|’s| is) a )?thinking process:|"
+    r"(?:(?:okay|ok|alright|hmm+)\W+(?:so\W+)?)?the user (?:is asking|has asked|asks|asked|wants)\b|"
+    r"(?:okay|ok|alright|hmm+)\W+(?:so\W+)?(?:let me|let's|let’s|i need to|we need to)\b|"
+    r"(?:嗯|好的?)[，,]\s*用户|用户(?:问|想|要)",
+    re.IGNORECASE,
+)
 
 
 def without_thinking(text: str) -> str:
@@ -109,7 +118,7 @@ class ThinkingFilter:
         self._form: _Form | None = None  # of the thinking under way
         self._state = "start"
         self._seen = 0  # up to where no mark begins in what is held back
-        self._thought = self._begun = False
+        self._thought = self._begun = self._surely = False
         self._nested = False  # whether the thinking opened itself again, so that it may close twice
         self._wrap = ""  # the tag in which the answer stands
 
@@ -129,8 +138,8 @@ class ThinkingFilter:
 
     @property
     def unclosed(self) -> bool:
-        """Whether a model that ends its thinking without having opened it has not ended it so far."""
-        return self._manner.closes_alone and self._state in ("start", "aloud") and not self._thought
+        """Whether a reply that is over is thinking that never ended, by its beginning or what is known of its model."""
+        return (self._manner.closes_alone or self._surely) and self._state in ("start", "aloud") and not self._thought
 
     def _start(self, last: bool) -> bool:
         """Whether it is known how the reply begins."""
@@ -191,6 +200,7 @@ class ThinkingFilter:
 
     def _show(self, last: bool) -> str:
         state = self._state
+        self._surely = last and _SURELY.match(self._held) is not None
         if state == "thinking" and last and self._form is not None and not self._form.certain:
             state = "open"
         if state != "open" and not (state in ("aloud", "start") and last):

@@ -354,7 +354,7 @@ async def test_a_slow_stream_that_keeps_coming_is_waited_for(backend: Backend) -
 
 @EVERY
 async def test_thinking_that_was_cut_off_is_no_answer(backend: Backend, transport: Transport) -> None:
-    thought = "The user asks.\nDaoism says wu wei."
+    thought = "I wonder what is asked.\nDaoism says wu wei."
     backend.script = lambda body, n: (
         Say(f"{thought}\n</think>\n\nKin first.") if n == 0 else Say(thought, finish="length")
     )
