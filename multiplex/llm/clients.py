@@ -145,16 +145,19 @@ def _trust(*, plain: bool) -> ssl.SSLContext:
 
 
 async def _guard(response: Any) -> None:
-    """Refuse a redirect to another host, and bound what is read of an error.
+    """Refuse a redirect to another host, or one that a question does not survive, and bound what is read of an error.
 
     Raises:
-        CallError: the endpoint sends the question, and the key, elsewhere.
+        CallError: the endpoint sends the question, and the key, elsewhere, or would have it asked for with GET.
     """
     if response.has_redirect_location:
         here, there = response.request.url, response.request.url.join(response.headers["location"])
         if here.host != there.host or (here.scheme == "https" and there.scheme != "https"):
             where = f"{there.scheme}://{there.host}"
             raise CallError("bad_request", f"it redirects to another address, {where}, which is not followed")
+        if response.status_code in (301, 302, 303) and response.request.method == "POST":
+            where = str(there.copy_with(query=None, userinfo=b"")).removesuffix("/chat/completions")
+            raise CallError("bad_request", f"{response.status_code}, moved to {where}; name that as --base-url")
     elif response.status_code >= 400:
         stream, body = response.stream, b""
         async for chunk in stream:

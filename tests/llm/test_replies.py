@@ -418,6 +418,13 @@ async def test_a_redirect_to_another_host_is_not_followed(backend: Backend) -> N
     assert len(backend.requests) == 1
 
 
+async def test_a_redirect_that_would_drop_the_question_names_the_address(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=301, headers={"Location": "/api/v1/chat/completions?key=abc"})
+    with pytest.raises(CallError, match=rf"301, moved to {backend.url}/api/v1; name that as --base-url"):
+        await ask(backend.base_url, "whole", retries=2)
+    assert len(backend.requests) == 1
+
+
 async def test_a_packed_reply_is_read() -> None:
     choice = {"index": 0, "message": {"content": "fine."}, "finish_reason": "stop"}
     packed = gzip.compress(json.dumps({"choices": [choice]}).encode())
