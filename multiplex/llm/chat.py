@@ -14,7 +14,7 @@ from multiplex.llm.adaptation import LIMITS, Adapted
 from multiplex.llm.attempts import Attempts
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.langchain_model import ask_own
-from multiplex.llm.limiter import Limiter
+from multiplex.llm.limiter import Limiter, steady
 from multiplex.llm.logprobs import write_alternatives
 from multiplex.llm.outcome import read_answer
 from multiplex.llm.pacing import Pacing
@@ -39,13 +39,13 @@ _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 class Chat:
     """A chat model that is asked through `complete`.
 
-    Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
-    gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
-    has its own, fixed at the spec's limit. `transport` is the way a reply is heard: only `observed` shows its pieces to
-    LangChain's callbacks, for more of the processor's time than `streamed` and `whole`, where `on_delta` hears a reply
-    in one piece. With `pacing` one call begins in each round of the event loop, so that a server hears newcomers
-    while hundreds of calls begin. `client` is a chat model of LangChain that makes the calls, always `observed` and
-    with parameters of its own: none of ours are sent.
+    Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose` gives
+    the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop has its
+    own, which begins at the spec's limit and never lets in more. `transport` is the way a reply is heard: only
+    `observed` shows its pieces to LangChain's callbacks, for more of the processor's time than `streamed` and `whole`,
+    where `on_delta` hears a reply in one piece. With `pacing` one call begins in each round of the event loop, so that
+    a server hears newcomers while hundreds of calls begin. `client` is a chat model of LangChain that makes the calls,
+    always `observed` and with parameters of its own: none of ours are sent.
 
     A Chat made of another (`with_transport`, `adjusted`, `recorded`, `borrowed`) shares its connections, limiter and
     pacing, and what the endpoint has refused.
@@ -293,7 +293,7 @@ class Chat:
         """
         loop = asyncio.get_running_loop()
         if self._client is not None and loop not in self._lines:
-            self._lines[loop] = Connection(None, self._limiter or Limiter(self.spec.limit, name=self.spec.name), "")
+            self._lines[loop] = Connection(None, self._limiter or steady(self.spec), "")
         if loop not in self._lines:
             base_url, secret = await endpoint(self.spec)
             if loop not in self._lines:  # another call may have come first while the server started

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from multiplex.errors import WeightsError
 from multiplex.llm.adaptation import Change
 from multiplex.llm.clients import api_client
-from multiplex.llm.limiter import Limiter
+from multiplex.llm.limiter import Limiter, steady
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import ModelSpec, api_key
 
@@ -58,4 +58,4 @@ def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter 
         UsageError: the environment names a proxy or certificates that cannot be used.
     """
     client = api_client(base_url, secret, spec.timeout)
-    return Connection(client, limiter or Limiter(spec.limit, name=spec.name), secret)
+    return Connection(client, limiter or steady(spec), secret)

@@ -233,6 +233,18 @@ async def test_no_more_calls_run_at_once_than_the_limit(backend: Backend) -> Non
     assert at_once == 3
 
 
+async def test_a_refusal_that_names_no_time_holds_the_others_back_too(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=429)
+    chat = Chat(spec_of(backend, limit=8, retries=0))
+    with suppress(CallError):
+        await chat.complete([HumanMessage("Why?")])
+    limiter = chat.limiter
+    await chat.aclose()
+    assert limiter is not None
+    assert limiter.limit == 4
+    assert limiter.held > 0
+
+
 async def test_calls_that_take_turns_lose_none(backend: Backend) -> None:
     turns = Pacing()
     chat = Chat(spec_of(backend), pacing=turns).with_transport("whole")
