@@ -40,6 +40,12 @@ _ALTERNATE = re.compile(r"roles must alternate", re.IGNORECASE)
 _SYSTEM_FIRST = re.compile(
     r"system\b.{0,40}\b(?:at the (?:beginning|start)|(?:be|come)(?: the)? first)\b", re.IGNORECASE
 )
+_FORM = re.compile(  # how endpoints speak of a response format without its name
+    r"response[ _](?:format|schema)|json[ _]schema|structured[ _]outputs?|grammar error", re.IGNORECASE
+)
+_THIS_SCHEMA = re.compile(
+    r"schema (?:contains|in)\b|invalid (?:json )?schema|response_schema|grammar error", re.IGNORECASE
+)
 _QUIET = ("stream_options",)  # what follows from its absence, unknown tokens, is told anyway
 _WITH_VALUE = ("temperature", "top_p", *LIMITS)
 
@@ -126,6 +132,8 @@ def find_change(told: Told, sent: Mapping[str, Any], roles: Sequence[str]) -> Ch
         most = max((int(number.replace(",", "")) for number in _MOST.findall(said)), default=0)
         if 16 <= most < sent[field]:
             return Change(field, "cap", to=most)
+    if field == "response_format" and _THIS_SCHEMA.search(said):
+        return Change(field, "value", value=value)
     if unknown and not (_VALUE.search(said) and field in _WITH_VALUE):
         return Change(field, "unknown")
     return Change(field, "value", value=value)
@@ -141,7 +149,7 @@ def learn(known: Sequence[Change], found: Sequence[Change]) -> tuple[Change, ...
 
 def _find_field(told: Told, sent: Mapping[str, Any]) -> str | None:
     fields = {field.rpartition(".")[2] for field in told.fields}
-    if "response format" in told.message.lower() or "json_schema" in told.message.lower():  # how some speak of it
+    if _FORM.search(told.message):
         fields.add("response_format")
     names = sorted(sent, key=len, reverse=True)
     if named := next((name for name in names if name in fields), None):
