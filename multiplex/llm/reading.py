@@ -18,7 +18,7 @@ SLACK = 20_000  # characters beyond that
 MOST_BYTES = 64_000_000  # of a response, with everything around the text
 _BOM = b"\xef\xbb\xbf"
 _PARTS = ("text", "output_text")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 _SAID = ("content", "refusal", "tool_calls", "function_call")
 
 
@@ -155,7 +155,7 @@ class ReplyReader:
         self._finish = self._finish if finish in (None, "") else str(finish)
         said = self.said
         text, thought, refusal = read_content(said)
-        thoughts = [thought, *(value for name in _THOUGHTS if isinstance(value := said.get(name), str))]
+        thoughts = [thought, *(value for name in THOUGHTS if isinstance(value := said.get(name), str))]
         self._reasoned = self._reasoned or any(thoughts)
         self._refusal.append(refusal)
         for call in said.get("tool_calls") or ():

@@ -16,7 +16,7 @@ from multiplex.content import storable
 from multiplex.llm.adaptation import LIMITS
 from multiplex.llm.attempts import Attempts
 from multiplex.llm.outcome import check_end
-from multiplex.llm.reading import ReplyReader, read_content
+from multiplex.llm.reading import THOUGHTS, ReplyReader, read_content
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import limit_name
 from multiplex.llm.tracing import trace_call
@@ -36,7 +36,10 @@ _FINISHES = {"whole": "stop", "cut": "length", "declined": "content_filter", "to
 
 @dataclass(frozen=True)
 class Passed:
-    """A piece of a reply: the fields of OpenAI's `delta` or `message`, without thinking, and their `logprobs`."""
+    """A piece of a reply: the fields of OpenAI's `delta` or `message`, and their `logprobs`.
+
+    Thinking is in it only beside a call of a tool.
+    """
 
     delta: Mapping[str, Any]
     logprobs: Mapping[str, Any] | None = None
@@ -125,7 +128,8 @@ async def _pieces(
 class RelayReader:
     """A reply as it comes in, read as any other; what its caller gets of it are the fields that are passed on.
 
-    With log probabilities the text is that of the tokens, any thinking included. `most` tokens were asked for.
+    With log probabilities the text is that of the tokens, any thinking included. Beside a call of a tool goes what the
+    model thought before it, which DeepSeek and Kimi want back with the result. `most` tokens were asked for.
     """
 
     def __init__(self, asked: RelayRequest, most: int | None, manner: Manner) -> None:
@@ -134,7 +138,7 @@ class RelayReader:
         self._by_token = bool(asked.given.get("logprobs"))
         self._streamed = asked.streamed
         self._passed = False
-        self._calls = _ToolIndex()
+        self._calls, self._thought = _ToolIndex(), dict[str, str]()
 
     @property
     def begun(self) -> bool:
@@ -157,6 +161,11 @@ class RelayReader:
         text, _, refusal = read_content(said)
         logprobs = choice.get("logprobs") if self._by_token else None
         made = {name: said[name] for name in _KEPT if said.get(name)}
+        for name in THOUGHTS:
+            if isinstance(thought := said.get(name), str) and thought:
+                self._thought[name] = self._thought.get(name, "") + thought
+        if "tool_calls" in made:
+            made, self._thought = {**self._thought, **made}, {}
         if said is choice.get("delta") and isinstance(calls := made.get("tool_calls"), list):
             made["tool_calls"] = [{**call, "index": self._calls.of(call, place)} for place, call in enumerate(calls)]
         if shown := storable(text) if self._by_token else shown:

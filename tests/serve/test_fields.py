@@ -74,6 +74,22 @@ def test_calls_of_tools_come_back(house: House, streamed: bool) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_what_was_thought_before_a_call_goes_to_the_client_and_back(house: House, streamed: bool) -> None:
+    more = {"reasoning_content": "I ask.", "tool_calls": [{"index": 0, **CALL}]}
+    house.backend.script = lambda body, n: Say("", more=more, finish="tool_calls")
+    response = house.served.chat(model="uniplex", tools=[TOOL], stream=streamed)
+    if streamed:
+        deltas = [event["choices"][0]["delta"] for event in events(response.text)[:-1]]
+        message = {"role": "assistant"} | next(delta for delta in deltas if "tool_calls" in delta)
+    else:
+        message = response.json()["choices"][0]["message"]
+    history = [{"role": "user", "content": "How warm is it?"}, message, TRANSCRIPT[-1]]
+    house.served.chat(model="uniplex", messages=history, tools=[TOOL])
+    sent = house.backend.requests[-1]["messages"][1]
+    assert (sent["reasoning_content"], "multiplex" in sent) == ("I ask.", False)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_log_probabilities_come_back(house: House, streamed: bool) -> None:
     told = {"content": [{"token": "Kin", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
     house.backend.script = lambda body, n: Say("Kin", logprobs=told)

@@ -106,8 +106,8 @@ def as_given(message: Message) -> dict[str, Any]:
 def _more(message: Message) -> dict[str, Any]:
     """The fields of a message that this server does not know. A client that sends our own reply back adds none."""
     more = {name: value for name, value in (message.model_extra or {}).items() if value is not None}
-    if more.pop("multiplex", None) is not None:
-        more.pop("reasoning_content", None)  # of the same reply; most endpoints refuse both
+    if more.pop("multiplex", None) is not None and not message.tool_calls:
+        more.pop("reasoning_content", None)  # the voices, which most endpoints refuse
     return more
 
 
