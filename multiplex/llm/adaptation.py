@@ -46,7 +46,7 @@ _FORM = re.compile(  # how endpoints speak of a response format without its name
 _THIS_SCHEMA = re.compile(
     r"schema (?:contains|in)\b|invalid (?:json )?schema|response_schema|grammar error", re.IGNORECASE
 )
-_QUIET = ("stream_options",)  # what follows from its absence, unknown tokens, is told anyway
+_QUIET = ("stream", "stream_options")  # what follows from their absence is seen anyway
 _WITH_VALUE = ("temperature", "top_p", *LIMITS)
 
 

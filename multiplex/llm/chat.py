@@ -274,6 +274,7 @@ class Chat:
             "seed": call.seed,
             limit_name(self.spec): call.max_tokens,
             "user": self.spec.user,
+            "stream": True if self.transport != "whole" else None,
             "stream_options": True if self.transport != "whole" else None,
             "response_format": call.response_format,
             "logprobs": True if call.top_logprobs is not None else None,

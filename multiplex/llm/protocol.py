@@ -158,6 +158,14 @@ def read_error(body: Any, status: int | None = None) -> Told:
     return Told(message, named, frozenset(fields), status, max(wait, default=None))
 
 
+def _unpacked(raw: Any) -> Any:
+    """What an error's text holds, where it is JSON itself; else the text."""
+    try:
+        return json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return raw
+
+
 def _leaves(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
     """The words of an error, each with what it is: message, code, field or wait."""
     if depth > 8:
@@ -182,5 +190,9 @@ def _leaves(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
             yield "field", value["param"]
         if isinstance(value.get("retryDelay"), str):
             yield "wait", value["retryDelay"]
+        if isinstance(about := value.get("metadata"), Mapping) and about.get(
+            "raw"
+        ):  # OpenRouter: the provider's own words
+            yield from _leaves(_unpacked(about["raw"]), depth + 1)
         for name in ("innererror", "details", "metadata"):
             yield from ((kind, word) for kind, word in _leaves(value.get(name), depth + 1) if kind != "message")

@@ -85,7 +85,7 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
     limit = {} if asked.limit is None else {limit_name(spec): asked.limit}
     wanted = {**asked.ours, **limit, **asked.given}
     if asked.streamed:
-        wanted["stream_options"] = True
+        wanted |= {"stream": True, "stream_options": True}
     attempts = Attempts(line, spec, wanted, asked.messages, fixed={*LIMITS, *asked.given})
     messages = ((each["role"], str(each["content"] or "")) for each in asked.messages)
     began, text = perf_counter(), ""
@@ -166,7 +166,8 @@ class RelayReader:
                 self._thought[name] = self._thought.get(name, "") + thought
         if "tool_calls" in made:
             made, self._thought = {**self._thought, **made}, {}
-        if said is choice.get("delta") and isinstance(calls := made.get("tool_calls"), list):
+        pieced = self._streamed or said is choice.get("delta")
+        if pieced and isinstance(calls := made.get("tool_calls"), list):
             made["tool_calls"] = [{**call, "index": self._calls.of(call, place)} for place, call in enumerate(calls)]
         if shown := storable(text) if self._by_token else shown:
             made["content"] = shown

@@ -240,6 +240,8 @@ def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | 
         ({"message": "Grammar error: Unimplemented keys"}, {"response_format": {}}, ("response_format", "value", None)),
         ({"message": "This model does not support structured outputs"}, {"response_format": {}},
          ("response_format", "unknown", None)),
+        ({"error": {"message": "Provider returned error", "metadata": {"raw": '{"message": "seed: unknown field"}'}}},
+         {"seed": 1}, ("seed", "unknown", None)),  # as OpenRouter tells it
         ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
         ({"message": "System message must be at the beginning."}, {}, ("messages", "system_first", None)),
     ],
@@ -279,6 +281,15 @@ async def test_a_value_that_one_caller_sent_changes_no_other_call(backend: Backe
     await chat.aclose()
     assert hot.notes == (f"m at {backend.base_url} refuses temperature 1.5; it was left out",)
     assert [body.get("temperature") for body in backend.requests] == [1.5, None, 0.7]
+
+
+@pytest.mark.parametrize("way", ["streamed", "observed", "relayed"])
+async def test_an_endpoint_that_refuses_to_stream_is_asked_for_the_whole(backend: Backend, way: str) -> None:
+    told = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+    backend.script = lambda body, n: Say(status=400, error=told) if "stream" in body else Say("Kin first.")
+    text, usage = await hear(backend.base_url, way)
+    assert (text, usage.output_tokens) == ("Kin first.", 2)
+    assert "stream_options" not in backend.requests[-1]
 
 
 async def test_a_call_under_way_is_mended_though_another_learned_of_the_refusal_meanwhile(backend: Backend) -> None:
