@@ -81,7 +81,7 @@ def _find_break(said: Completion) -> tuple[str, str, int | None] | None:
     if not said.heard:
         return "server", "the reply holds no answer (no choice in it)", 2
     if said.ending is None:
-        return "server", "the stream ended in the middle of the answer", None
+        return "server", "the answer broke off, or the endpoint does not say how it ended (no finish_reason)", None
     if said.ending == "broken":
         return "server", f"the answer is not whole: it ended with {safe(said.finish)!r}", None
     return None
