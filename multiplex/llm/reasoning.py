@@ -53,7 +53,7 @@ _PREFIXES = (
     "<|begin|>assistant<|content|>", "<|content|>",
     "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
     "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
-    "<|start_response|>", 'analysis"', "here is my thought process:",
+    "<|begin_of_box|>", "<|start_response|>", 'analysis"', "here is my thought process:",
     "here's my thought process:", "*thinking...*>", "*thinking…*>",
 )  # fmt: skip
 _PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)
@@ -65,11 +65,14 @@ _ALONE = re.compile(
 )
 _OPENED = re.compile(r"<(?:[a-z]{1,12}[:_-])?(?:think|thought|reason)[^<>]{0,80}>|\[think|◁think▷", re.IGNORECASE)
 _ANSWER = re.compile(
-    rf"{_FINAL}|<\|begin_of_solution\|>|<\|start_response\|>|(?:<\|begin\|>assistant)?<\|content\|>", re.IGNORECASE
+    rf"{_FINAL}|<\|begin_of_(?:solution|box)\|>|<\|start_response\|>|(?:<\|begin\|>assistant)?<\|content\|>",
+    re.IGNORECASE,
 )
 _WRAP = re.compile(r"<(answer|output|response|solution|final[_-]?answer)>\s*", re.IGNORECASE)  # after thinking only
 _PART_OF_WRAP = re.compile(r"\s*<(?:/[a-z_-]{0,12}(?:>\s*)?)?$", re.IGNORECASE)
-_LAST_MARK = re.compile(r"<\|(?:return|end|end_of_solution|end_response)\|>$", re.IGNORECASE)
+_LAST_MARK = re.compile(
+    r"<\|(?:return|end|end_of_solution|end_of_box|end_response|im_end|eot_id|endoftext|end_of_text)\|>$", re.IGNORECASE
+)
 _PART_OF_LAST = re.compile(r"<(?:\|(?:[a-z_]{1,15}\|?>?)?)?$", re.IGNORECASE)
 _TAIL = 128  # characters, more than any mark has
 MOST_MARKS = 20  # closing marks that are looked at

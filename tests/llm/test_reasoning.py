@@ -34,6 +34,8 @@ CASES = [
     (f"<think>{T}</think>{A} <answer>no</answer>", f"{A} <answer>no</answer>"),
     ("</think>\n\nHi.", "Hi."),
     ("<|channel|>final<|message|>Hi<|return|>", "Hi"),
+    ("<think>Hm.</think>\n<|begin_of_box|>Hi<|end_of_box|>", "Hi"),
+    ("Hi.<|im_end|>", "Hi."),
 ]  # fmt: skip
 
 
