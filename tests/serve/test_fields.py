@@ -103,6 +103,7 @@ def test_thinking_is_not_passed_on(house: House) -> None:
     streamed = events(house.served.chat(model="uniplex", top_p=0.5, stream=True).text)
     whole = house.served.chat(model="uniplex", top_p=0.5).json()
     assert said(streamed) == whole["choices"][0]["message"]["content"] == "Kin first."
+    assert "completion_tokens_details" not in whole["usage"]  # how many of them were thinking the endpoint did not say
 
 
 @pytest.mark.parametrize(
