@@ -34,6 +34,7 @@ class BatchBackend:
         undone: whether a request is left without a response, by its batch's number and its `custom_id`.
         mangle: what becomes of a file of replies when it is read.
         describe: what becomes of the description of a batch.
+        more: whether its list of batches says that it goes on, though it is whole.
         page: what answers a request, by its path, in place of all else; nothing is done then.
         before: is told of each request by its path before it is answered; it may raise ConnectionResetError.
         status: of the response to a request, by its path; other than 200 nothing is done.
@@ -49,6 +50,7 @@ class BatchBackend:
     script: Callable[[Body], Say] = _say
     mangle: Callable[[bytes], bytes] = bytes
     describe: Callable[[Line], Line] = dict
+    more: bool = False
     page: Callable[[str], bytes | None] = lambda _: None
     before: Callable[[str], None] = lambda _: None
     status: Callable[[str], int] = lambda _: 200
@@ -182,7 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
         *_, last = parts = path.removeprefix("/v1/").split("/")
         if path == "/v1/batches":
             rows = [self.backend.show(each) for each in self.backend.batches.values()]
-            return rows if self.backend.dialect == "together" else {"object": "list", "data": rows, "has_more": False}
+            return (
+                rows
+                if self.backend.dialect == "together"
+                else {"object": "list", "data": rows, "has_more": self.backend.more}
+            )
         if parts[0] == "files":
             held = self.backend.files.get(parts[1])
             return None if held is None else self.backend.mangle(held)

@@ -37,7 +37,16 @@ _NO_SYSTEM = re.compile(
     re.IGNORECASE,
 )
 _ALTERNATE = re.compile(r"roles must alternate", re.IGNORECASE)
-_QUIET = ("stream_options",)  # what follows from its absence, unknown tokens, is told anyway
+_SYSTEM_FIRST = re.compile(
+    r"system\b.{0,40}\b(?:at the (?:beginning|start)|(?:be|come)(?: the)? first)\b", re.IGNORECASE
+)
+_FORM = re.compile(  # how endpoints speak of a response format without its name
+    r"response[ _](?:format|schema)|json[ _]schema|structured[ _]outputs?|grammar error", re.IGNORECASE
+)
+_THIS_SCHEMA = re.compile(
+    r"schema (?:contains|in)\b|invalid (?:json )?schema|response_schema|grammar error", re.IGNORECASE
+)
+_QUIET = ("stream", "stream_options")  # what follows from their absence is seen anyway
 _WITH_VALUE = ("temperature", "top_p", *LIMITS)
 
 
@@ -48,13 +57,13 @@ class Change:
     Attributes:
         field: of the request; `messages` where it is a role.
         why: `unknown`: it takes no such field; `value`: it takes this value not; `cap`: it takes no more than `to`;
-            `renamed`: it calls the field `to`; `no_system`, `alternate`: what its template says of roles.
+            `renamed`: it calls the field `to`; `no_system`, `system_first`, `alternate`: what is wrong with the roles.
         value: the refused one, as JSON, where `why` is `value`.
         to: the greatest value, or the other name.
     """
 
     field: str
-    why: Literal["unknown", "value", "cap", "renamed", "no_system", "alternate"]
+    why: Literal["unknown", "value", "cap", "renamed", "no_system", "system_first", "alternate"]
     value: str = ""
     to: int | str | None = None
 
@@ -78,6 +87,9 @@ def adapt(
         if change.why == "no_system" and any(message["role"] == "system" for message in said):
             said = _fold_system(said)
             notes.append(f"{at} takes no system message; the persona's instructions stand in the user's message")
+        elif change.why == "system_first" and _is_scattered([message["role"] for message in said]):
+            said = _gather_system(said)
+            notes.append(f"{at} takes one system message, at the beginning; all that were sent stand in it")
         elif change.why == "alternate":
             said = _merge_turns(said)
         elif field not in sent:
@@ -100,10 +112,12 @@ def find_change(told: Told, sent: Mapping[str, Any], roles: Sequence[str]) -> Ch
     said = f"{told.code}: {told.message}"
     if "system" in roles and (_NO_SYSTEM.search(said) or _names_system(told)):
         return Change("messages", "no_system")
+    if _is_scattered(roles) and _SYSTEM_FIRST.search(said):
+        return Change("messages", "system_first")
+    if _ALTERNATE.search(said):  # llama.cpp tells what a template raises under 500
+        return Change("messages", "alternate")
     if told.status not in (400, 422) or told.declined or _CONTEXT.search(said):
         return None
-    if _ALTERNATE.search(said):
-        return Change("messages", "alternate")
     field = _find_field(told, sent)
     if field is None:
         return None
@@ -118,6 +132,8 @@ def find_change(told: Told, sent: Mapping[str, Any], roles: Sequence[str]) -> Ch
         most = max((int(number.replace(",", "")) for number in _MOST.findall(said)), default=0)
         if 16 <= most < sent[field]:
             return Change(field, "cap", to=most)
+    if field == "response_format" and _THIS_SCHEMA.search(said):
+        return Change(field, "value", value=value)
     if unknown and not (_VALUE.search(said) and field in _WITH_VALUE):
         return Change(field, "unknown")
     return Change(field, "value", value=value)
@@ -133,7 +149,7 @@ def learn(known: Sequence[Change], found: Sequence[Change]) -> tuple[Change, ...
 
 def _find_field(told: Told, sent: Mapping[str, Any]) -> str | None:
     fields = {field.rpartition(".")[2] for field in told.fields}
-    if "response format" in told.message.lower() or "json_schema" in told.message.lower():  # how some speak of it
+    if _FORM.search(told.message):
         fields.add("response_format")
     names = sorted(sent, key=len, reverse=True)
     if named := next((name for name in names if name in fields), None):
@@ -153,10 +169,26 @@ def _names_system(told: Told) -> bool:
     return role and "system" in told.message
 
 
+def _is_scattered(roles: Sequence[str]) -> bool:
+    """Whether there is a system message other than one at the beginning."""
+    return "system" in roles[1:]
+
+
+def _part_system(messages: Sequence[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+    """The text of all system messages, and the other messages."""
+    system = "\n\n".join(message["content"] or "" for message in messages if message["role"] == "system")
+    return system, [message for message in messages if message["role"] != "system"]
+
+
+def _gather_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with every system message in one, at the beginning."""
+    system, others = _part_system(messages)
+    return [{"role": "system", "content": system}, *others]
+
+
 def _fold_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages with every system message before the first user message's own text."""
-    system = "\n\n".join(message["content"] or "" for message in messages if message["role"] == "system")
-    others = [message for message in messages if message["role"] != "system"]
+    system, others = _part_system(messages)
     first = next((place for place, message in enumerate(others) if message["role"] == "user"), None)
     if first is None:
         return [{"role": "user", "content": system}, *others]

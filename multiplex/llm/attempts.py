@@ -85,7 +85,7 @@ class Attempts:
         if isinstance(error, UnusableError):
             failure, spent = FailedAttempt(error.error, error.attempts), error.usage
         elif isinstance(error, CallError) and str(error).startswith(self._at):
-            failure = FailedAttempt(error)
+            failure = FailedAttempt(error, 2 if error.kind == "timeout" else None)
         else:
             failure = explain(error, self._spec, self._line.secret)
         set_spent(failure.error, spent)

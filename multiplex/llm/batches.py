@@ -159,9 +159,12 @@ class BatchEndpoint:
             for row in rows:
                 if row.get("input_file_id") == file_id:
                     return self._status(row)
-            if not rows or not isinstance(page, Mapping) or not page.get("has_more"):
+            last = str(rows[-1].get("id")) if rows else None
+            if not isinstance(page, Mapping) or not page.get("has_more") or last is None:
                 return None
-            after = str(rows[-1].get("id"))
+            if last == after:
+                raise UnlistedError("server", f"{self._at}: its list of batches does not go on after {last}")
+            after = last
 
     async def status(self, batch_id: str) -> BatchStatus | None:
         """How a batch stands; None where the endpoint knows no such batch."""

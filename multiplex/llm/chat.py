@@ -14,7 +14,7 @@ from multiplex.llm.adaptation import LIMITS, Adapted
 from multiplex.llm.attempts import Attempts
 from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.langchain_model import ask_own
-from multiplex.llm.limiter import Limiter
+from multiplex.llm.limiter import Limiter, steady
 from multiplex.llm.logprobs import write_alternatives
 from multiplex.llm.outcome import read_answer
 from multiplex.llm.pacing import Pacing
@@ -39,13 +39,13 @@ _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 class Chat:
     """A chat model that is asked through `complete`.
 
-    Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose`
-    gives the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop
-    has its own, fixed at the spec's limit. `transport` is the way a reply is heard: only `observed` shows its pieces to
-    LangChain's callbacks, for more of the processor's time than `streamed` and `whole`, where `on_delta` hears a reply
-    in one piece. With `pacing` one call begins in each round of the event loop, so that a server hears newcomers
-    while hundreds of calls begin. `client` is a chat model of LangChain that makes the calls, always `observed` and
-    with parameters of its own: none of ours are sent.
+    Connections, limiter and retries belong to the event loop that calls, so one Chat serves many loops; `aclose` gives
+    the current loop's connections back. A `limiter` of the caller's serves one loop only; without it each loop has its
+    own, which begins at the spec's limit and never lets in more. `transport` is the way a reply is heard: only
+    `observed` shows its pieces to LangChain's callbacks, for more of the processor's time than `streamed` and `whole`,
+    where `on_delta` hears a reply in one piece. With `pacing` one call begins in each round of the event loop, so that
+    a server hears newcomers while hundreds of calls begin. `client` is a chat model of LangChain that makes the calls,
+    always `observed` and with parameters of its own: none of ours are sent.
 
     A Chat made of another (`with_transport`, `adjusted`, `recorded`, `borrowed`) shares its connections, limiter and
     pacing, and what the endpoint has refused.
@@ -259,7 +259,7 @@ class Chat:
         if self.transport == "streamed":
             return await streamed(line.client, request, reader, on_delta)
         completion = await whole(line.client, request, reader)
-        if on_delta is not None and (shown := without_thinking(completion.text)):
+        if on_delta is not None and not completion.unclosed and (shown := without_thinking(completion.text)):
             on_delta(shown)
         return completion
 
@@ -274,6 +274,7 @@ class Chat:
             "seed": call.seed,
             limit_name(self.spec): call.max_tokens,
             "user": self.spec.user,
+            "stream": True if self.transport != "whole" else None,
             "stream_options": True if self.transport != "whole" else None,
             "response_format": call.response_format,
             "logprobs": True if call.top_logprobs is not None else None,
@@ -293,7 +294,7 @@ class Chat:
         """
         loop = asyncio.get_running_loop()
         if self._client is not None and loop not in self._lines:
-            self._lines[loop] = Connection(None, self._limiter or Limiter(self.spec.limit, name=self.spec.name), "")
+            self._lines[loop] = Connection(None, self._limiter or steady(self.spec), "")
         if loop not in self._lines:
             base_url, secret = await endpoint(self.spec)
             if loop not in self._lines:  # another call may have come first while the server started

@@ -1,4 +1,4 @@
-"""The HTTP client of an endpoint: its proxies, certificates, and how far it follows where it is sent."""
+"""The client of an endpoint: its address and headers, its proxies, certificates, and how far it follows redirects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from multiplex.errors import CallError, UsageError
@@ -15,12 +15,54 @@ from multiplex.errors import CallError, UsageError
 if TYPE_CHECKING:
     import ssl
 
-    from openai import DefaultAsyncHttpxClient
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 MOST_CONNECTIONS = 10_000  # at once: how many there are is the limiter's to say
 MOST_ERROR_BYTES = 100_000  # of the body of an error
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_OPENAI = "https://api.openai.com/v1"
+
+
+def api_client(base_url: str | None, secret: str, timeout: float) -> AsyncOpenAI:
+    """A client that makes each request once, to an endpoint (None: OpenAI), with a key (empty: none).
+
+    A query of the address goes with every request. Headers that OPENAI_CUSTOM_HEADERS names, among which may be keys,
+    OPENAI_ORG_ID and OPENAI_PROJECT_ID go to OpenAI, or where OPENAI_BASE_URL has its models called, and nowhere else.
+
+    Raises:
+        UsageError: as `http_client`.
+    """
+    from openai import AsyncOpenAI
+
+    key = secret or "none"  # the client wants one even where the endpoint does not
+    parts = urlsplit(base_url or _OPENAI)
+    headers = {} if base_url in (None, os.environ.get("OPENAI_BASE_URL")) else _without_openais(key)
+    return AsyncOpenAI(
+        base_url=parts._replace(query="", fragment="").geturl(),
+        default_query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        api_key=key,
+        default_headers=headers,
+        max_retries=0,
+        timeout=None,
+        http_client=http_client(base_url, timeout),
+    )
+
+
+def openai_address() -> str | None:
+    """Where OPENAI_BASE_URL has OpenAI's models called; None at OpenAI itself."""
+    address = os.environ.get("OPENAI_BASE_URL", "").strip()
+    return None if address.rstrip("/") in ("", _OPENAI) else address
+
+
+def _without_openais(key: str) -> dict[str, Any]:
+    """Headers of an endpoint other than OpenAI: none that the environment has OpenAI's client send."""
+    from openai import Omit
+
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    names = {name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon}
+    ours = {"OpenAI-Organization", "OpenAI-Project", *(name for name in names if name.lower() != "authorization")}
+    return {**dict.fromkeys(ours, Omit()), "Authorization": f"Bearer {key}"}
 
 
 def http_client(base_url: str | None, timeout: float) -> DefaultAsyncHttpxClient:
@@ -103,16 +145,19 @@ def _trust(*, plain: bool) -> ssl.SSLContext:
 
 
 async def _guard(response: Any) -> None:
-    """Refuse a redirect to another host, and bound what is read of an error.
+    """Refuse a redirect to another host, or one that a question does not survive, and bound what is read of an error.
 
     Raises:
-        CallError: the endpoint sends the question, and the key, elsewhere.
+        CallError: the endpoint sends the question, and the key, elsewhere, or would have it asked for with GET.
     """
     if response.has_redirect_location:
         here, there = response.request.url, response.request.url.join(response.headers["location"])
         if here.host != there.host or (here.scheme == "https" and there.scheme != "https"):
             where = f"{there.scheme}://{there.host}"
             raise CallError("bad_request", f"it redirects to another address, {where}, which is not followed")
+        if response.status_code in (301, 302, 303) and response.request.method == "POST":
+            where = str(there.copy_with(query=None, userinfo=b"")).removesuffix("/chat/completions")
+            raise CallError("bad_request", f"{response.status_code}, moved to {where}; name that as --base-url")
     elif response.status_code >= 400:
         stream, body = response.stream, b""
         async for chunk in stream:

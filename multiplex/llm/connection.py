@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from multiplex.errors import WeightsError
 from multiplex.llm.adaptation import Change
-from multiplex.llm.clients import http_client
-from multiplex.llm.limiter import Limiter
+from multiplex.llm.clients import api_client
+from multiplex.llm.limiter import Limiter, steady
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import ModelSpec, api_key
 
@@ -57,13 +57,5 @@ def opened(spec: ModelSpec, base_url: str | None, secret: str, limiter: Limiter 
     Raises:
         UsageError: the environment names a proxy or certificates that cannot be used.
     """
-    from openai import AsyncOpenAI
-
-    client = AsyncOpenAI(
-        base_url=base_url,
-        api_key=secret or "none",  # the client wants one even where the endpoint does not
-        max_retries=0,
-        timeout=None,
-        http_client=http_client(base_url, spec.timeout),
-    )
-    return Connection(client, limiter or Limiter(spec.limit, name=spec.name), secret)
+    client = api_client(base_url, secret, spec.timeout)
+    return Connection(client, limiter or steady(spec), secret)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from multiplex.errors import CallError
 from multiplex.llm.protocol import EndpointError, Told, read_error
 from multiplex.llm.spec import ModelSpec
 
-if TYPE_CHECKING:
-    import openai
-
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
 _KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
+_MISMADE = frozenset({"json_validate_failed", "tool_use_failed"})  # Groq: what the model made is not as asked
 _BAD_KEY = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired|not found)|invalid api[ _]key", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
+_SECRET_QUERY = re.compile(r"([?&][\w.-]*(?:key|token|secret|sig|password)[\w.-]*=)[^&\s\"'<>]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def safe(text: str, secret: str = "") -> str:
     """A foreign message on one line of at most 200 characters, with the key and everything like one taken out."""
     if secret:
         text = text.replace(secret, "[key]")
-    text = _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split())))
+    text = _SECRET_QUERY.sub(r"\1[key]", _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split()))))
     return text if len(text) <= 200 else text[:199] + "…"
 
 
@@ -68,7 +66,10 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
     reason = safe(f"{type(error).__name__}: {error}", secret)
     if spec.wrapped is not None:
         status = getattr(error, "status_code", None)
-        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 429):
+        if status == 429:
+            wait = _retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
+            return _rate_limited(at, reason, wait)
+        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409):
             return FailedAttempt(CallError("bad_request", f"{at}: {status} ({reason})"), attempts=1)
         return FailedAttempt(CallError("server", f"{at}: {reason}"))
     return FailedAttempt(
@@ -90,7 +91,7 @@ def read_told(error: Exception) -> Told | None:
     if not isinstance(error, openai.APIStatusError):
         return None
     told = read_error(error.body if error.body is not None else error.response.text, error.status_code)
-    wait = _retry_after(error)
+    wait = _retry_after(error.response.headers)
     return replace(told, wait=told.wait if wait is None else wait)
 
 
@@ -112,22 +113,25 @@ def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> FailedAt
     if status == 402 or told.code == "insufficient_quota":
         return FailedAttempt(CallError("refused", f"{at}: {number}the account has no quota left ({said})"), attempts=1)
     if status == 429:
-        if told.wait is not None and told.wait > LONGEST_WAIT:
-            late = f"{at}: 429, asks to wait {told.wait:.0f} s; try again then"
-            return FailedAttempt(CallError("rate_limited", late), attempts=1)
-        return FailedAttempt(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=told.wait)
-    if status is None or status >= 500 or status in (408, 409):
+        return _rate_limited(at, said, told.wait)
+    if status is None or status >= 500 or status in (408, 409) or told.code in _MISMADE:
         wait = told.wait if told.wait is None or told.wait <= LONGEST_WAIT else LONGEST_WAIT
         return FailedAttempt(CallError("server", f"{at}: {number}({said})"), wait=wait)
     return FailedAttempt(CallError("bad_request", f"{at}: {number}({said})"), attempts=1)
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
+def _rate_limited(at: str, said: str, wait: float | None) -> FailedAttempt:
+    if wait is not None and wait > LONGEST_WAIT:
+        late = f"{at}: 429, asks to wait {wait:.0f} s; try again then"
+        return FailedAttempt(CallError("rate_limited", late), attempts=1)
+    return FailedAttempt(CallError("rate_limited", f"{at}: 429, too many requests ({said})"), wait=wait)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the endpoint asks to wait, from `retry-after-ms` or `retry-after` (a number or an HTTP date)."""
     from email.utils import parsedate_to_datetime
     from time import time
 
-    headers = error.response.headers
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name, "")
         try:

@@ -215,6 +215,11 @@ class LimiterSlot:
             self._limiter._served(self._number, self._limiter._clock() - self._began)
 
 
+def steady(spec: ModelSpec) -> Limiter:
+    """A limiter that never lets in more than the spec's limit, and fewer after an endpoint has refused some."""
+    return Limiter(spec.limit, None if spec.local else spec.limit, name=spec.name)
+
+
 def adaptive(
     spec: ModelSpec, start: int | None = None, on_change: Callable[[str], None] | None = None, share: int = 1
 ) -> Limiter:

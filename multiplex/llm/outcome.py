@@ -70,7 +70,7 @@ def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int |
         return fault
     if said.ending == "tools":
         return "empty", f"the model called a tool in place of answering ({safe(', '.join(said.tools)) or 'unnamed'})", 1
-    if text:
+    if text and not said.unclosed:
         return None
     if said.ending == "cut":
         return "cut_off", f"the token limit was spent before the answer began; {room}", 1
@@ -81,7 +81,7 @@ def _find_break(said: Completion) -> tuple[str, str, int | None] | None:
     if not said.heard:
         return "server", "the reply holds no answer (no choice in it)", 2
     if said.ending is None:
-        return "server", "the stream ended in the middle of the answer", None
+        return "server", "the answer broke off, or the endpoint does not say how it ended (no finish_reason)", None
     if said.ending == "broken":
         return "server", f"the answer is not whole: it ended with {safe(said.finish)!r}", None
     return None

@@ -62,12 +62,23 @@ def find_ending(finish: str | None) -> Ending | None:
 def read_usage(usage: Any, *, spoke: bool) -> Usage:
     """One call's tokens; None where the endpoint does not report them in a way that can be.
 
-    With `spoke` the reply holds words, so that zero tokens are no report.
+    With `spoke` the reply holds words, so that zero tokens are no report. Gemini and xAI count what a model thinks in
+    `total_tokens` alone, and bill it as output.
     """
     given, made = (_tokens(usage, names) for names in TOKENS)
+    if given is not None and made is not None:
+        made += _beyond(usage, given + made)
     if spoke and not made:
         made, given = None, given or None
     return Usage(calls=1, input_tokens=given, output_tokens=made)
+
+
+def _beyond(usage: Mapping[str, Any], counted: int) -> int:
+    """Tokens of thinking that only the total holds: the rest of it, at most as many as are said to be thinking."""
+    total, details = _tokens(usage, ("total_tokens",)), usage.get("completion_tokens_details")
+    rest = max(0, (total or 0) - counted)
+    thought = _tokens(details, ("reasoning_tokens",))
+    return rest if thought is None else min(rest, thought)
 
 
 def _tokens(usage: Any, names: tuple[str, ...]) -> int | None:
@@ -147,6 +158,14 @@ def read_error(body: Any, status: int | None = None) -> Told:
     return Told(message, named, frozenset(fields), status, max(wait, default=None))
 
 
+def _unpacked(raw: Any) -> Any:
+    """What an error's text holds, where it is JSON itself; else the text."""
+    try:
+        return json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return raw
+
+
 def _leaves(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
     """The words of an error, each with what it is: message, code, field or wait."""
     if depth > 8:
@@ -171,5 +190,9 @@ def _leaves(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
             yield "field", value["param"]
         if isinstance(value.get("retryDelay"), str):
             yield "wait", value["retryDelay"]
+        if isinstance(about := value.get("metadata"), Mapping) and about.get(
+            "raw"
+        ):  # OpenRouter: the provider's own words
+            yield from _leaves(_unpacked(about["raw"]), depth + 1)
         for name in ("innererror", "details", "metadata"):
             yield from ((kind, word) for kind, word in _leaves(value.get(name), depth + 1) if kind != "message")

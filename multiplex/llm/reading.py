@@ -18,7 +18,8 @@ SLACK = 20_000  # characters beyond that
 MOST_BYTES = 64_000_000  # of a response, with everything around the text
 _BOM = b"\xef\xbb\xbf"
 _PARTS = ("text", "output_text")
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+_SAID = ("content", "refusal", "tool_calls", "function_call")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Completion:
         usage: one call, and its tokens.
         refusal: the model's words where it declines to answer.
         reasoned: whether thinking came beside the text.
+        unclosed: whether it was cut off before the thinking in the text ended, as far as is known of the model.
         tools: names of the tools that the model calls.
         error: what the endpoint says went wrong with the choice.
         heard: whether any choice came at all.
@@ -46,6 +48,7 @@ class Completion:
     usage: Usage
     refusal: str = ""
     reasoned: bool = False
+    unclosed: bool = False
     tools: tuple[str, ...] = ()
     error: Told | None = None
     heard: bool = True
@@ -76,19 +79,22 @@ class ReplySink(Protocol[Shown_co]):
 
 
 class ReplyReader:
-    """A reply as it comes in; `choice` is what the endpoint sent last of the one that is read.
+    """A reply as it comes in; `choice` is what the endpoint sent last of the one that is read, `said` its new words.
 
     Args:
         max_tokens: the call's limit, which bounds how long the reply can be; None sets none.
         manner: how the model thinks, as far as its earlier replies told.
+        hold: whether nothing is shown before the end of thinking, or of the reply.
     """
 
-    def __init__(self, max_tokens: int | None = None, manner: Manner | None = None) -> None:
+    def __init__(self, max_tokens: int | None = None, manner: Manner | None = None, *, hold: bool = False) -> None:
         self.begun = self.too_long = False
         self.choice: Mapping[str, Any] = {}
+        self.said: Mapping[str, Any] = {}
+        self._by_deltas = False
         self._index: int | None = None  # of the choice that is read: some endpoints send more than were asked for
         self._most = LONGEST if max_tokens is None else min(LONGEST, CHARACTERS * max_tokens + SLACK)
-        self._visible = ThinkingFilter(manner)
+        self._visible = ThinkingFilter(manner, hold=hold)
         self._pieces: list[str] = []
         self._refusal: list[str] = []
         self._half = ""  # the first half of a character whose second comes with the next piece
@@ -116,6 +122,7 @@ class ReplyReader:
             raise EndpointError(error)
         self.begun = self.begun or "choices" in event
         self.choice = self._choose(choices)
+        self.said = self._find_said()
         self._count(event)
         if not self.choice:
             return ""
@@ -128,6 +135,14 @@ class ReplyReader:
             self._index = min(choice.get("index") or 0 for choice in choices)
         return next((choice for choice in choices if (choice.get("index") or 0) == self._index), {})
 
+    def _find_said(self) -> Mapping[str, Any]:
+        """What the choice adds: its delta, or its message, unless that repeats at the end what deltas have said."""
+        delta, message = self.choice.get("delta") or {}, self.choice.get("message") or {}
+        self._by_deltas = self._by_deltas or any(delta.get(name) for name in _SAID)
+        if self._by_deltas:
+            return delta
+        return message if any(message.get(name) for name in _SAID) else delta or message
+
     def _count(self, event: Mapping[str, Any]) -> None:
         """Keep the newest report of tokens, at one of the places where endpoints put it, but one of nothing at all."""
         places = (event, self.choice, event.get("x_groq") or {})
@@ -138,9 +153,9 @@ class ReplyReader:
     def _read(self, choice: Mapping[str, Any]) -> str:
         finish = choice.get("finish_reason")
         self._finish = self._finish if finish in (None, "") else str(finish)
-        said = choice.get("delta") or choice.get("message") or {}
+        said = self.said
         text, thought, refusal = read_content(said)
-        thoughts = [thought, *(value for name in _THOUGHTS if isinstance(value := said.get(name), str))]
+        thoughts = [thought, *(value for name in THOUGHTS if isinstance(value := said.get(name), str))]
         self._reasoned = self._reasoned or any(thoughts)
         self._refusal.append(refusal)
         for call in said.get("tool_calls") or ():
@@ -170,7 +185,16 @@ class ReplyReader:
         """
         if not self.begun:
             raise ValueError("it held nothing")
-        return self._visible.feed("", last=True)
+        rest = self._visible.feed("", last=True)
+        return "" if self._unclosed else rest
+
+    @property
+    def _ending(self) -> Ending | None:
+        return "cut" if self.too_long else find_ending(self._finish)
+
+    @property
+    def _unclosed(self) -> bool:
+        return self._ending == "cut" and self._visible.unclosed
 
     @property
     def spent(self) -> Usage:
@@ -181,11 +205,10 @@ class ReplyReader:
         """What was said."""
         text = "".join(self._pieces)
         usage = read_usage(self._usage, spoke=bool(text or self._reasoned))
-        ending: Ending | None = "cut" if self.too_long else find_ending(self._finish)
         refusal = "".join(self._refusal).strip()
         return Completion(
-            text, ending, self._finish, usage, refusal, self._reasoned, tuple(self._tools), self._error, self._heard,
-            self.too_long, logprobs=tuple(self._logprobs),
+            text, self._ending, self._finish, usage, refusal, self._reasoned, self._unclosed, tuple(self._tools),
+            self._error, self._heard, self.too_long, logprobs=tuple(self._logprobs),
         )  # fmt: skip
 
 

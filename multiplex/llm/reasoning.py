@@ -44,6 +44,7 @@ _FORMS = (
     _form(r"(?:<\|start\|>assistant)?<\|channel\|>(?!final)\w{1,20}[^<]{0,40}<\|message\|>", _FINAL),  # harmony
     _form(r"analysis(?=[A-Z\"'“])", r"(?:assistant)?final(?=[A-Z\"'“*#\d\s])", certain=False),  # without its marks
     _form(r"here(?: is|'s) my thought process:", r"here(?: is|'s) my response:", certain=False),  # Granite
+    _form(r"\*thinking(?:\.{3}|…)\*\s*(?=>)", r"\n[ \t]*(?=[^>\s])"),  # Poe: what is quoted at the beginning
 )
 _TAG = re.compile(rf"<({_NAME})(?:\s[^<>]{{0,80}})?>", re.IGNORECASE)
 _PREFIXES = (
@@ -52,8 +53,8 @@ _PREFIXES = (
     "<|begin|>assistant<|content|>", "<|content|>",
     "<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>commentary<|message|>",
     "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|begin_of_solution|>",
-    "<|start_response|>", 'analysis"', "here is my thought process:",
-    "here's my thought process:",
+    "<|begin_of_box|>", "<|start_response|>", 'analysis"', "here is my thought process:",
+    "here's my thought process:", "*thinking...*>", "*thinking…*>",
 )  # fmt: skip
 _PART_OF_TAG = re.compile(r"</?[a-z:_-]{0,32}(?:\s[^<>]{0,80})?", re.IGNORECASE)
 _ALONE = re.compile(
@@ -64,11 +65,14 @@ _ALONE = re.compile(
 )
 _OPENED = re.compile(r"<(?:[a-z]{1,12}[:_-])?(?:think|thought|reason)[^<>]{0,80}>|\[think|◁think▷", re.IGNORECASE)
 _ANSWER = re.compile(
-    rf"{_FINAL}|<\|begin_of_solution\|>|<\|start_response\|>|(?:<\|begin\|>assistant)?<\|content\|>", re.IGNORECASE
+    rf"{_FINAL}|<\|begin_of_(?:solution|box)\|>|<\|start_response\|>|(?:<\|begin\|>assistant)?<\|content\|>",
+    re.IGNORECASE,
 )
 _WRAP = re.compile(r"<(answer|output|response|solution|final[_-]?answer)>\s*", re.IGNORECASE)  # after thinking only
 _PART_OF_WRAP = re.compile(r"\s*<(?:/[a-z_-]{0,12}(?:>\s*)?)?$", re.IGNORECASE)
-_LAST_MARK = re.compile(r"<\|(?:return|end|end_of_solution|end_response)\|>$", re.IGNORECASE)
+_LAST_MARK = re.compile(
+    r"<\|(?:return|end|end_of_solution|end_of_box|end_response|im_end|eot_id|endoftext|end_of_text)\|>$", re.IGNORECASE
+)
 _PART_OF_LAST = re.compile(r"<(?:\|(?:[a-z_]{1,15}\|?>?)?)?$", re.IGNORECASE)
 _TAIL = 128  # characters, more than any mark has
 MOST_MARKS = 20  # closing marks that are looked at
@@ -77,14 +81,22 @@ _ENDS = ".!?:;…。！？)]*"
 _ALOUD_WORDS = (
     "okay", "ok", "alright", "all right", "so", "hmm", "hmmm", "well", "right", "let me", "let's", "let’s", "we", "i",
     "i'm", "i’m", "first", "the user", "the question", "got it", "wait", "now", "to answer", "thinking", "user",
-    "this is a", "嗯", "好", "首先", "用户", "我",
+    "this is a", "here's a thinking process",
+    "here’s a thinking process", "here is a thinking process", "嗯", "好", "首先", "用户", "我",
 )  # fmt: skip
 _ALOUD = re.compile(rf"(?:{'|'.join(map(re.escape, _ALOUD_WORDS))})(?![a-z])", re.IGNORECASE)
+_SURELY = re.compile(  # no answer begins so
+    r"(?:here(?:'s|’s| is) a )?thinking process:|"
+    r"(?:(?:okay|ok|alright|hmm+)\W+(?:so\W+)?)?the user (?:is asking|has asked|asks|asked|wants)\b|"
+    r"(?:okay|ok|alright|hmm+)\W+(?:so\W+)?(?:let me|let's|let’s|i need to|we need to)\b|"
+    r"(?:嗯|好的?)[，,]\s*用户|用户(?:问|想|要)",
+    re.IGNORECASE,
+)
 
 
 def without_thinking(text: str) -> str:
     """The answer alone, without the thinking before it; empty where thinking is all there is."""
-    answer = ThinkingFilter(Manner(closes_alone=True))
+    answer = ThinkingFilter(hold=True)
     return answer.feed(text, last=True).strip()
 
 
@@ -99,16 +111,17 @@ class ThinkingFilter:
     """Lets a streamed reply through piece by piece, without the thinking before it.
 
     A closing mark alone is known only once it comes. So a reply that begins as thinking aloud does ("Okay, the user
-    asks"), and every reply of a model that has closed alone before, is held back until such a mark or its end.
+    asks"), and every reply of a model that has closed alone before, is held back until such a mark or its end; with
+    `hold` every reply is.
     """
 
-    def __init__(self, manner: Manner | None = None) -> None:
-        self._manner = manner or Manner()
+    def __init__(self, manner: Manner | None = None, *, hold: bool = False) -> None:
+        self._manner, self._hold = manner or Manner(), hold
         self._held = ""
         self._form: _Form | None = None  # of the thinking under way
         self._state = "start"
         self._seen = 0  # up to where no mark begins in what is held back
-        self._thought = self._begun = False
+        self._thought = self._begun = self._surely = False
         self._nested = False  # whether the thinking opened itself again, so that it may close twice
         self._wrap = ""  # the tag in which the answer stands
 
@@ -125,6 +138,11 @@ class ThinkingFilter:
             else:
                 moved = state == "aloud" and self._end_alone(last)
         return self._show(last)
+
+    @property
+    def unclosed(self) -> bool:
+        """Whether a reply that is over is thinking that never ended, by its beginning or what is known of its model."""
+        return (self._manner.closes_alone or self._surely) and self._state in ("start", "aloud") and not self._thought
 
     def _start(self, last: bool) -> bool:
         """Whether it is known how the reply begins."""
@@ -148,7 +166,8 @@ class ThinkingFilter:
             return False
         if not self._thought and not last and any(word.startswith(text.lower()) for word in _ALOUD_WORDS):
             return False
-        aloud = self._nested or (not self._thought and (self._manner.closes_alone or _ALOUD.match(text) is not None))
+        hold = self._hold or self._manner.closes_alone or _ALOUD.match(text) is not None
+        aloud = self._nested or (not self._thought and hold)
         self._state = "aloud" if aloud or (not self._thought and last) else "open"
         return True
 
@@ -184,6 +203,7 @@ class ThinkingFilter:
 
     def _show(self, last: bool) -> str:
         state = self._state
+        self._surely = last and _SURELY.match(self._held) is not None
         if state == "thinking" and last and self._form is not None and not self._form.certain:
             state = "open"
         if state != "open" and not (state in ("aloud", "start") and last):

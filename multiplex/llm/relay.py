@@ -16,7 +16,7 @@ from multiplex.content import storable
 from multiplex.llm.adaptation import LIMITS
 from multiplex.llm.attempts import Attempts
 from multiplex.llm.outcome import check_end
-from multiplex.llm.reading import ReplyReader, read_content
+from multiplex.llm.reading import THOUGHTS, ReplyReader, read_content
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import limit_name
 from multiplex.llm.tracing import trace_call
@@ -36,7 +36,10 @@ _FINISHES = {"whole": "stop", "cut": "length", "declined": "content_filter", "to
 
 @dataclass(frozen=True)
 class Passed:
-    """A piece of a reply: the fields of OpenAI's `delta` or `message`, without thinking, and their `logprobs`."""
+    """A piece of a reply: the fields of OpenAI's `delta` or `message`, and their `logprobs`.
+
+    Thinking is in it only beside a call of a tool.
+    """
 
     delta: Mapping[str, Any]
     logprobs: Mapping[str, Any] | None = None
@@ -82,7 +85,7 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
     limit = {} if asked.limit is None else {limit_name(spec): asked.limit}
     wanted = {**asked.ours, **limit, **asked.given}
     if asked.streamed:
-        wanted["stream_options"] = True
+        wanted |= {"stream": True, "stream_options": True}
     attempts = Attempts(line, spec, wanted, asked.messages, fixed={*LIMITS, *asked.given})
     messages = ((each["role"], str(each["content"] or "")) for each in asked.messages)
     began, text = perf_counter(), ""
@@ -125,15 +128,17 @@ async def _pieces(
 class RelayReader:
     """A reply as it comes in, read as any other; what its caller gets of it are the fields that are passed on.
 
-    With log probabilities the text is that of the tokens, any thinking included. `most` tokens were asked for.
+    With log probabilities the text is that of the tokens, any thinking included. Beside a call of a tool goes what the
+    model thought before it, which DeepSeek and Kimi want back with the result. `most` tokens were asked for.
     """
 
     def __init__(self, asked: RelayRequest, most: int | None, manner: Manner) -> None:
         # a reply that is shown whole can be held back whole: a closing mark alone is then never missed
-        self._reply = ReplyReader(most, manner if asked.streamed else Manner(closes_alone=True))
+        self._reply = ReplyReader(most, manner, hold=not asked.streamed)
         self._by_token = bool(asked.given.get("logprobs"))
         self._streamed = asked.streamed
         self._passed = False
+        self._calls, self._thought = _ToolIndex(), dict[str, str]()
 
     @property
     def begun(self) -> bool:
@@ -152,13 +157,18 @@ class RelayReader:
             EndpointError: it tells of an error.
         """
         shown = self._reply.take(event, kind)
-        choice = self._reply.choice
-        said = choice.get("delta") or choice.get("message") or {}
+        choice, said = self._reply.choice, self._reply.said
         text, _, refusal = read_content(said)
         logprobs = choice.get("logprobs") if self._by_token else None
         made = {name: said[name] for name in _KEPT if said.get(name)}
-        if self._streamed and isinstance(calls := made.get("tool_calls"), list):
-            made["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
+        for name in THOUGHTS:
+            if isinstance(thought := said.get(name), str) and thought:
+                self._thought[name] = self._thought.get(name, "") + thought
+        if "tool_calls" in made:
+            made, self._thought = {**self._thought, **made}, {}
+        pieced = self._streamed or said is choice.get("delta")
+        if pieced and isinstance(calls := made.get("tool_calls"), list):
+            made["tool_calls"] = [{**call, "index": self._calls.of(call, place)} for place, call in enumerate(calls)]
         if shown := storable(text) if self._by_token else shown:
             made["content"] = shown
         if refusal:
@@ -193,6 +203,27 @@ class RelayReader:
         check_end(said, at, passed=self._passed)
         ended = _FINISHES.get(str(said.ending), "stop")
         return ("function_call" if said.finish.lower() == "function_call" else ended), said.usage
+
+
+class _ToolIndex:
+    """Which call of a tool a piece belongs to: Gemini sends every call of a stream with index 0, or with none."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []  # by our index; empty where a call has none
+        self._newest: dict[int, int] = {}  # ours by the endpoint's
+
+    def of(self, call: Mapping[str, Any], place: int) -> int:
+        """Our index of the call, whose piece stands at `place` of its event."""
+        index, name = call.get("index"), call.get("id") or ""
+        key = index if isinstance(index, int) else place
+        known = self._newest.get(key)
+        if known is not None and name and self._ids[known] not in ("", name):
+            known = self._ids.index(name) if name in self._ids else None
+        if known is None:
+            known = len(self._ids)
+            self._ids.append("")
+        self._newest[key], self._ids[known] = known, self._ids[known] or name
+        return known
 
 
 def _together(pieces: Sequence[Passed]) -> Passed:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from multiplex.errors import UsageError
+from multiplex.llm.clients import openai_address
 from multiplex.llm.types import Call
 from multiplex.settings import Check, Settings, Synthesis, parse_words
 
@@ -27,7 +28,7 @@ class ModelSpec(BaseModel):
     Attributes:
         name: as the user wrote it: `local`, `local:FILE`, `openai:NAME`, or `NAME` at `base_url`.
         model: the name sent in the request.
-        base_url: the endpoint; None for OpenAI's own and for the embedded server, which starts when it is called.
+        base_url: the endpoint; None for OpenAI itself and for the embedded server, which starts when it is called.
         api_key_env: the environment variable that holds the key; None sends no key.
         gguf: for `local:FILE`, a GGUF file or `sha256:HEX`; None is the embedded model.
         wrapped: the class of LangChain's chat model that calls it, with parameters of its own; else None.
@@ -95,8 +96,8 @@ class ModelSpec(BaseModel):
 def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None = None) -> ModelSpec:
     """The spec that a model's name means.
 
-    A key is sent only where it belongs: `openai:NAME` reads OPENAI_API_KEY; another endpoint gets the key
-    of `api_key_env`, and none where that is not given.
+    A key is sent only where it belongs: `openai:NAME` reads OPENAI_API_KEY, and is called where OPENAI_BASE_URL says;
+    another endpoint gets the key of `api_key_env`, and none where that is not given.
 
     Raises:
         UsageError: the name says nothing of where the model runs, or the URL is no http(s) address.
@@ -117,7 +118,9 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
     if base_url is not None:
         _check_url(base_url)
     if kind == OPENAI and rest and base_url is None:
-        return ModelSpec(name=name, model=rest, api_key_env=api_key_env or OPENAI_KEY)
+        if (address := openai_address()) is not None:
+            _check_url(address, "OPENAI_BASE_URL")
+        return ModelSpec(name=name, model=rest, base_url=address, api_key_env=api_key_env or OPENAI_KEY)
     if not name:
         raise UsageError("the model has no name; use local, openai:NAME, or NAME with --base-url URL")
     if base_url is None:
@@ -125,14 +128,14 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
     return ModelSpec(name=name, model=rest if kind == OPENAI else name, base_url=base_url, api_key_env=api_key_env)
 
 
-def _check_url(url: str) -> None:
+def _check_url(url: str, named_by: str = "--base-url") -> None:
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
     if not valid:
-        raise UsageError("--base-url is no http(s) address; it looks like http://127.0.0.1:11434/v1")
+        raise UsageError(f"{named_by} is no http(s) address; it looks like http://127.0.0.1:11434/v1")
 
 
 def resolve_model(settings: Settings, name: str | None = None) -> ModelSpec:
@@ -196,10 +199,26 @@ def unused_endpoints() -> list[str]:
     found = []
     if os.environ.get(OPENAI_KEY):
         found.append(f"{OPENAI_KEY} is set: --model openai:NAME would use it")
-    host = os.environ.get("OLLAMA_HOST", "")
-    if host or _listens(*OLLAMA):
-        found.append(f"Ollama is here: --model NAME --base-url http://{OLLAMA[0]}:{OLLAMA[1]}/v1 would use it")
+    address = _ollama_address(os.environ.get("OLLAMA_HOST", "").strip())
+    if address is None and _listens(*OLLAMA):
+        address = f"http://{OLLAMA[0]}:{OLLAMA[1]}"
+    if address is not None:
+        found.append(f"Ollama is here: --model NAME --base-url {address}/v1 would use it")
     return found
+
+
+def _ollama_address(host: str) -> str | None:
+    """Where OLLAMA_HOST says that Ollama is, read as Ollama reads it; None where it does not say so."""
+    scheme, _, rest = host.rpartition("://")
+    try:
+        parts = urlsplit(f"{scheme or 'http'}://{rest}")
+        name, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme, OLLAMA[1])
+    except ValueError:
+        return None
+    if not host or parts.scheme not in ("http", "https"):
+        return None
+    name = OLLAMA[0] if name in (None, "0.0.0.0", "::") else name  # noqa: S104  (an address to listen on, none to call)
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _listens(host: str, port: int) -> bool:

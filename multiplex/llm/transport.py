@@ -47,12 +47,14 @@ class Request:
     @property
     def body(self) -> dict[str, Any]:
         """The body of a request for a reply in one piece."""
-        asked = {name: value for name, value in self.parameters.items() if name != "stream_options"}
+        asked = {name: value for name, value in self.parameters.items() if name not in ("stream", "stream_options")}
         return {"model": self.model, "messages": list(self.messages), **asked}
 
     @property
     def streaming_body(self) -> dict[str, Any]:
-        """The body of a request for a stream."""
+        """The body of a request for a stream; for a reply in one piece where the endpoint refuses to stream."""
+        if "stream" not in self.parameters:
+            return self.body
         told = {"stream_options": {"include_usage": True}} if "stream_options" in self.parameters else {}
         return {**self.body, "stream": True, **told}
 

@@ -264,7 +264,9 @@ def test_a_batch_that_may_have_been_made_is_not_made_twice_where_the_endpoint_li
     assert "if it has none, --redo-damaged makes it" in told
     batches.page = lambda request: b"<html>" if request.startswith("GET /v1/batches?") else None
     assert "its list of batches cannot be read" in said(two, 3)
-    assert len(batches.asked) == WAVES[0] + WAVES[1]  # of the other model
+    batches.status, batches.page, batches.more = lambda _: 200, lambda _: None, True
+    assert "its list of batches does not go on after batch-" in said(two, 3)
+    assert len(batches.asked) == sum(WAVES)  # of the other model
     said([*two, "--redo-damaged"])
     assert len(batches.asked) == 2 * WAVES[0] + WAVES[1] + WAVES[2]
 

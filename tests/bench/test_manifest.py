@@ -31,6 +31,14 @@ def test_it_names_all_that_shapes_an_answer_and_no_key() -> None:
     assert "A_KEY_VARIABLE" not in manifest.model_dump_json()
 
 
+def test_another_file_in_place_of_the_embedded_model_is_named_and_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = a_manifest(parse_spec("local"))
+    monkeypatch.setenv("MULTIPLEX_GGUF", "/models/mine.gguf")
+    (said,) = differences(old, a_manifest(parse_spec("local")))
+    assert said.startswith("model 'local': gguf was sha256:cc324af070")
+    assert said.endswith("is /models/mine.gguf")
+
+
 def test_a_later_time_another_version_and_further_models_are_no_difference() -> None:
     old = a_manifest().model_copy(update={"created": "2020-01-01T00:00:00+00:00", "versions": {"openai": "2.0"}})
     new = a_manifest(HOSTED.model_copy(update={"name": "other"}))

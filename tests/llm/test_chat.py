@@ -124,9 +124,14 @@ async def test_a_wait_longer_than_a_minute_is_told_not_waited_for(backend: Backe
     assert len(backend.requests) == 1
 
 
+MISMADE = {"message": "Failed to validate JSON.", "type": "invalid_request_error", "code": "json_validate_failed"}
+
+
 @pytest.mark.parametrize(
-    "failure", [Say(status=500), Say(status=503), Say(cut_after=2), Say(broken_event=True), Say(text="")]
-)
+    "failure",
+    [Say(status=500), Say(status=503), Say(cut_after=2), Say(broken_event=True), Say(text=""),
+     Say(status=400, error=MISMADE)],
+)  # fmt: skip
 async def test_a_passing_failure_is_tried_again(backend: Backend, failure: Say) -> None:
     backend.script = lambda body, n: failure if n == 0 else Say("fine.")
     assert (await asks(spec_of(backend))).text == "fine."
@@ -226,6 +231,18 @@ async def test_no_more_calls_run_at_once_than_the_limit(backend: Backend) -> Non
     await chat.aclose()
     at_once = max(sum(a <= start < b for a, b in backend.times) for start, _ in backend.times)
     assert at_once == 3
+
+
+async def test_a_refusal_that_names_no_time_holds_the_others_back_too(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=429)
+    chat = Chat(spec_of(backend, limit=8, retries=0))
+    with suppress(CallError):
+        await chat.complete([HumanMessage("Why?")])
+    limiter = chat.limiter
+    await chat.aclose()
+    assert limiter is not None
+    assert limiter.limit == 4
+    assert limiter.held > 0
 
 
 async def test_calls_that_take_turns_lose_none(backend: Backend) -> None:

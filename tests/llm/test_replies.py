@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import Field
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
+from multiplex.llm.model import as_chat
 from multiplex.llm.protocol import read_error, read_usage
 from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
 from multiplex.llm.spec import api_key, parse_spec
 from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import Usage
+from multiplex.serve.http.readiness import unreachable
 from tests.backend import Backend, Body, Say
 from tests.llm.test_transport import DONE, Endpoint, event, running
 
@@ -123,6 +129,7 @@ async def test_no_form_of_failure_is_an_answer(way: str, body: Any, said: str) -
 
 _OTHER = {"index": 1, "delta": {"content": "NO"}, "finish_reason": "length"}
 _SPENT: Body = {"prompt_tokens": 10, "completion_tokens": 3}
+_WHOLE: Body = {"choices": [{"message": {"content": "Kin first."}, "finish_reason": "stop"}], "usage": _SPENT}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +142,9 @@ _SPENT: Body = {"prompt_tokens": 10, "completion_tokens": 3}
          event(finish="stop", usage=_SPENT), event(usage={"prompt_tokens": 0, "completion_tokens": 0}), DONE],
         [b'{"choices": [{"message": {"content": ["Kin ", {"text": "first."}]}, "finish_reason": "stop", "usage": '
          b'{"prompt_tokens": "10", "completion_tokens": 3}}]}'],
+        [event("Kin "), event("first."), DONE.replace(b"[DONE]", json.dumps(_WHOLE).encode()), DONE],  # as MiniMax ends
+        [json.dumps({"choices": [{**_WHOLE["choices"][0], "delta": {"role": "assistant", "content": ""}}],
+                     "usage": _SPENT}).encode()],  # as Perplexity has it
     ],
 )  # fmt: skip
 @WAYS
@@ -161,6 +171,28 @@ async def test_a_call_that_is_streamed_though_it_was_asked_for_whole_is_put_toge
     assert closed.finish == "tool_calls"
 
 
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_calls_that_an_endpoint_does_not_number_are_told_apart_by_their_ids(index: Body, streamed: bool) -> None:
+    def piece(number: str, **function: str) -> bytes:
+        call = {**index, "id": number, "type": "function", "function": function}
+        return b"data: " + json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
+
+    first, second = piece("a", name="ask", arguments="{}"), piece("b", name="say", arguments='{"x"')
+    sent = [first, second, piece("", arguments=":1}"), event(finish="tool_calls"), DONE]
+    async with running(Endpoint(sent)) as endpoint:
+        chat = Chat(parse_spec("m", endpoint.url))
+        asked = RelayRequest([{"role": "user", "content": "Why?"}], {"tools": []}, {}, streamed=streamed)
+        said = [piece.delta["tool_calls"] async for piece in relay(chat, asked) if isinstance(piece, Passed)]
+        await chat.aclose()
+    if streamed:
+        assert [call["index"] for (call,) in said] == [0, 1, 1]
+    else:
+        assert [call["function"] for call in said[0]] == [
+            {"name": "ask", "arguments": "{}"}, {"name": "say", "arguments": '{"x":1}'}
+        ]  # fmt: skip
+
+
 @EVERY
 async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(transport: Transport) -> None:
     usage = [{"prompt_tokens": 10, "completion_tokens": n} for n in (1, 2, 3)]
@@ -180,8 +212,13 @@ async def test_what_holds_no_data_is_passed_over_and_the_last_usage_counts(trans
         ({"input_tokens": 10, "output_tokens": "30"}, (10, 30)),
         ({"prompt_tokens": -1, "completion_tokens": 10**20}, (None, None)),
         ([1], (None, None)),
+        ({"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+          "completion_tokens_details": {"reasoning_tokens": 94}}, (32, 103)),  # as xAI counts
+        ({"prompt_tokens": 21, "completion_tokens": 0, "total_tokens": 81}, (21, 60)),  # as Gemini does
+        ({"prompt_tokens": 9, "completion_tokens": 30, "total_tokens": 39,
+          "completion_tokens_details": {"reasoning_tokens": 20}}, (9, 30)),
     ],
-)
+)  # fmt: skip
 def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | None, int | None]) -> None:
     read = read_usage(usage, spoke=True)
     assert (read.input_tokens, read.output_tokens) == tokens
@@ -198,11 +235,19 @@ def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | 
         ({"message": "max_tokens is too large: 5000. This model supports at most 4096"}, {"max_tokens": 5000},
          ("max_tokens", "cap", 4096)),
         ({"message": "temperature: range: 0..1"}, {"temperature": 1.5}, ("temperature", "value", None)),
+        ({"message": "The provided JSON schema contains features not supported by xgrammar."},
+         {"response_format": {}}, ("response_format", "value", None)),
+        ({"message": "Grammar error: Unimplemented keys"}, {"response_format": {}}, ("response_format", "value", None)),
+        ({"message": "This model does not support structured outputs"}, {"response_format": {}},
+         ("response_format", "unknown", None)),
+        ({"error": {"message": "Provider returned error", "metadata": {"raw": '{"message": "seed: unknown field"}'}}},
+         {"seed": 1}, ("seed", "unknown", None)),  # as OpenRouter tells it
         ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
+        ({"message": "System message must be at the beginning."}, {}, ("messages", "system_first", None)),
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, change: tuple[str, str, Any]) -> None:
-    found = find_change(read_error(body, 400), sent, ["system", "user"])
+    found = find_change(read_error(body, 400), sent, ["system", "system", "user"])
     assert found is not None
     assert (found.field, found.why, found.to) == change
 
@@ -236,6 +281,15 @@ async def test_a_value_that_one_caller_sent_changes_no_other_call(backend: Backe
     await chat.aclose()
     assert hot.notes == (f"m at {backend.base_url} refuses temperature 1.5; it was left out",)
     assert [body.get("temperature") for body in backend.requests] == [1.5, None, 0.7]
+
+
+@pytest.mark.parametrize("way", ["streamed", "observed", "relayed"])
+async def test_an_endpoint_that_refuses_to_stream_is_asked_for_the_whole(backend: Backend, way: str) -> None:
+    told = {"message": "Your organization must be verified to stream this model.", "param": "stream"}
+    backend.script = lambda body, n: Say(status=400, error=told) if "stream" in body else Say("Kin first.")
+    text, usage = await hear(backend.base_url, way)
+    assert (text, usage.output_tokens) == ("Kin first.", 2)
+    assert "stream_options" not in backend.requests[-1]
 
 
 async def test_a_call_under_way_is_mended_though_another_learned_of_the_refusal_meanwhile(backend: Backend) -> None:
@@ -283,6 +337,26 @@ async def test_without_a_system_role_the_persona_stands_in_the_users_message(
     assert "takes no system message" in reply.notes[0]
 
 
+async def test_messages_are_put_as_a_template_wants_them_under_whatever_status_it_says_so(backend: Backend) -> None:
+    def script(body: Body, n: int) -> Say:
+        roles = [message["role"] for message in body["messages"]]
+        if "system" in roles[1:]:
+            return Say(status=500, error={"message": "Jinja Exception: System message must be at the beginning."})
+        twice = any(a == b for a, b in itertools.pairwise(roles))
+        return Say(status=500, error={"message": "conversation roles must alternate"}) if twice else Say("Kin first.")
+
+    backend.script = script
+    chat = Chat(parse_spec("m", backend.base_url).model_copy(update={"retries": 0}))
+    scattered = [SystemMessage("One."), HumanMessage("Why?"), SystemMessage("Two."), HumanMessage("And how?")]
+    first, second = [await chat.complete(scattered) for _ in range(2)]
+    await chat.aclose()
+    assert backend.requests[-1]["messages"] == [
+        {"role": "system", "content": "One.\n\nTwo."}, {"role": "user", "content": "Why?\n\nAnd how?"}
+    ]  # fmt: skip
+    assert len(backend.requests) == 4
+    assert "takes one system message, at the beginning" in first.notes[0] == second.notes[0]
+
+
 async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
     backend.script = lambda body, n: Say("one two", finish="abort" if n == 0 else "stop")
     reply = await ask(backend.base_url, "whole", retries=1)
@@ -292,6 +366,56 @@ async def test_tokens_of_failed_attempts_are_counted(backend: Backend) -> None:
 async def test_a_slow_stream_that_keeps_coming_is_waited_for(backend: Backend) -> None:
     backend.script = lambda body, n: Say("one two three four five", pace=0.3)
     assert (await ask(backend.base_url, "streamed", timeout=0.8)).text == "one two three four five"
+
+
+@EVERY
+async def test_thinking_that_was_cut_off_is_no_answer(backend: Backend, transport: Transport) -> None:
+    thought = "I wonder what is asked.\nDaoism says wu wei."
+    backend.script = lambda body, n: (
+        Say(f"{thought}\n</think>\n\nKin first.") if n == 0 else Say(thought, finish="length")
+    )
+    chat, heard = Chat(parse_spec("m", backend.base_url), transport=transport), list[str]()
+    assert (await chat.complete([HumanMessage("Why?")])).text == "Kin first."
+    with pytest.raises(CallError, match="spent before the answer began"):
+        await chat.complete([HumanMessage("Why?")], on_delta=heard.append)
+    for streamed in (False, True):
+        asked = RelayRequest([{"role": "user", "content": "Why?"}], {"top_p": 0.5}, {}, streamed=streamed)
+        (closed,) = [piece async for piece in relay(chat, asked)]
+        assert isinstance(closed, Closed)
+        assert closed.finish == "length"
+    await chat.aclose()
+    assert heard == []
+
+
+async def test_a_reply_that_stops_coming_is_asked_for_once_more_and_no_oftener() -> None:
+    async with running(Endpoint([event("half")], ends=False)) as endpoint:
+        with pytest.raises(CallError, match="nothing more of the answer came"):
+            await ask(endpoint.url, "streamed", timeout=0.2, retries=3)
+    assert len(endpoint.bodies) == 2
+
+
+class Hurried(BaseChatModel):
+    """A caller's own chat model, whose endpoint takes no more calls now."""
+
+    asked: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "hurried"
+
+    def _generate(self, messages: Any, *_: Any, **__: Any) -> Any:
+        self.asked.append(str(messages[0].content))
+        error: Any = RuntimeError("slow down")
+        error.status_code, error.response = 429, SimpleNamespace(headers={"retry-after": "3600"})
+        raise error
+
+
+async def test_a_callers_own_model_may_say_429_too() -> None:
+    model = Hurried()
+    with pytest.raises(CallError, match="429, asks to wait 3600 s") as caught:
+        await as_chat(model).complete([HumanMessage("Why?")])
+    assert caught.value.kind == "rate_limited"
+    assert model.asked == ["Why?"]
 
 
 async def test_a_reply_without_end_is_cut_and_told() -> None:
@@ -306,6 +430,13 @@ async def test_a_redirect_to_another_host_is_not_followed(backend: Backend) -> N
     there = {"Location": "http://localhost:9/v1/chat/completions"}
     backend.script = lambda body, n: Say(status=307, headers=there)
     with pytest.raises(CallError, match="redirects to another address, http://localhost"):
+        await ask(backend.base_url, "whole", retries=2)
+    assert len(backend.requests) == 1
+
+
+async def test_a_redirect_that_would_drop_the_question_names_the_address(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=301, headers={"Location": "/api/v1/chat/completions?key=abc"})
+    with pytest.raises(CallError, match=rf"301, moved to {backend.url}/api/v1; name that as --base-url"):
         await ask(backend.base_url, "whole", retries=2)
     assert len(backend.requests) == 1
 
@@ -326,6 +457,37 @@ async def test_a_model_on_this_machine_is_asked_past_every_proxy(
     assert (await ask(backend.base_url, "whole")).text == Say().text
     assert is_direct("http://[::1]:8000/v1")
     assert not is_direct("https://api.example.org/v1")
+
+
+async def test_what_the_environment_says_of_openai_goes_to_no_other_endpoint(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = "X-Gateway-Key: gateway-secret\nAuthorization: Bearer sk-of-openai"
+    named = {"OPENAI_CUSTOM_HEADERS": headers, "OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "project-1"}
+    for name, value in {**named, "MK": "the-key-of-this-endpoint", "OPENAI_API_KEY": "sk-of-openai"}.items():
+        monkeypatch.setenv(name, value)
+    await ask(backend.base_url, "whole", api_key_env="MK")
+    assert await unreachable(parse_spec("m", backend.base_url)) is None
+    monkeypatch.setenv("OPENAI_BASE_URL", backend.base_url)
+    spec = parse_spec("openai:m")
+    assert spec.place == backend.base_url
+    chat = Chat(spec, transport="whole")
+    await chat.complete([HumanMessage("Why?")])
+    await chat.aclose()
+    other, openais = backend.headers
+    assert other["authorization"] == "Bearer the-key-of-this-endpoint"
+    assert not {"x-gateway-key", "openai-organization", "openai-project"} & other.keys()
+    assert openais["openai-organization"] == "org-1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
+    with pytest.raises(UsageError, match="OPENAI_BASE_URL is no"):
+        parse_spec("openai:m")
+
+
+async def test_a_query_of_the_address_goes_with_every_request() -> None:
+    async with running(Endpoint([b'{"error": "no route /v1/chat/completions?v=1&key=abc"}'])) as endpoint:
+        with pytest.raises(CallError, match=r"\?v=1&key=\[key\]"):
+            await ask(f"{endpoint.url}?v=1&key=abc", "whole")
+    assert endpoint.paths == ["/v1/chat/completions?v=1&key=abc"]
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "socks://127.0.0.1:9"])

@@ -119,9 +119,20 @@ def test_a_key_that_is_there_but_unused_is_pointed_out(monkeypatch: pytest.Monke
     assert not any("sk-something-secret" in line for line in lines)
 
 
-def test_an_ollama_that_is_there_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:11434")
-    assert any("Ollama" in line for line in unused_endpoints())
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1:11434", "http://127.0.0.1:11434"),
+        ("10.0.0.5", "http://10.0.0.5:11434"),
+        ("https://gpu.example.org", "https://gpu.example.org:443"),
+        ("0.0.0.0:11500", "http://127.0.0.1:11500"),
+        (":11500", "http://127.0.0.1:11500"),
+        ("[::1]:11500", "http://[::1]:11500"),
+    ],
+)
+def test_an_ollama_is_pointed_out_where_it_is(monkeypatch: pytest.MonkeyPatch, host: str, address: str) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert unused_endpoints() == [f"Ollama is here: --model NAME --base-url {address}/v1 would use it"]
 
 
 def test_a_key_is_read_late_and_kept_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,12 +40,14 @@ class Endpoint:
     ends: bool = True
     url: str = ""
     connections: int = 0
+    paths: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
+                self.paths.append(head.split(b" ")[1].decode())
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 self.bodies.append(json.loads(await reader.readexactly(length)))
                 writer.write(HEAD % self.kind)

@@ -45,6 +45,18 @@ def test_a_conversation_with_tools_reaches_the_endpoint_as_it_is(house: House) -
     assert house.backend.requests[0]["messages"] == TRANSCRIPT
 
 
+@pytest.mark.parametrize("model", ["multiplex", "uniplex"])
+def test_a_reply_that_a_client_sends_back_brings_the_endpoint_no_field_of_ours(house: House, model: str) -> None:
+    house.backend.script = council
+    ask = {"role": "user", "content": "What do we owe the dead?"}
+    reply = house.served.chat(model=model).json()["choices"][0]["message"]
+    house.backend.requests.clear()
+    assert (
+        house.served.chat(model="uniplex", messages=[ask, reply | {"audio": None}, ask], top_p=0.5).status_code == 200
+    )
+    assert house.backend.requests[0]["messages"] == [ask, {"role": "assistant", "content": reply["content"]}, ask]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_calls_of_tools_come_back(house: House, streamed: bool) -> None:
     house.backend.script = lambda body, n: Say("", more={"tool_calls": [{"index": 0, **CALL}]}, finish="tool_calls")
@@ -62,6 +74,22 @@ def test_calls_of_tools_come_back(house: House, streamed: bool) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
+def test_what_was_thought_before_a_call_goes_to_the_client_and_back(house: House, streamed: bool) -> None:
+    more = {"reasoning_content": "I ask.", "tool_calls": [{"index": 0, **CALL}]}
+    house.backend.script = lambda body, n: Say("", more=more, finish="tool_calls")
+    response = house.served.chat(model="uniplex", tools=[TOOL], stream=streamed)
+    if streamed:
+        deltas = [event["choices"][0]["delta"] for event in events(response.text)[:-1]]
+        message = {"role": "assistant"} | next(delta for delta in deltas if "tool_calls" in delta)
+    else:
+        message = response.json()["choices"][0]["message"]
+    history = [{"role": "user", "content": "How warm is it?"}, message, TRANSCRIPT[-1]]
+    house.served.chat(model="uniplex", messages=history, tools=[TOOL])
+    sent = house.backend.requests[-1]["messages"][1]
+    assert (sent["reasoning_content"], "multiplex" in sent) == ("I ask.", False)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
 def test_log_probabilities_come_back(house: House, streamed: bool) -> None:
     told = {"content": [{"token": "Kin", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
     house.backend.script = lambda body, n: Say("Kin", logprobs=told)
@@ -75,6 +103,7 @@ def test_thinking_is_not_passed_on(house: House) -> None:
     streamed = events(house.served.chat(model="uniplex", top_p=0.5, stream=True).text)
     whole = house.served.chat(model="uniplex", top_p=0.5).json()
     assert said(streamed) == whole["choices"][0]["message"]["content"] == "Kin first."
+    assert "completion_tokens_details" not in whole["usage"]  # how many of them were thinking the endpoint did not say
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,8 @@ async def test_a_council_that_lost_too_many_voices_gives_what_was_said(order: Mc
 async def test_a_model_that_is_not_there_is_told_in_one_line(order: McpOrder) -> None:
     nowhere = McpOrder(order.spec.model_copy(update={"base_url": "http://127.0.0.1:9/v1"}))
     async with Client(build_mcp(nowhere)) as client:
-        result = await client.call_tool("multiplex_answer", {"question": QUESTION})
+        unsaid = {"strategies": None, "council": None, "seed": None}  # null is an argument left out
+        result = await client.call_tool("multiplex_answer", {"question": QUESTION, **unsaid})
     assert result.is_error
     (told,) = text_of(result)
     assert told.startswith("no call could be made: test-model at http://127.0.0.1:9/v1")

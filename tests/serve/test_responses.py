@@ -15,6 +15,8 @@ from tests.serve.conftest import House
 from tests.serve.luck import ANSWER, council
 
 QUESTION = "What do we owe the dead?"
+CALLED = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"}
+IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
 TITLES = ("Western", "Islamic", "East Asian", "South Asian", "African", "Latin American", "Indigenous")
 
 
@@ -101,7 +103,9 @@ def test_calls_of_functions_come_back(house: House, client: OpenAI, streamed: bo
         ({"tools": [{"type": "web_search"}]}, "tools[0]"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]"),
         ({"input": [{"content": "Who?"}]}, "input.0.role"),
-        ({"input": "  "}, "input[0].content"),
+        ({"input": "  ", "instructions": "Be brief."}, "input"),
+        ({"instructions": "Be brief.", "input": [CALLED, {"role": "user", "content": [IMAGE]}]}, "input[1].content"),
+        ({"messages": [{"role": "user", "content": "Who?"}]}, "messages"),
         ({"text": {"format": {"type": "json_object"}}}, "text.format"),
         ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
     ],

@@ -184,9 +184,9 @@ def _shown(value: Any) -> str:
 def _parameters(spec: ModelSpec) -> Parameters:
     gguf = spec.gguf
     if spec.local and gguf is None:
-        from multiplex.llm.local.weights import EMBEDDED
+        from multiplex.llm.local.weights import EMBEDDED, named_gguf
 
-        gguf = f"sha256:{EMBEDDED.sha256}"
+        gguf = named_gguf() or f"sha256:{EMBEDDED.sha256}"
     known = spec.model_dump(include=set(Parameters.model_fields) - {"gguf"})
     return Parameters(**known, place=spec.place, gguf=gguf)
 

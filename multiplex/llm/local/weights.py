@@ -122,6 +122,11 @@ def places(weights: Weights) -> Places:
     )
 
 
+def named_gguf() -> str | None:
+    """The file that stands in for the embedded model, where MULTIPLEX_GGUF names one."""
+    return os.environ.get("MULTIPLEX_GGUF") or None
+
+
 def locate(source: str | None = None) -> Path | None:
     """The GGUF file that a source means, or None where the cache does not hold it.
 
@@ -141,7 +146,7 @@ def locate(source: str | None = None) -> Path | None:
             return None
         _check_hash(_check_magic(path), digest)
         return path
-    named = source if source is not None else os.environ.get("MULTIPLEX_GGUF")
+    named = source if source is not None else named_gguf()
     if named:
         return _check_magic(Path(named).expanduser(), "" if source is not None else " (named by MULTIPLEX_GGUF)")
     path = places(EMBEDDED).whole

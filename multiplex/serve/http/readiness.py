@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from multiplex.errors import MultiplexError
-from multiplex.llm.clients import http_client
+from multiplex.llm.clients import api_client
 from multiplex.llm.error_mapping import explain
 from multiplex.llm.spec import ModelSpec, api_key
 
@@ -27,10 +27,9 @@ async def unreachable(spec: ModelSpec) -> str | None:
         return str(error)
     secret = key.get_secret_value() if key else ""
     try:
-        through = http_client(spec.base_url, PATIENCE)
+        client = api_client(spec.base_url, secret, PATIENCE)
     except MultiplexError as error:
         return str(error)
-    client = openai.AsyncOpenAI(base_url=spec.base_url, api_key=secret or "none", max_retries=0, http_client=through)
     try:
         async with asyncio.timeout(PATIENCE):
             await client.get("/models", cast_to=object)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from multiplex.content import storable
 from multiplex.council.answer import Finding, Form
@@ -39,7 +39,16 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class AnswerArguments(_Shape):
+class _Arguments(_Shape):
+    """Arguments of a tool; null is an argument left out, as clients send it whose schemas ask for every argument."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+class AnswerArguments(_Arguments):
     """What `multiplex_answer` takes."""
 
     question: Annotated[
@@ -68,7 +77,7 @@ class AnswerArguments(_Shape):
     ] = None
 
 
-class ScoreArguments(_Shape):
+class ScoreArguments(_Arguments):
     """What `multiplex_score` takes."""
 
     texts: Annotated[
@@ -85,7 +94,7 @@ class ScoreArguments(_Shape):
     ] = ""
 
 
-class NoArguments(_Shape):
+class NoArguments(_Arguments):
     """What `list_personas` takes."""
 
 

@@ -119,16 +119,21 @@ def finish(end: Ended) -> str:
 
 
 def usage_of(answer: Answer) -> dict[str, Any] | None:
-    """The tokens of all calls, those of the voices as reasoning; None where an endpoint did not report them."""
+    """The tokens of all calls, those of the voices as reasoning; None where an endpoint did not report them.
+
+    How much of a single call's were thinking is not known here, and not told.
+    """
     spent, voices = answer.usage, total(voice.usage for voice in answer.rounds)
     if spent.input_tokens is None or spent.output_tokens is None:
         return None
-    return {
+    told = {
         "prompt_tokens": spent.input_tokens,
         "completion_tokens": spent.output_tokens,
         "total_tokens": spent.input_tokens + spent.output_tokens,
-        "completion_tokens_details": {"reasoning_tokens": voices.output_tokens or 0},
     }
+    if not answer.rounds:
+        return told
+    return {**told, "completion_tokens_details": {"reasoning_tokens": voices.output_tokens or 0}}
 
 
 def event(data: Mapping[str, Any]) -> bytes:

@@ -90,16 +90,25 @@ def passed_on(body: ChatRequest) -> dict[str, Any]:
 def is_plain(body: ChatRequest) -> bool:
     """Whether the messages are nothing but words of a system, a user and an assistant, and end with the user's."""
     return body.messages[-1].role == "user" and not any(
-        message.tool_calls or message.role in ("tool", "function") or message.model_extra for message in body.messages
+        message.tool_calls or message.role in ("tool", "function") or _more(message) for message in body.messages
     )
 
 
 def as_given(message: Message) -> dict[str, Any]:
     """A message in OpenAI's form with its text in one piece; every other field as it was given."""
-    given = message.model_dump(exclude_none=True, exclude={"role", "content", "refusal"})
+    given = {"tool_calls": message.tool_calls} if message.tool_calls is not None else {}
+    given |= _more(message)
     role = "system" if message.role == "developer" else message.role
     content = None if message.tool_calls and not message.text else message.text
     return _sound({"role": role, "content": content, **given})
+
+
+def _more(message: Message) -> dict[str, Any]:
+    """The fields of a message that this server does not know. A client that sends our own reply back adds none."""
+    more = {name: value for name, value in (message.model_extra or {}).items() if value is not None}
+    if more.pop("multiplex", None) is not None and not message.tool_calls:
+        more.pop("reasoning_content", None)  # the voices, which most endpoints refuse
+    return more
 
 
 def _sound(given: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -19,6 +20,7 @@ _SAME = (
     "service_tier", "safety_identifier", "prompt_cache_key", "thread_id", "measures",
 )  # fmt: skip
 _LOGPROBS = "message.output_text.logprobs"
+_PLACE = re.compile(r"messages([.[])(\d+)")
 _KEEPING = ("previous_response_id", "conversation", "prompt")
 
 
@@ -70,10 +72,12 @@ def as_chat(asked: ResponseRequest) -> ChatRequest:
         raise _refusal("store: this server keeps no responses; send `store` false or leave it out", "store")
     if asked.background:
         raise _refusal("background: this server answers at once; leave it out, or stream", "background")
-    text, reasoning = asked.text or {}, asked.reasoning or {}
+    if "messages" in (asked.model_extra or {}):
+        raise _refusal("messages: the conversation stands in `input` here; leave it out", "messages")
+    text, reasoning, messages = asked.text or {}, asked.reasoning or {}, _messages(asked)
     fields: dict[str, Any] = {name: getattr(asked, name) for name in _SAME}
     fields |= {
-        "messages": _messages(asked),
+        "messages": [message for message, _ in messages],
         "max_tokens": asked.max_output_tokens,
         "tools": [_tool(tool, i) for i, tool in enumerate(asked.tools or ())],
         "tool_choice": _choice(asked.tool_choice),
@@ -87,12 +91,15 @@ def as_chat(asked: ResponseRequest) -> ChatRequest:
         return ChatRequest.model_validate({name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         wrong = first_invalid(error)
-        param = in_responses(wrong.field)
+        param = in_responses(wrong.field, asked)
         raise _refusal(f"{param}: {wrong.problem}", param) from error
 
 
-def in_responses(param: str) -> str:
-    """A field of a chat request by its name in a responses request."""
+def in_responses(param: str, asked: ResponseRequest) -> str:
+    """A field of the chat request by its name in the responses request that it was made of."""
+    if found := _PLACE.match(param):
+        where = _messages(asked)[int(found[2])][1]
+        return where if isinstance(where, str) else f"input{found[1]}{where}{param[found.end() :]}"
     name = next((name for name in _NAMES if param == name or param.startswith((f"{name}.", f"{name}["))), None)
     return param if name is None else _NAMES[name] + param.removeprefix(name)
 
@@ -101,22 +108,26 @@ def _refusal(said: str, param: str) -> ApiError:
     return ApiError(400, said, code="unsupported_parameter", param=param)
 
 
-def _messages(asked: ResponseRequest) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = [{"role": "system", "content": asked.instructions}] if asked.instructions else []
-    items = [{"role": "user", "content": asked.input}] if isinstance(asked.input, str) else asked.input
-    for i, item in enumerate(items):
+def _messages(asked: ResponseRequest) -> list[tuple[dict[str, Any], int | str]]:
+    """Each message, and the field or the place in `input` that it stands at; a function's call joins its message."""
+    made = list[tuple[dict[str, Any], int | str]]()
+    if asked.instructions:
+        made.append(({"role": "system", "content": asked.instructions}, "instructions"))
+    if isinstance(asked.input, str):
+        return [*made, ({"role": "user", "content": asked.input}, "input")]
+    for i, item in enumerate(asked.input):
         kind = item.get("type", "message")
         if kind == "message":
-            made.append({name: item[name] for name in ("role", "content") if name in item})
+            made.append(({name: item[name] for name in ("role", "content") if name in item}, i))
         elif kind == "function_call":
             function = {"name": item.get("name"), "arguments": item.get("arguments")}
             call = {"id": item.get("call_id"), "type": "function", "function": function}
-            if made and made[-1].get("role") == "assistant":
-                made[-1].setdefault("tool_calls", []).append(call)
+            if made and made[-1][0].get("role") == "assistant":
+                made[-1][0].setdefault("tool_calls", []).append(call)
             else:
-                made.append({"role": "assistant", "tool_calls": [call]})
+                made.append(({"role": "assistant", "tool_calls": [call]}, i))
         elif kind == "function_call_output":
-            made.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")})
+            made.append(({"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}, i))
         elif kind != "reasoning":  # the voices' own words, which the answer was made of
             said = f"input[{i}]: an item of type {kind!r} cannot be read here; send messages and functions' calls"
             raise _refusal(said, f"input[{i}]")

@@ -35,12 +35,13 @@ async def respond(service: Service, caller: Caller, request: Request, body: Resp
     Raises:
         ApiError: it cannot be answered.
     """
+    chat = as_chat(body)
     try:
-        return await complete(service, caller, request, as_chat(body), ResponseForm(body))
+        return await complete(service, caller, request, chat, ResponseForm(body))
     except ApiError as error:
         told = error.body.error
         if told.param is not None:
-            param = in_responses(told.param)
+            param = in_responses(told.param, body)
             error.body.error = told.model_copy(
                 update={"param": param, "message": told.message.replace(f"{told.param}: ", f"{param}: ", 1)}
             )
@@ -142,7 +143,7 @@ class ResponseForm:
                 "input_tokens": usage["prompt_tokens"],
                 "input_tokens_details": {"cached_tokens": 0},
                 "output_tokens": usage["completion_tokens"],
-                "output_tokens_details": usage["completion_tokens_details"],
+                "output_tokens_details": usage.get("completion_tokens_details", {"reasoning_tokens": 0}),
                 "total_tokens": usage["total_tokens"],
             },
         }
