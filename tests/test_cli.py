@@ -236,6 +236,19 @@ def test_an_unknown_model_exits_2(model: list[str], said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("first", ["answer Why?", "bench run --limit 2", "survey run"])
+def test_a_key_that_is_missing_is_told_once_and_nothing_is_begun(first: str, talking: Backend, tmp_path: Path) -> None:
+    survey = {"question": "Is it?", "options": ["Yes", "No"], "country": "Kenya", "distribution": [0.5, 0.5]}
+    (tmp_path / "survey.jsonl").write_text(json.dumps(survey))
+    models = "--model" if first.startswith("answer") else "--models"
+    file = ["survey.jsonl"] if first.startswith("survey") else []
+    at_key = [models, "m", "--base-url", talking.base_url, "--api-key-env", "NO_KEY"]
+    done = run(*first.split(), *file, *at_key, cwd=tmp_path)
+    assert (done.returncode, done.stdout, talking.requests) == (2, "", [])
+    assert done.stderr == "multiplex: model 'm' needs a key: set NO_KEY, or name another with --api-key-env\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["survey.jsonl"]
+
+
 def test_a_typo_in_a_persona_file_is_told_with_its_place(talking: Backend, tmp_path: Path) -> None:
     file = tmp_path / "african.yaml"
     file.write_text((agents() / "african.yaml").read_text("utf-8").replace("title: African", "titel: African"), "utf-8")
