@@ -114,7 +114,8 @@ class Screen:
                 told = f"essay of {event.words} words drafted; it is read against the voices"
                 self._say(told, always=self._stream)
             case SynthesisChecked():
-                told = f"{event.open} findings; it is revised" if event.open else "nothing found"
+                found = "1 finding" if event.open == 1 else f"{event.open} findings"
+                told = f"{found}; it is revised" if event.open else "nothing found"
                 self._say(told, always=self._stream)
             case SynthesisDelta():
                 self._write(event.text)
