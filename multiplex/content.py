@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from multiplex.errors import ContentError, MultiplexError, first_invalid
+from multiplex.errors import ContentError, MultiplexError, UsageError, first_invalid
 from multiplex.text.marks import Marks
 
 if TYPE_CHECKING:
@@ -239,6 +239,16 @@ def content_digest() -> str:
     files = sorted(each for folder in folders for ending in ("md", "yaml") for each in folder.rglob(f"*.{ending}"))
     named = (f"{each.relative_to(root).as_posix()} {hashlib.sha256(each.read_bytes()).hexdigest()}" for each in files)
     return sha256("\n".join(named))
+
+
+def check_apart(flag: str, output: Path | None, *read: Path | None) -> None:
+    """Raises UsageError where the file that is to be written is one that is read, which would be lost."""
+    if output is not None and any(each is not None and _is_same(output, each) for each in read):
+        raise UsageError(f"{flag} {output}: this file is read, and would be lost; name another")
+
+
+def _is_same(output: Path, read: Path) -> bool:
+    return output.is_file() and read.is_file() and output.samefile(read)
 
 
 @contextmanager

@@ -197,6 +197,8 @@ WRONG = [
     (["answer", "x" * 20_001], "at most 20,000"),
     (["answer", "@/nowhere/question.txt"], "No such file"),
     (["answer", "Why?", "--strategy", "duplex"], "no strategy 'duplex'"),
+    (["answer", "Why?", "--strategy", "uniplex", "--stance", "yes|no"], "add the strategy multiplex"),
+    (["score", "merge", "parts", "--html", "page.html"], "leave out every flag but --summary"),
     (["answer", "Why?", "--council", "klingon"], "no persona 'klingon'"),
     (["answer", "Why?", "--voice-model", "islamic"], "write PERSPECTIVE=MODEL"),
     (["answer", "Why?", "--voice-model", "martian=local"], "no perspective 'martian'"),
@@ -234,6 +236,34 @@ def test_an_unknown_model_exits_2(model: list[str], said: str) -> None:
     done = run("answer", "Why?", *model)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("first", ["answer Why?", "bench run --limit 2", "survey run"])
+def test_a_key_that_is_missing_is_told_once_and_nothing_is_begun(first: str, talking: Backend, tmp_path: Path) -> None:
+    survey = {"question": "Is it?", "options": ["Yes", "No"], "country": "Kenya", "distribution": [0.5, 0.5]}
+    (tmp_path / "survey.jsonl").write_text(json.dumps(survey))
+    models = "--model" if first.startswith("answer") else "--models"
+    file = ["survey.jsonl"] if first.startswith("survey") else []
+    at_key = [models, "m", "--base-url", talking.base_url, "--api-key-env", "NO_KEY"]
+    done = run(*first.split(), *file, *at_key, cwd=tmp_path)
+    assert (done.returncode, done.stdout, talking.requests) == (2, "", [])
+    assert done.stderr == "multiplex: model 'm' needs a key: set NO_KEY, or name another with --api-key-env\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["survey.jsonl"]
+
+
+WRITTEN = ["score {} --html {}", "score {} --no-sentiment --summary {}", "survey prepare {}", "validate --data {}"]
+
+
+@pytest.mark.parametrize("command", WRITTEN)
+def test_no_command_writes_over_the_file_that_it_reads(command: str, tmp_path: Path) -> None:
+    file = tmp_path / ("validation.md" if command.startswith("validate") else "survey.jsonl")
+    row = {"text": "Koreans greet elders.", "perspective": "east_asian", "question": "Is it?", "options": ["Yes", "No"],
+           "country": "Kenya", "distribution": [0.5, 0.5]}  # fmt: skip
+    file.write_text(json.dumps(row))
+    done = run(*command.replace("{}", file.name).split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{file.name}: this file is read, and would be lost" in done.stderr
+    assert json.loads(file.read_text()) == row
 
 
 def test_a_typo_in_a_persona_file_is_told_with_its_place(talking: Backend, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import typer
 
+from multiplex import Chat, ModelSpec, answer
 from multiplex.cli.main import app
 from tests.backend import Backend, Say
 from tests.command import COMMAND, run
@@ -98,6 +99,20 @@ def test_every_score_command_runs(page: str, tmp_path: Path) -> None:
         done = run(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "2 measured, 0 skipped" in done.stderr
+
+
+def test_the_first_answer_of_the_readme_is_the_programs() -> None:
+    told = re.search(r"\$ multiplex answer \"(.+)\" --seed (\d+)\n.*?(## Nearest.*?)```", PAGES["README.md"], re.DOTALL)
+    assert told is not None
+    away = Chat(ModelSpec(name="local", model="local", synthesis="composed", unavailable="not here", retries=0))
+    made = answer(told[1], strategies=["multiplex"], model=away, seed=int(told[2])).answers["multiplex"]
+    assert made.measures is not None
+    statements, rest = told[3].split("## What these positions ask you")
+    place = 0
+    for part in statements.split("[...]"):  # in this order, with what is left out between them
+        words = " ".join(part.split())
+        place = " ".join(made.answer.text.split()).index(words, place) + len(words)
+    assert re.search(rf"references \(n\) .* {made.measures.n}\nentropy .* {made.measures.entropy:.1f}%", rest)
 
 
 @pytest.mark.parametrize("page", PAGES)

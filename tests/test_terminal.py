@@ -121,3 +121,19 @@ def test_a_file_is_written_where_standard_output_refuses(backend: Backend, tmp_p
         done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert "Ubuntu binds kin." in file.read_text("utf-8")
+
+
+def test_a_narrow_terminal_cuts_no_name_and_no_figure(backend: Backend, tmp_path: Path) -> None:
+    backend.script = lambda body, n: Say("Ubuntu asks that kin share care. Koreans greet elders first.")
+    narrow = {"COLUMNS": "40"}
+    (tmp_path / "texts.jsonl").write_text('{"text": "Ubuntu asks that kin share care."}\n' * 13)
+    (tmp_path / "prices.toml").write_text('"openai:NAME" = { input = 0.5, output = 1.5 }\n')
+    scored = run("score", "texts.jsonl", "--no-sentiment", cwd=tmp_path, env=narrow).stdout
+    answered = run("answer", "Why?", *at(backend), env=narrow).stdout
+    asked = ("--models", "openai:NAME", "--dry-run", "--prices", "prices.toml")
+    planned = run("bench", "run", *asked, cwd=tmp_path, env=narrow).stdout
+    rows = [line.split() for printed in (scored, answered, planned) for line in printed.splitlines()]
+    assert ["latin_american", "0.0", "[0.0,", "0.0]"] in [row[:4] for row in rows]
+    assert any(row[:1] == ["african"] and row[2:3] == ["50%"] == row[4:5] for row in rows)
+    assert any(row[:1] == ["south_asian"] and row[2:3] == ["6%"] and len(row) == 6 for row in rows)
+    assert any(row[:3] == ["all", "525", "1,925"] for row in rows)

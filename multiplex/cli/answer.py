@@ -19,6 +19,7 @@ from multiplex.council.order import Order
 from multiplex.errors import MultiplexError, VoicesLostError, WeightsError
 from multiplex.evaluation import Evaluator, Frame
 from multiplex.llm.chat import Chat
+from multiplex.llm.spec import api_key
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
 from multiplex.text.console import SafeConsole
@@ -51,8 +52,11 @@ def carry_out(order: AnswerOrder) -> int:
     """Ask, measure, print; the exit code.
 
     Raises:
+        UsageError: a model's key is missing; nothing was sent.
         MultiplexError: nothing could be answered, or the answer, which is then shown and kept, could not be measured.
     """
+    for chat in order.asked.chats:
+        api_key(chat.spec)  # one that is missing is told once, before anything is asked
     out = SafeConsole(soft_wrap=False)
     progress = out if out.is_terminal and not order.as_json else SafeConsole(stderr=True)
     silent = order.quiet or (order.as_json and not progress.is_terminal)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.rule import Rule
@@ -44,9 +44,10 @@ from multiplex.present.result import (
     warnings,
 )
 from multiplex.present.stance import stance_lines
+from multiplex.text.console import make_table, print_table
 from multiplex.text.terminal import one_line
 
-BAR = 24  # characters of a full share
+BAR = 24  # characters of a full share, fewer on a narrow terminal
 
 
 @dataclass
@@ -113,7 +114,8 @@ class Screen:
                 told = f"essay of {event.words} words drafted; it is read against the voices"
                 self._say(told, always=self._stream)
             case SynthesisChecked():
-                told = f"{event.open} findings; it is revised" if event.open else "nothing found"
+                found = "1 finding" if event.open == 1 else f"{event.open} findings"
+                told = f"{found}; it is revised" if event.open else "nothing found"
                 self._say(told, always=self._stream)
             case SynthesisDelta():
                 self._write(event.text)
@@ -214,11 +216,13 @@ def print_result(console: Console, result: Result, *, streamed: bool, show_voice
             console.print(Text("\n".join(lines)))
     console.print(Rule(style="dim"))
     if any(each.measures for each in result.answers.values()):
-        console.print(_comparison(result))
-        console.print(_bars(result))
+        print_table(console, _comparison(result))
+        console.print()
+        print_table(console, _bars(result, console.width))
+        console.print()
     for each in result.answers.values():
         if each.retention:
-            console.print(_retention(each.retention))
+            print_table(console, _retention(each.retention))
             console.print(Text(" ".join(retention_notes(each)), "dim"), "")
     print_notes(console, result)
 
@@ -235,37 +239,34 @@ def print_notes(console: Console, result: Result) -> None:
 
 
 def _comparison(result: Result) -> Table:
-    table = Table(box=None, padding=(0, 2))
-    table.add_column("")
-    for strategy in result.answers:
-        table.add_column(strategy, justify="right")
+    table = make_table(["", *result.answers])
     for label, values in comparison(result):
         table.add_row(label, *values)
     return table
 
 
-def _bars(result: Result) -> Group:
-    table = Table(box=None, padding=(0, 2))
-    table.add_column("share of the references")
-    for strategy in result.answers:
-        table.add_column(strategy)
-    for perspective, values in shares(result):
-        table.add_row(perspective, *(_bar(value) for value in values))
-    return Group("", table, "")
+def _bars(result: Result, width: int) -> Table:
+    rows = list(shares(result))
+    room = (width - max(len(name) for name, _ in rows)) // len(result.answers)
+    full = max(1, min(BAR, room - len(" 100%") - 3))
+    table = make_table(["share of the references", *result.answers])
+    for column in table.columns[1:]:
+        column.justify = "left"
+    for perspective, values in rows:
+        table.add_row(perspective, *(_bar(value, full) for value in values))
+    return table
 
 
 def _retention(retention: Retention) -> Table:
     head, *rows = retention_rows(retention)
-    table = Table(box=None, padding=(0, 2))
-    for number, name in enumerate(head):
-        table.add_column(name, justify="right" if 0 < number < len(head) - 1 else "left")
+    table = make_table(head, (0, len(head) - 1))
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def _bar(value: float | None) -> Text:
+def _bar(value: float | None, most: int) -> Text:
     if value is None:
         return Text("–", "dim")
-    full = round(value * BAR)
-    return Text("█" * full, "cyan") + Text("·" * (BAR - full), "dim") + Text(f" {value:4.0%}")
+    full = round(value * most)
+    return Text("█" * full, "cyan") + Text("·" * (most - full), "dim") + Text(f" {value:4.0%}")

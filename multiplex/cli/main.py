@@ -134,6 +134,7 @@ def answer(
     debug: DebugFlag = False,  # noqa: ARG001
 ) -> None:
     """Answer a question through the council, next to the same model simply asked, and measure both."""
+    from multiplex.content import check_apart
     from multiplex.errors import UsageError
     from multiplex.llm.spec import resolve_model
     from multiplex.present.output import check_output
@@ -144,6 +145,7 @@ def answer(
         raise UsageError(f"--coverage {coverage!r}: there are overlap and leave-one-out")
     if output is not None:
         check_output(output)
+        check_apart("--output", output, Path(question[1:]) if question and question.startswith("@") else None)
     settings = load_settings(model=model, base_url=base_url, api_key_env=api_key_env, check=check, words=words)
     spec = resolve_model(settings)
     voice_models = read_voice_models(voice_model, settings)

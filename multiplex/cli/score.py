@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from multiplex.content import open_draft, storable
+from multiplex.content import check_apart, open_draft, storable
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Frame
 from multiplex.evaluation.corpus import Columns, Skipped, read
@@ -77,6 +77,8 @@ def score(order: ScoreOrder) -> int:
     out = aside if order.as_json else SafeConsole(soft_wrap=True)
     if order.summary is not None and (order.summary.is_dir() or not order.summary.parent.is_dir()):
         raise UsageError(f"--summary {order.summary}: cannot be written there; does the folder exist?")
+    for flag, output in (("--summary", order.summary), ("--html", order.html)):
+        check_apart(flag, output, Path(order.path))
     with ExitStack() as stack:
         scorer = stack.enter_context(_scorer(order))
         page = stack.enter_context(ScorePage(order.html)) if order.html else None

@@ -85,6 +85,8 @@ def score(
     if file == "merge" and folder is not None:
         from multiplex.cli.score_parts import merge
 
+        if as_json or strict or any((html, out, shard, ray, frame, cues, group_by)):
+            raise UsageError("merge sums up what was measured, in one way; leave out every flag but --summary")
         return merge(folder, summary)
     if folder is not None:
         raise UsageError(f"{folder}: one file, folder or pattern is scored at a time; quote a pattern")

@@ -65,8 +65,10 @@ def prepare(
     ] = False,
 ) -> None:
     """Read a survey in any known form, say what was joined or left out, and write it in one form."""
+    from multiplex.content import check_apart
     from multiplex.survey.readers import read_survey, write_survey
 
+    check_apart("--output", output, file, questions)
     people = read_survey(file, questions, keep_non_answers=keep_non_answers)
     write_survey(people, output)
     ordered = sum(question.scale is not None for question in people.questions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from multiplex.content import check_apart
 from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.statistics.accuracy import Validation, labelled, read_labelled
@@ -18,6 +19,7 @@ def validate(data: Path, output: Path) -> None:
         UsageError: the file is not there or not of the form, or the output cannot be written there.
         MultiplexError: the disk refuses.
     """
+    check_apart("--output", output, data)
     print_and_write(measure(data), output)
 
 

@@ -84,6 +84,8 @@ class Order:
             raise UsageError(f"--plan {plan!r}: there are {' and '.join(get_args(PlanMode))}")
         question = checked_question(question, local=chat.spec.local)
         voices = {perspective: _lent(other) for perspective, other in (voice_models or {}).items()}
+        if stance and "multiplex" not in chosen:
+            raise UsageError("--stance: it is the council's voices that are asked; add the strategy multiplex")
         if stance and (small := [each.spec.name for each in (chat, *voices.values()) if each.spec.small]):
             why = f"a small model ({small[0]}) states nothing of a tradition"
             raise UsageError(f"--stance: {why}; give another --model or --voice-model")

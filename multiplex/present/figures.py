@@ -173,9 +173,13 @@ def draw_heat(
 ) -> Drawing:
     """A field of cells, rows by columns, each with its number; the stronger its colour the larger, from 0 to `most`."""
     columns = list(dict.fromkeys(column for row in values.values() for column in row))
+    heads = [_cut(each, 18) for each in columns]
+    slant = [0.055 * len(head) for head in heads]  # inches that a head at 45 degrees takes to the right
+    beyond = (each - (place + 0.5) * 4 / len(heads) for place, each in enumerate(reversed(slant)))  # a field has over 4
+    right = max([0.15, *beyond])
 
     def draw() -> Figure:
-        figure, axes = _rows([(label, "") for label in values], right=0.15, top=1.15, bottom=0.1)
+        figure, axes = _rows([(label, "") for label in values], right=right, top=1.15, bottom=0.1)
         axes.spines["bottom"].set_visible(False)
         for y, row in enumerate(values.values()):
             for x, column in enumerate(columns):
@@ -185,9 +189,7 @@ def draw_heat(
                 axes.barh(y, 1, left=x, height=1, color=colour, edgecolor="#bbbbbb", lw=0.6)
                 axes.text(x + 0.5, y, "–" if value is None else f"{value:.0f}", ha="center", va="center")
         axes.set_xlim(0, max(1, len(columns)))
-        axes.set_xticks(
-            [place + 0.5 for place in range(len(columns))], [_cut(each, 18) for each in columns], rotation=45
-        )
+        axes.set_xticks([place + 0.5 for place in range(len(columns))], heads, rotation=45)
         axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
         for label in axes.get_xticklabels():
             label.set(ha="left", va="bottom", rotation_mode="anchor")

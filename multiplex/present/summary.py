@@ -21,6 +21,7 @@ from multiplex.evaluation.statistics.summary import WEIGHTINGS, Estimate, Summar
 from multiplex.present import depth
 from multiplex.present.depth import READING
 from multiplex.present.frames import SpreadTally, rows
+from multiplex.text.console import make_table, print_table
 from multiplex.text.terminal import one_line
 
 INTERVALS = (
@@ -120,9 +121,10 @@ def _tone(of: Measures) -> str:
 def print_summary(console: Console, summary: Summary, title: str = "") -> None:
     """The figures over all texts, each with its interval."""
     unit = "texts" if summary.texts > 1 else "text"
-    head = Table(box=None, padding=(0, 1), title=title or None, title_justify="left")
-    head.add_column("")
-    head.add_column(f"{summary.texts:,} {unit}, {summary.references:,} references", justify="right")
+    counted = (
+        f"{summary.texts:,} {unit}, {summary.references:,} {'references' if summary.references != 1 else 'reference'}"
+    )
+    head = make_table(["", counted], padding=(0, 1), title=title or None, title_justify="left")
     for label, estimate, scale, unit in (
         ("texts with a reference", summary.with_reference, 100, "%"),
         ("perspectives in five references", summary.expected_perspectives_mean, 1, ""),
@@ -136,25 +138,21 @@ def print_summary(console: Console, summary: Summary, title: str = "") -> None:
         head.add_row(figure.name, shown(summary.depth[name], figure.scale, figure.unit))
     for tone, estimate in (summary.sentiment or {}).items():
         head.add_row(f"tone: {tone}", shown(estimate, 1))
-    console.print(head, "")
+    print_table(console, head)
+    console.print()
     for note in language_notes(summary):
         console.print(Text(note, "yellow"))
-    console.print(_weightings(summary))
+    print_table(console, _weightings(summary))
     if summary.stance:
-        stance = Table(box=None, padding=(0, 1))
-        for name in ("stance", "positive", "neutral", "negative"):
-            stance.add_column(name, justify="left" if name == "stance" else "right")
+        stance = make_table(["stance", "positive", "neutral", "negative"], padding=(0, 1))
         for perspective, tones in summary.stance.items():
             stance.add_row(perspective, *(shown(tones[tone], 1) for tone in ("positive", "neutral", "negative")))
         console.print("")
-        console.print(stance)
+        print_table(console, stance)
 
 
 def _weightings(summary: Summary) -> Table:
-    table = Table(box=None, padding=(0, 1))
-    table.add_column("in percent")
-    for weighting in WEIGHTINGS:
-        table.add_column(f"by {weighting}", justify="right", no_wrap=True)
+    table = make_table(["in percent", *(f"by {weighting}" for weighting in WEIGHTINGS)], padding=(0, 1))
     each = [summary.weightings[weighting] for weighting in WEIGHTINGS]
     table.add_row("entropy, macro", *(shown(of.macro, 1, form=".1f") for of in each))
     table.add_row("entropy, macro0", *(shown(of.macro0, 1, form=".1f") for of in each))
@@ -183,14 +181,13 @@ def shown(estimate: Estimate, scale: float, unit: str = "", form: str = "") -> s
 def print_agreement(console: Console, agreement: Agreement) -> None:
     """Krippendorff's alpha per perspective, and how often only one extractor sees a reference."""
     first, second = agreement.names
-    table = Table(box=None, padding=(0, 1))
-    for name in ("agreement by sentence", "alpha", "both", f"only {first}", f"only {second}", "neither"):
-        table.add_column(name, justify="left" if name == "agreement by sentence" else "right")
+    head = ("agreement by sentence", "alpha", "both", f"only {first}", f"only {second}", "neither")
+    table = make_table(head, padding=(0, 1))
     for name, of in (*agreement.perspectives.items(), ("all", agreement.overall)):
         alpha = of.undefined if of.alpha is None else f"{of.alpha:.2f}"
         counts = (of.counts.both, of.counts.first, of.counts.second, of.counts.neither)
         table.add_row(name, alpha, *(f"{count:,}" for count in counts))
-    console.print(table)
+    print_table(console, table)
 
 
 def print_frames(console: Console, spreads: SpreadTally) -> None:
@@ -198,15 +195,12 @@ def print_frames(console: Console, spreads: SpreadTally) -> None:
     figures = spreads.figures
     if not figures:
         return
-    table = Table(box=None, padding=(0, 1))
-    table.add_column("mean entropy (references)")
     groups = list(next(iter(figures.values())))
-    for group in groups:
-        table.add_column(spreads.label(group), justify="right")
+    table = make_table(["mean entropy (references)", *(spreads.label(group) for group in groups)], padding=(0, 1))
     for name, cells in rows(figures, groups):
         table.add_row(name, *cells)
     console.print("")
-    console.print(table)
+    print_table(console, table)
     for line in spreads.lines():
         console.print(Text(line, "dim"), soft_wrap=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import IO, Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Table
 
 from multiplex.text.terminal import visible
 
@@ -43,3 +45,39 @@ class SafeConsole(Console):
             if not self.encoding.startswith("utf"):
                 text = text.translate(_DRAWN)
             yield Segment(text, style.update_link(None) if style is not None and style.link else style)
+
+
+def make_table(head: Sequence[str], names: Collection[int] = (0,), **options: Any) -> Table:
+    """An empty table without a frame, for `print_table`; the columns `names` hold words, the others figures."""
+    table = Table(**{"box": None, "padding": (0, 2, 0, 0)} | options)
+    for place, name in enumerate(head):
+        words = place in names
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    return table
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table with every cell whole: words go on in the next line, figures never do.
+
+    Where even so it needs more than the terminal has, its lines run on.
+    """
+    wide = console.options.update(width=_WIDE)
+    for column in table.columns:
+        if column.no_wrap:
+            cells = (column.header, *column.cells)
+            column.min_width = max(Measurement.get(console, wide, cell).maximum for cell in cells)
+    least = Measurement.get(console, wide, table).minimum
+    console.print(_Spread(table, max(least, console.width)), crop=False)
+
+
+_WIDE = 10_000  # columns, more than any table has
+
+
+class _Spread:
+    """A table in so many columns, whatever the terminal has."""
+
+    def __init__(self, table: Table, width: int) -> None:
+        self._table, self._width = table, width
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self._table.__rich_console__(_, options.update(width=self._width))

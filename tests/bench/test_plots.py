@@ -87,6 +87,15 @@ def test_points_dots_and_cells_stand_at_their_values_and_a_missing_one_is_a_dash
     assert heat.words == "Religious: multiplex 90, uniplex none."
 
 
+def test_a_field_of_cells_has_room_for_every_head() -> None:
+    axes = field(figures.draw_heat("c", "", {"Cultural Norms": dict.fromkeys(STRATEGIES, 90.0)}, 100.0, ""))
+    whole = axes.figure.bbox
+    for label in axes.get_xticklabels():
+        at = label.get_window_extent()
+        assert whole.x0 <= at.x0 < at.x1 <= whole.x1
+        assert whole.y0 <= at.y0 < at.y1 <= whole.y1
+
+
 def test_foreign_text_is_text_wherever_it_stands() -> None:
     for of in (
         intervals(Row(HOSTILE, HOSTILE, 1.0, 0.0, 2.0, HOSTILE), along=Axis(HOSTILE)),

@@ -26,7 +26,7 @@ from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.prices import Prices
-from multiplex.llm.spec import ModelSpec
+from multiplex.llm.spec import ModelSpec, api_key
 from multiplex.settings import Shard
 from multiplex.text.console import SafeConsole
 
@@ -83,9 +83,13 @@ def run(order: RunOrder, suite: Suite) -> int:
         _estimate(order, suite, every, prices)
         return COMPLETE
     if every is not None:
+        _check_keys(order)
         suite.probe()
     with Store.open(order.folder, create=True) as store:
         made, units = _fitting(order, suite, store, every)
+        states = store.states()
+        if there and any(states.get(unit.id) != "done" for unit in units):
+            _check_keys(order)
         spoiled = _checked(order, store, units, console) if there else frozenset()
         if not order.batch and (out := store.batches().batches(*OUT)):
             raise UsageError(
@@ -134,6 +138,12 @@ def _check_way(order: RunOrder) -> None:
             "--batch sends its calls together, which --max-tokens and --max-usd cannot bound; leave them out, see what "
             "it would cost with --dry-run, and ask fewer questions"
         )
+
+
+def _check_keys(order: RunOrder) -> None:
+    """Raises UsageError where a model's key is missing, and all its units would fail; Ray's workers have theirs."""
+    for spec in order.specs if order.ray is None else ():
+        api_key(spec)
 
 
 def _fitting(

@@ -175,24 +175,23 @@ def _stand_ins(unit: Unit) -> tuple[Voice, ...]:
 
 def print_estimate(console: Console, made: RunEstimate) -> None:
     """The estimate as a table, and what it rests on."""
-    from rich.table import Table
     from rich.text import Text
+
+    from multiplex.text.console import make_table, print_table
 
     priced = any(row.usd is not None for row in made.rows)
     several = any(row.language for row in made.rows)
-    table = Table(box=None, padding=(0, 2))
-    for name in ("model", "strategy", *(["language"] if several else [])):
-        table.add_column(name, overflow="fold", no_wrap=name != "model")
-    money = ["USD", "USD by batch"] if priced else []
-    for name in ("units", "calls", "input tokens", "output tokens", *money):
-        table.add_column(name, justify="right")
+    names = ["model", "strategy", *(["language"] if several else [])]
+    money = ["USD", "USD by\nbatch"] if priced else []
+    figures = ["units", "calls", "input\ntokens", "output\ntokens", *money]
+    table = make_table([*names, *figures], range(len(names)))
     for row in made.rows:
         counts = [f"{count:,}" for count in (row.units, row.calls, row.input_tokens, row.output_tokens)]
         of = [row.strategy, *([language_name(row.language)] if several else [])]
         table.add_row(Text(row.model), *of, *counts, *(_both(row.usd) if priced else []))
     totals = [f"{count:,}" for count in (made.units, made.calls, made.input_tokens, made.output_tokens)]
     table.add_row("all", *[""] * (1 + several), *totals, *(_both(made.usd) if priced else []))
-    console.print(table)
+    print_table(console, table)
     console.print(Text(_basis(made)), soft_wrap=True)
 
 

@@ -69,19 +69,18 @@ def write(comparison: RunComparison, path: Path) -> None:
 
 def print_comparison(comparison: RunComparison, console: Console) -> None:
     """The comparison as tables on a terminal."""
-    from rich.table import Table
     from rich.text import Text
+
+    from multiplex.text.console import make_table, print_table
 
     for line in _lines(comparison):
         console.print(Text(line), soft_wrap=True)
     for condition in comparison.conditions:
-        table = Table(title=Text(title(condition)), title_justify="left", show_edge=False)
-        for number, name in enumerate(HEAD):
-            table.add_column(name, justify="right" if number else "left")
+        table = make_table(HEAD, title=Text(title(condition)), title_justify="left")
         for row in rows(condition):
             table.add_row(*(Text(cell) for cell in row))
         console.print()
-        console.print(table)
+        print_table(console, table)
 
 
 def _lines(comparison: RunComparison) -> Iterator[str]:

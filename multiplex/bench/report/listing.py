@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from multiplex.bench.store.records import Record, Score
@@ -19,6 +18,7 @@ from multiplex.evaluation import Measures
 from multiplex.llm.usage import Usage, total
 from multiplex.present.depth import LABELS, shown
 from multiplex.present.numbers import number
+from multiplex.text.console import make_table, print_table
 from multiplex.text.terminal import visible
 
 _HEAD = ("run", "questions", "models", "strategies", "units", "tokens", "last change")
@@ -33,10 +33,10 @@ def list_runs(folder: Path, console: Console) -> None:
     """
     if not folder.is_dir():
         raise UsageError(f"--dir {folder}: no such folder; `multiplex bench run` makes it")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in _HEAD:
-        narrow = name in ("run", "models")  # the names that users choose give way on a narrow terminal
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold", no_wrap=not narrow)
+    table = make_table(_HEAD, range(len(_HEAD)))
+    for column in table.columns:
+        column.no_wrap = column.header not in ("run", "models")  # the names that users choose give way
+        column.justify = "right" if column.header in _NUMBERS else "left"
     unread = []
     for path in sorted(folder.glob(f"*/{DATABASE}")):
         try:
@@ -44,7 +44,7 @@ def list_runs(folder: Path, console: Console) -> None:
         except MultiplexError as error:
             unread.append(str(error))
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     elif not unread:
         console.print(Text(f"no run in {folder}; `multiplex bench run` makes one"), soft_wrap=True)
     for line in unread:
@@ -134,9 +134,7 @@ def _print_failures(store: Store, unit_id: str, console: Console) -> None:
 
 
 def _print_score(score: Score, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = make_table(["", ""], show_header=False)
     if score.measures is not None:
         for name, value in _figures(score.measures):
             table.add_row(name, value)
@@ -145,7 +143,7 @@ def _print_score(score: Score, console: Console) -> None:
             f"mean {score.retention.coverage.kind} with the voices", number(score.retention.coverage.mean, ".0%")
         )
     if table.row_count:
-        console.print(table)
+        print_table(console, table)
     if score.note is not None:
         console.print(_plain(score.note, "yellow"), soft_wrap=True)
 

@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 def print_replay(found: Replay, console: Console) -> None:
     """Print people, baselines and models, what the columns mean, and what was left out."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    table.add_column("", overflow="fold", min_width=20)
-    for name in ("n", "align", "diversity", "tree", "r", "rest r", "ord. r", "own"):
-        table.add_column(name, justify="right", no_wrap=True)
+    from multiplex.text.console import make_table, print_table
+
+    head = ("", "n", "align", "diversity", "tree", "r", "rest r", "ord. r", "own")
+    table = make_table(head, padding=(0, 1, 0, 0))
     for row in (found.people, *found.baselines, *found.models):
         table.add_row(*(Text(cell) for cell in _cells(row)))
-    console.print(table)
+    print_table(console, table)
     ceiling = ", ".join(f"{plain(name)} {value:.2f}" for name, value in found.ceiling.items())
     lines = [
         f"{found.questions} questions; {len(found.countries)} countries: {', '.join(found.countries)}",
