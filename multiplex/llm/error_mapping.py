@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from multiplex.content import storable
 from multiplex.errors import CallError
 from multiplex.llm.protocol import EndpointError, Told, read_error
 from multiplex.llm.spec import ModelSpec
@@ -34,7 +35,8 @@ class FailedAttempt:
 
 
 def safe(text: str, secret: str = "") -> str:
-    """A foreign message on one line of at most 200 characters, with the key and everything like one taken out."""
+    """A foreign message on one line of at most 200 characters that can be stored, the key and all like one taken out."""
+    text = storable(text)
     if secret:
         text = text.replace(secret, "[key]")
     text = _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split())))

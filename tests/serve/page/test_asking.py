@@ -176,6 +176,14 @@ def test_lost_voices_are_told_with_their_errors_and_the_rest_is_answered(house: 
     assert len(shown["voices"]) == 7
 
 
+def test_halves_of_characters_in_an_endpoints_error_lose_no_answer(house: House) -> None:
+    house.play.change(["african", SIMPLY_ASKED], status=500, error='{"error": {"message": "half \\ud800 of it"}}')
+    shown = house.page.answered()
+    assert "half ? of it" in shown["failed"]["uniplex"]
+    assert "half ? of it" in next(voice["error"] for voice in shown["voices"] if voice["error"])
+    assert list(shown["answers"]) == ["multiplex"]
+
+
 def test_where_all_voices_are_lost_the_plain_answer_stands(house: House) -> None:
     house.play.change(VOICES, status=500)
     shown = house.page.answered()
