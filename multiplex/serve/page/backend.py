@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from multiplex.llm.chat import Chat
     from multiplex.serve.options import Ui
 
+REMEMBERED = 1000  # questions that are known again by their `once`
 STANCE = 1000  # characters of the options between which voices choose
 _TYPICAL = "How should a family decide who cares for a parent who grows old?"  # for an estimate before one is asked
 
@@ -42,7 +44,8 @@ _TYPICAL = "How should a family decide who cares for a parent who grows old?"  #
 class PageQuestion(BaseModel):
     """What the page sends: a question, whom to ask in which ways, and the exchange that it follows.
 
-    `stance` are options between which each voice is asked to choose too, with `|` between them; empty for none.
+    `stance` are options between which each voice is asked to choose too, with `|` between them; empty for none. A
+    question that comes again with the same `once`, since its client never heard the answer, is not asked again.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -53,6 +56,7 @@ class PageQuestion(BaseModel):
     after: str | None = None
     stance: Annotated[str, Field(max_length=STANCE)] = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    once: Annotated[str, Field(min_length=1, max_length=40)] | None = None
 
 
 class Page:
@@ -61,6 +65,7 @@ class Page:
     def __init__(self, service: Service, ui: Ui, kept: Answers, chats: dict[str, Chat]) -> None:
         self.service, self.ui, self.answers, self.chats = service, ui, kept, chats
         self._speaking: dict[str, AnswerJob] = {}
+        self._once: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     # --- asking
 
@@ -71,6 +76,9 @@ class Page:
             ApiError: it cannot be asked, or it is too much now.
         """
         posed = await self._posed(caller, question)
+        key = None if question.once is None else (caller.space, question.once)
+        if key is not None and key in self._once:
+            return self._once[key]
         with ExitStack() as taken:
             offer = posed.council if COUNCIL_STRATEGY in posed.asked else next(iter(posed.asked.values())).offer
             taken.enter_context(self.service.place(caller, offer, None))
@@ -78,6 +86,10 @@ class Page:
         self._speaking[posed.id] = AnswerJob(
             posed, self.service, self.answers, place, over=lambda: self._speaking.pop(posed.id)
         )
+        if key is not None:
+            self._once[key] = posed.id
+            while len(self._once) > REMEMBERED:
+                self._once.popitem(last=False)
         return posed.id
 
     async def estimate(self, caller: Caller, question: PageQuestion) -> CostEstimate:

@@ -536,6 +536,65 @@ def test_a_slow_answer_does_not_replace_the_page_that_was_opened_meanwhile(house
     expect(page.locator("h1")).to_have_text("One question, several worldviews")
 
 
+def test_what_comes_after_the_page_was_left_follows_nothing(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("503")
+    page = reader.open()
+    streams: list[Route] = []
+    kept: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        streams.append(route)
+        route.fulfill(status=503)
+
+    with house.play.holding(["synthesis"]):
+        ask(page)
+        page.route("**/page/answers/*/events", refuse)
+        page.route("**/page/answers/*", lambda route: kept.append(route) if streams else route.continue_())
+        with page.expect_request(lambda request: bool(streams) and not request.url.endswith("/events")):
+            page.reload()
+        page.get_by_role("link", name="Ask", exact=True).click()
+        expect(page.locator("#question")).to_be_visible()
+        with page.expect_response("**/page/answers/*"):
+            kept[0].continue_()
+        page.locator("html").evaluate("() => fetch('/page/setup').then(reply => reply.json())")  # what came has been read
+        assert len(streams) == 1
+
+
+def test_an_answer_that_cannot_be_had_at_once_is_asked_for_again(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("net")
+    page = reader.open()
+    with house.play.holding(["synthesis"]):
+        ask(page)
+        expect(page.locator("article.voice[data-state=spoke]")).to_have_count(7)
+        page.route("**/page/answers/*", lambda route: route.abort(), times=1)
+        house.play.let()
+        expect(page.locator(".now")).to_contain_text("The server cannot be reached.")
+    ended(page)
+
+
+def test_a_question_whose_id_never_came_is_sent_again_and_asked_once(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("net")
+    page = reader.open()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/page/answers", lose, times=1)
+    page.locator("#question").fill("Who owns a river?")
+    page.locator("#ask").click()
+    expect(page.locator("#told")).to_contain_text("The server cannot be reached.")
+    page.locator("#ask").click()
+    ended(page)
+    assert len(house.play.asked) == 9
+    ask(page, "Who owns a river?")  # again on purpose
+    ended(page)
+    assert len(house.play.asked) > 9
+
+
 # --- bad input
 
 
@@ -863,6 +922,27 @@ def test_a_server_with_keys_asks_for_one(backend: Backend, folder: Path, visit: 
         page.get_by_role("link", name="a run", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("This server asks for a key")
         assert "other-key-of-a-browser" not in json.dumps(reader.context.cookies()) + "".join(served.errors)
+
+
+def test_a_session_that_ended_takes_neither_the_question_nor_the_key_that_is_being_written(
+    backend: Backend, visit: Visit
+) -> None:
+    with serving(backend, "--ui", env={"MULTIPLEX_API_KEYS": "one-key-of-a-browser"}) as served:
+        reader = visit(served)
+        reader.expects.add("401")
+        page, key = reader.open(), "one-key-of-a-browser"
+        page.get_by_label("Key").fill(key)
+        page.keyboard.press("Enter")
+        page.locator("#question").fill("A question that took an hour to write")
+        page.get_by_label("Options, if it is a closed question").fill("agree | disagree")
+        reader.context.clear_cookies()
+        page.locator("#ask").click()
+        page.get_by_label("Key").fill(key)
+        page.locator("html").evaluate("() => { document.dispatchEvent(new Event('locked')) }")  # as a late 401 does
+        expect(page.get_by_label("Key")).to_have_value(key)
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#question")).to_have_value("A question that took an hour to write")
+        expect(page.get_by_label("Options, if it is a closed question")).to_have_value("agree | disagree")
 
 
 def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(visit: Visit) -> None:

@@ -20,10 +20,13 @@ export async function answerPage(main, id, setup, go) {
   document.title = `${view.question.slice(0, 60)} · multiplex`;
   const page = h("div", { class: "page" });
   fill(main, page);
-  const shared = { page, view, setup, go, stops: [] };
+  const shared = { page, view, setup, go, stops: [], left: false };
   if (view.state === "speaking") follow(shared);
   else ended(shared, view);
-  return () => shared.stops.splice(0).forEach((stop) => stop());
+  return () => {
+    shared.left = true; // what is on its way neither shows nor asks anything any more
+    shared.stops.splice(0).forEach((stop) => stop());
+  };
 }
 
 function heading(view) {
@@ -84,21 +87,25 @@ function follow(shared) {
   };
 }
 
-/** A stream that was refused: the question may be over by now, or the server gone. */
-async function again(shared, live) {
+/** A stream that ended or was refused: the question may be over by now, or the server gone. `note` is of its end. */
+async function again(shared, live, note = null) {
   try {
     const view = await get(`/page/answers/${encodeURIComponent(shared.view.id)}`);
+    if (shared.left) return;
     shared.stops.splice(0).forEach((stop) => stop());
-    if (view.state === "ended") ended(shared, view);
+    shared.view = view;
+    if (view.state === "ended") ended(shared, view, note);
     else follow(shared);
   } catch (error) {
-    live.status.textContent = error.message;
+    if (shared.left) return;
+    const told = [note, error.message].filter(Boolean).map(sentence).join(" ");
+    live.status.textContent = told;
     if (error.status === 404) {
       shared.stops.splice(0).forEach((stop) => stop());
-      fill(shared.page, heading(shared.view), h("p", { class: "trouble", role: "alert" }, error.message), h("p", {}, h("a", { href: "/" }, "Ask again")));
+      fill(shared.page, heading(shared.view), h("p", { class: "trouble", role: "alert" }, told), h("p", {}, h("a", { href: "/" }, "Ask again")));
       return;
     }
-    const timer = setTimeout(() => again(shared, live), AGAIN);
+    const timer = setTimeout(() => again(shared, live, note), AGAIN);
     shared.stops.push(() => clearTimeout(timer));
   }
 }
@@ -168,14 +175,10 @@ function say(live) {
   if (live.status.textContent !== text) live.status.textContent = text;
 }
 
-async function finishUp(shared, live, note) {
+function finishUp(shared, live, note) {
   shared.stops.splice(0).forEach((stop) => stop());
   live.status.textContent = "Ready.";
-  try {
-    ended(shared, await get(`/page/answers/${encodeURIComponent(shared.view.id)}`), note);
-  } catch (error) {
-    fill(live.status, [note, error.message].filter(Boolean).map(sentence).join(" "));
-  }
+  again(shared, live, note);
 }
 
 /** An answer as it is written: whole paragraphs, and one that grows. */

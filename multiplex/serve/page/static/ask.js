@@ -8,6 +8,7 @@ import { options } from "./stance.js";
 const SHOWN = 4; // examples at once
 const MOST = 9; // options between which voices choose
 const PAUSE = 400; // milliseconds without a key before the estimate is asked again
+const drafts = new Map(); // what was written and not asked yet, by the exchange that it follows: a session may end meanwhile
 
 /** The first view. Returns what is to be done when it is left. */
 export function askPage(main, setup, go) {
@@ -29,7 +30,9 @@ export function askPage(main, setup, go) {
 }
 
 /** The form for a question; `after` is the exchange that it follows, with the choices made there. */
-export function askForm(setup, { label, go, after = null, chosen = {} }) {
+export function askForm(setup, { label, go, after = null, chosen: before = {} }) {
+  const draft = drafts.get(after);
+  const chosen = draft ?? before;
   const question = h("textarea", { id: "question", rows: after ? 2 : 3, dir: "auto", "aria-describedby": "told estimate", autocomplete: "off" });
   const told = h("p", { id: "told", class: "trouble", role: "alert" });
   const estimate = h("p", { id: "estimate", class: "soft", role: "status" });
@@ -38,6 +41,8 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   const models = choice("model", "Model", setup.models.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : `${each.name} at ${each.place}`]), chosen.model);
   const strategies = ways(setup, chosen.strategies);
   const stance = closed();
+  question.value = draft?.question ?? "";
+  stance.field.value = draft?.stance ?? "";
   const model = () => setup.models.find((each) => each.name === models.value());
   stance.allow(model().stance);
 
@@ -81,7 +86,10 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
       if (number === asked) fill(estimate, `What it will cost cannot be told: ${error.message}`);
     }
   };
+  let once = null; // of the question as it is written: one that is sent again is asked once
   const soon = () => {
+    once = null;
+    drafts.set(after, wanted());
     clearTimeout(timer);
     timer = setTimeout(reckon, PAUSE);
   };
@@ -97,7 +105,9 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
     }
     button.disabled = true;
     try {
-      const { id } = await post("/page/answers", wanted());
+      once ??= word();
+      const { id } = await post("/page/answers", { ...wanted(), once });
+      drafts.delete(after);
       remember(id, question.value.trim());
       go(`/answers/${id}`);
     } catch (error) {
@@ -129,6 +139,11 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
     },
     stop: () => clearTimeout(timer),
   };
+}
+
+/** A word that nobody else thinks of. */
+function word() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
 }
 
 function choice(name, label, options, chosen) {
