@@ -35,7 +35,7 @@ class FailedAttempt:
 
 
 def safe(text: str, secret: str = "") -> str:
-    """A foreign message on one line of at most 200 characters that can be stored, the key and all like one taken out."""
+    """A foreign message on one line of at most 200 characters that can be stored; keys are taken out."""
     text = storable(text)
     if secret:
         text = text.replace(secret, "[key]")

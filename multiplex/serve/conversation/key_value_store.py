@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,11 @@ class KeyValueStore:
         """Keep a record; raises MemoryLostError."""
         async with self._saver.watched():
             await self._store.abatch([PutOp((kind,), name, record, index=False)])
+
+    async def touch(self, kind: str, names: Sequence[str]) -> None:
+        """Count these records as changed now, where they are; raises MemoryLostError."""
+        if names:
+            await self._saver.touch(kind, names)
 
     async def delete(self, kind: str, name: str) -> None:
         """Delete a record, where there is one; raises MemoryLostError."""

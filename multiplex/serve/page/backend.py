@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from multiplex.content import storable
 from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
 from multiplex.council.stance import MOST, read_options
-from multiplex.errors import UsageError
+from multiplex.errors import MemoryLostError, UsageError
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
@@ -24,7 +24,7 @@ from multiplex.serve.openai.messages import check_question
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.cost_estimate import CostEstimate, estimated
-from multiplex.serve.page.exchanges import Answers, Exchange, answers
+from multiplex.serve.page.exchanges import HELD, Answers, Exchange, answers
 from multiplex.serve.page.job import AnswerJob, PageRequest
 from multiplex.serve.page.views import answer_view, stance_view, voice_view
 from multiplex.serve.service import Caller, Service, opened_chat
@@ -178,7 +178,8 @@ class Page:
             MemoryLostError: the memory cannot be reached.
         """
         if (found := await self.answers.get(name)) is None:
-            gone = "" if self.answers.lasting else " (this server keeps answers until it stops; --memory keeps them)"
+            held = f" (this server keeps its last {HELD} answers until it stops; --memory keeps them all)"
+            gone = "" if self.answers.lasting else held
             raise ApiError(404, f"this answer is not here{gone}", code="answer_not_found")
         return found
 
@@ -236,11 +237,19 @@ class Page:
         }
 
     def _head(self, name: str, question: str, council: str, model: str) -> dict[str, Any]:
-        return {"id": name, "question": question, "council": council, "model": model, "lasting": self.answers.lasting}
+        lasts = self.answers.lasts(name)
+        return {"id": name, "question": question, "council": council, "model": model, "lasting": lasts}
 
-    async def _titles(self, thread: Sequence[str]) -> list[dict[str, str]]:
-        found = [await self.answers.get(name) for name in thread]
-        return [{"id": each.id, "question": each.result.question} for each in found if each is not None]
+    async def _titles(self, thread: Sequence[str]) -> list[dict[str, str | None]]:
+        """The questions before one that are still here; None for one that cannot be read now."""
+        found: list[dict[str, str | None]] = []
+        for name in thread:
+            try:
+                if (each := await self.answers.get(name)) is not None:
+                    found.append({"id": name, "question": each.result.question})
+            except MemoryLostError:  # the answer that follows it is here all the same
+                found.append({"id": name, "question": None})
+        return found
 
 
 def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:

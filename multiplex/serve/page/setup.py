@@ -14,6 +14,7 @@ from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.present.stance import OPTION_COLOURS
 from multiplex.serve.openai.messages import most_characters
+from multiplex.serve.page.exchanges import HELD
 from multiplex.serve.page.views import persona_view
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def setup(page: Page) -> dict[str, Any]:
         "examples": examples(),
         "constructions": CONSTRUCTIONS,
         "lasting": page.answers.lasting,
+        "held": HELD,
+        "keep_days": service.options.keep_days,
         "runs": page.ui.runs is not None,
         "reliability": reliability(),
     }

@@ -557,7 +557,9 @@ def test_what_comes_after_the_page_was_left_follows_nothing(house: House, visit:
         expect(page.locator("#question")).to_be_visible()
         with page.expect_response("**/page/answers/*"):
             kept[0].continue_()
-        page.locator("html").evaluate("() => fetch('/page/setup').then(reply => reply.json())")  # what came has been read
+        page.locator("html").evaluate(
+            "() => fetch('/page/setup').then(reply => reply.json())"
+        )  # what came has been read
         assert len(streams) == 1
 
 
@@ -967,7 +969,8 @@ def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(vis
             )
         with serving(backend, "--ui", port=int(served.url.rpartition(":")[2])):
             expect(page.get_by_role("alert")).to_have_text(
-                "This answer is not here (this server keeps answers until it stops; --memory keeps them)."
+                "This answer is not here "
+                "(this server keeps its last 200 answers until it stops; --memory keeps them all)."
             )
             page.get_by_role("link", name="Ask again").click()
             expect(page.locator("#question")).to_be_visible()

@@ -34,7 +34,7 @@ function heading(view) {
     ? h(
         "nav",
         { class: "thread", "aria-label": "Earlier in this conversation" },
-        h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question)))),
+        h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question ?? "An earlier question, which cannot be read now")))),
       )
     : null;
   const long = view.question.length > 200; // such a heading scrolls, so a keyboard must reach it
@@ -298,8 +298,17 @@ export function followLinks(page) {
   return () => page.removeEventListener("click", listen);
 }
 
+/** How long the link of an answer works. */
+function lasting(view, setup) {
+  if (!setup.lasting) return `The link works until the server stops, or ${setup.held} later questions were answered: it was started without --memory.`;
+  if (!view.lasting) return "The link works until the server stops: its memory could not take this answer.";
+  if (setup.keep_days === null) return "The link works as long as the server's memory is kept.";
+  const days = setup.keep_days === 1 ? "a day" : `${setup.keep_days} days`;
+  return `The link works until nobody has gone on with this conversation for ${days}.`;
+}
+
 function keeping(shared) {
-  const { view } = shared;
+  const { view, setup } = shared;
   const path = `/answers/${encodeURIComponent(view.id)}`;
   const told = h("span", { role: "status", class: "soft" });
   const copy = h("button", {
@@ -317,13 +326,12 @@ function keeping(shared) {
   const files = [["md", "Markdown"], ["html", "HTML"], ["json", "JSON, the full record"]].map(([form, name]) =>
     h("li", {}, h("a", { href: `/page/answers/${encodeURIComponent(view.id)}/download.${form}`, download: true }, name)),
   );
-  const lasting = view.lasting ? "The link works as long as the server's memory is kept." : "The link works until the server stops: it was started without --memory.";
   return h(
     "section",
     { class: "keeping", "aria-labelledby": "keeping-title" },
     h("h2", { id: "keeping-title" }, "Keep it"),
     h("p", {}, copy, " ", told),
-    h("p", { class: "soft" }, `${lasting} Seed ${view.seed}, ${view.created}.`),
+    h("p", { class: "soft" }, `${lasting(view, setup)} Seed ${view.seed}, ${view.created}.`),
     h("p", {}, "Download:"),
     h("ul", { class: "plain files" }, files),
     view.mine ? deleting(shared) : null,
