@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.content import storable
 from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
+from multiplex.council.quoting import check_speaker
 from multiplex.council.stance import MOST, read_options
+from multiplex.council.strategies import check_strategy
 from multiplex.errors import MemoryLostError, UsageError
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.llm.prices import Prices
@@ -136,6 +138,8 @@ class Page:
             )
             for strategy in dict.fromkeys(question.strategies)
         }
+        for each in asked.values():
+            _check_speakers(each)
         return PageRequest(
             id=secrets.token_urlsafe(12),
             caller=caller,
@@ -145,7 +149,7 @@ class Page:
             thread=tuple(each.id for each in earlier),
             seed=seed,
             asked=asked,
-            stance=_stance(question, chat),
+            stance=_stance(question, asked.get(COUNCIL_STRATEGY)),
         )
 
     def _chat(self, name: str | None) -> Chat:
@@ -204,10 +208,11 @@ class Page:
             MemoryLostError: the memory cannot be reached.
         """
         if name in self._speaking:
-            posed = self._speaking[name].posed
-            return {"state": "speaking", **self._head(posed.id, posed.question, posed.council.name, posed.model),
-                    "mine": posed.caller.space == caller.space, "strategies": list(posed.asked),
-                    "thread": await self._titles(posed.thread)}  # fmt: skip
+            job = self._speaking[name]
+            posed = job.posed
+            head = self._head(posed.id, posed.question, posed.council.name, posed.model)
+            return {"state": "speaking", "seconds": job.seconds, **head, "mine": posed.caller.space == caller.space,
+                    "strategies": list(posed.asked), "thread": await self._titles(posed.thread)}  # fmt: skip
         exchange = await self.exchange(name)
         view = await asyncio.to_thread(self._ended, exchange)
         return {"thread": await self._titles(exchange.thread), "mine": exchange.owner == caller.space, **view}
@@ -233,6 +238,7 @@ class Page:
             "answers": views,
             "failed": result.failed,
             "stance": stance_view(exchange.stance, result.answers.get(COUNCIL_STRATEGY)),
+            "silent": list(exchange.silent),
             "voices": [voice_view(voice, personas.get(voice.digest)) for voice in exchange.voices],
         }
 
@@ -252,7 +258,20 @@ class Page:
         return found
 
 
-def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:
+def _check_speakers(asked: TurnRequest) -> None:
+    """Whether the models may answer so, as far as that is known before they are asked.
+
+    Raises:
+        UsageError: a small model would state something in its own words, or has no sourcebook to speak from.
+    """
+    if asked.offer.council is None:
+        check_strategy(asked.offer.strategy, asked.chat.spec)
+        return
+    for persona in asked.offer.council.personas:
+        check_speaker(persona, asked.voice_models.get(persona.perspective, asked.chat).spec)
+
+
+def _stance(question: PageQuestion, council: TurnRequest | None) -> tuple[str, ...]:
     """The options that the voices are to choose between.
 
     Raises:
@@ -260,9 +279,9 @@ def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:
     """
     if not question.stance.strip():
         return ()
-    if COUNCIL_STRATEGY not in question.strategies:
+    if council is None:
         raise ApiError(400, "options are put to the voices of a council: ask multiplex too", param="stance")
-    if chat.spec.small:
+    if any(chat.spec.small for chat in (council.chat, *council.voice_models.values())):
         raise ApiError(400, "a small model states nothing, so its voices choose no option", param="stance")
     try:
         return read_options(storable(question.stance))

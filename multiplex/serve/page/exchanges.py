@@ -35,6 +35,7 @@ class Exchange(BaseModel):
         asked: the question as it was put to the voices, which stands alone.
         stance: the options between which each voice was to choose; empty where none was asked to.
         voices: in the order in which they came, lost ones too.
+        silent: the titles of those whose question ended before they had spoken.
         result: the answers with their measures, and what failed.
     """
 
@@ -48,6 +49,7 @@ class Exchange(BaseModel):
     asked: str
     stance: tuple[str, ...] = ()
     voices: tuple[Voice, ...] = ()
+    silent: tuple[str, ...] = ()
     result: Result
 
 

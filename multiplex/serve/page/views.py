@@ -38,7 +38,7 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "seconds": answer.seconds,
         "usage": answer.usage.model_dump(),
         "language": answer.language,
-        "direction": "auto" if answer.language == ENGLISH else locale_of(answer.language).direction,
+        "direction": "auto" if (locale := locale_of(answer.language)).code == ENGLISH else locale.direction,
         "missing": _missing(answer),
         "notes": list(answer.notes),
         "lost": list(answer.lost),
@@ -157,6 +157,7 @@ def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
     return {
         "perspective": voice.perspective,
         "persona": voice.persona,
+        "digest": voice.digest,
         "title": voice.title,
         "prose": prose(voice.text, (), voice.scaffold, sorted(marks, key=lambda mark: mark[0])),
         "positions": [
@@ -164,6 +165,7 @@ def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
             for each in cited
         ],
         "error": voice.error,
+        "states": voice.states,
         "note": voice.note,
         "seconds": voice.seconds,
         "usage": voice.usage.model_dump(),

@@ -216,6 +216,8 @@ def test_both_answers_stand_side_by_side(answer: Page) -> None:
     assert right is not None
     assert left["x"] + left["width"] <= right["x"]
     assert left["y"] == right["y"]
+    for panel in (one, other):
+        expect(panel.locator("p.soft").last).to_have_text(re.compile(r"tokens in, [\d,]+ out, (under )?0\.\d\d USD$"))
 
 
 # --- references and figures
@@ -321,6 +323,7 @@ def test_a_lost_voice_is_shown_and_named(house: House, visit: Visit) -> None:
     expect(lost).to_contain_text("scripted failure")
     expect(page.locator(".lost")).to_have_text("1 of 7 voices was lost: Islamic. The card says why.")
     expect(page.locator("#panel-multiplex")).to_contain_text("Islamic")  # the answer names it too
+    expect(page.locator("details#voices > summary")).to_have_text("What the essay is made of: 6 voices")
     assert sorted(cards(page, "spoke")) == sorted(set(VOICES) - {"islamic"})
 
 
@@ -376,6 +379,8 @@ def test_a_cancelled_question_keeps_what_had_come_and_ends_its_calls(house: Hous
     expect(page.locator("#panel-multiplex .trouble")).to_have_text("Cancelled before it was finished.")
     expect(page.locator("#panel-uniplex")).to_contain_text("Families decide by talking openly.")
     assert sorted(cards(page, "spoke")) == ["african", "western"]
+    silent = ", ".join(PERSONAS[name].title for name in late)
+    expect(page.locator(".lost")).to_have_text(f"The question ended before these voices had spoken: {silent}.")
     assert cards(page, "waiting") + cards(page, "speaking") == []  # no card waits for a voice that will not come
     house.play.change(late, delay=0.0)
     ask(page, "And now?")
@@ -396,6 +401,14 @@ def test_reloading_while_it_speaks_loses_nothing_and_asks_nothing_again(house: H
         expect(page.locator("article.voice[data-state=spoke]")).to_have_count(2)
         expect(card(page, "african").locator(".said")).to_have_text(VOICES["african"])
         expect(page.locator("article.voice")).to_have_count(7)
+
+        def long_ago(route: Route) -> None:
+            reply = route.fetch()
+            route.fulfill(response=reply, json={**reply.json(), "seconds": 3600})
+
+        page.route("**/page/answers/*", long_ago, times=1)
+        page.reload()
+        expect(page.locator(".clock")).to_have_text(re.compile(r"^36\d\d s$"))
         house.play.let()
     ended(page)
     assert len(cards(page, "spoke")) == 7
@@ -651,6 +664,14 @@ def test_a_question_that_is_too_long_is_not_sent(house: House, visit: Visit) -> 
     ended(page)
     assert all("x" * 20_000 in asked(body) for body in house.backend.requests)
     assert not overflows(page)
+
+
+@pytest.mark.parametrize("text", ["完。", "تم؟", "पूरा।", "Done!", "Said “so.”"])
+def test_a_sentence_that_ends_gets_no_second_end(house: House, visit: Visit, text: str) -> None:
+    page = visit(house.served).open()
+    told = "text => import('/static/api.js').then(api => api.sentence(text))"
+    assert page.evaluate(told, text) == text
+    assert page.evaluate(told, "not here (yet)") == "Not here (yet)."
 
 
 def test_space_around_a_question_does_not_count(house: House, visit: Visit) -> None:

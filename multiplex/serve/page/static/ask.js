@@ -81,7 +81,7 @@ export function askForm(setup, { label, go, after = null, chosen: before = {} })
     }
     try {
       const made = await post("/page/estimate", wanted());
-      if (number === asked) fill(estimate, cost(made, setup, models.value()));
+      if (number === asked) fill(estimate, cost(made));
     } catch (error) {
       if (number === asked) fill(estimate, `What it will cost cannot be told: ${error.message}`);
     }
@@ -162,7 +162,7 @@ function closed() {
     value: () => (field.disabled ? "" : field.value.trim()),
     allow: (can) => {
       field.disabled = !can;
-      about.textContent = can ? "With | between them. Each voice is then also asked how likely it is to choose each: two more calls a voice." : "The model on this machine states nothing, so its voices choose no option.";
+      about.textContent = can ? "With | between them. Each voice is then also asked how likely it is to choose each: two more calls a voice." : "A small model states nothing, so its voices choose no option.";
     },
   };
 }
@@ -178,14 +178,14 @@ function ways(setup, chosen) {
   };
 }
 
-function cost(made, setup, name) {
+function cost(made) {
   const calls = `${count(made.calls)} ${made.calls === 1 ? "call" : "calls"}`;
-  const model = setup.models.find((each) => each.name === name);
   if (!made.paid) return `This will take ${calls} of the model on this machine: nothing is paid, and it takes a minute or more.`;
   const tokens = `about ${count(made.input_tokens)} tokens in and ${count(made.output_tokens)} out`;
   const price = made.usd === null ? "the price is not known here (the server reads it from --prices)" : `about ${money(made.usd)}`;
   const more = made.revisions ? " (one more if the essay is revised)" : "";
-  return ["This will take ", calls, more, " to ", h("bdi", {}, model?.place ?? name), `, ${tokens}: ${price}.`];
+  const places = made.places.flatMap((place, i) => [i ? " and " : " to ", h("bdi", {}, place)]);
+  return ["This will take ", calls, more, ...places, `, ${tokens}: ${price}.`];
 }
 
 function examples(setup, form) {
