@@ -184,13 +184,15 @@ def test_a_wrong_key_begins_no_session(locked: tuple[Page, Page], key: str) -> N
     assert "\n" not in reply.json()["error"]["message"]
 
 
-def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(locked: tuple[Page, Page]) -> None:
+def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(
+    locked: tuple[Page, Page], house: House
+) -> None:
     url = locked[0].served.url
     with httpx.Client(base_url=url) as visitor:
         begun = visitor.post("/page/session", json={"key": KEY})
         assert begun.status_code == 204
         cookie = begun.headers["set-cookie"]
-        assert re.fullmatch(r"multiplex=[\w-]{40,}; HttpOnly; Path=/; SameSite=strict", cookie)
+        assert re.fullmatch(r"multiplex-\d+=[\w-]{40,}; HttpOnly; Path=/; SameSite=strict", cookie)
         assert KEY not in cookie
         assert visitor.get("/page/setup").status_code == 200
         name = visitor.post("/page/answers", json={"question": QUESTION, "strategies": ["uniplex"]}).json()["id"]
@@ -198,7 +200,11 @@ def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(lo
         assert visitor.get(f"/page/answers/{name}/download.md").status_code == 200
         wrong = visitor.get("/page/setup", headers={"Authorization": "Bearer wrong"})
         assert wrong.status_code == 401
-    told(httpx.get(f"{url}/page/setup", cookies={"multiplex": "x" * 43}), 401)
+        with opened(house.backend, env={"MULTIPLEX_API_KEYS": OTHER}) as beside:  # on another port of this host
+            assert visitor.post(f"{beside.url}/page/session", json={"key": OTHER}).status_code == 204
+            assert visitor.get(f"{beside.url}/page/setup").status_code == 200
+        assert visitor.get("/page/setup").status_code == 200
+    told(httpx.get(f"{url}/page/setup", cookies={cookie.partition("=")[0]: "x" * 43}), 401)
     told(httpx.get(f"{url}/v1/models", headers={"Cookie": cookie.split(";")[0]}), 401)  # the API takes keys only
 
 
