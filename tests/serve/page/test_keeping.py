@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import sqlite3
@@ -198,6 +199,18 @@ async def test_a_conversation_is_kept_as_long_as_its_last_question_and_then_by_n
             await there.delete("second")
             assert await here.get("second") is None
             assert await here._shelf._store.aget(("another", "program"), "k") is not None
+
+
+async def test_what_is_called_off_while_it_is_kept_spoils_nothing_that_follows(tmp_path: Path) -> None:
+    async with memory(str(tmp_path / "memory.sqlite")) as kept, exchanges.answers(kept) as held:
+        for steps in range(1, 12):
+            keeping = asyncio.ensure_future(held.keep(exchange("called-off")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        await held.keep(exchange("next"))
+        assert held.lasts("next")
 
 
 async def test_a_server_without_memory_holds_the_latest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
