@@ -968,6 +968,31 @@ def test_a_session_that_ended_takes_neither_the_question_nor_the_key_that_is_bei
         expect(page.get_by_label("Options, if it is a closed question")).to_have_value("agree | disagree")
 
 
+def test_a_reader_with_another_key_is_offered_nothing_that_would_be_refused(backend: Backend, visit: Visit) -> None:
+    play = backend.script = Play()
+    with serving(backend, "--ui", env={"MULTIPLEX_API_KEYS": "one-key-of-a-browser,other-key-of-a-browser"}) as served:
+        pages = []
+        for key in ("one-key-of-a-browser", "other-key-of-a-browser"):
+            reader = visit(served)
+            reader.expects.add("401")
+            pages.append(reader.open())
+            pages[-1].get_by_label("Key").fill(key)
+            pages[-1].keyboard.press("Enter")
+            expect(pages[-1].locator("#question")).to_be_visible()
+        mine, other = pages
+        with play.holding(["synthesis"]):
+            ask(mine)
+            other.goto(mine.url)
+            expect(other.locator("article.voice[data-state=spoke]")).to_have_count(7)
+            expect(mine.get_by_role("button", name="Cancel")).to_be_visible()
+            expect(other.get_by_role("button", name="Cancel")).to_have_count(0)
+        for page in pages:
+            ended(page)
+        expect(mine.locator("#question")).to_be_visible()
+        expect(other.locator("#question")).to_have_count(0)
+        expect(other.get_by_role("region", name="Ask on")).to_contain_text("Only the key that began this conversation")
+
+
 def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(visit: Visit) -> None:
     play = Play()
     with running() as backend, play.holding(set(VOICES) - {"african"}):

@@ -70,7 +70,7 @@ function follow(shared) {
   fill(
     page,
     heading(view),
-    h("div", { class: "under-way" }, status, clock, cancel),
+    h("div", { class: "under-way" }, status, clock, view.mine ? cancel : null),
     model?.warning && personas.length ? h("p", { class: "trouble lost" }, sentence(model.warning)) : null,
     panels(personas.length ? "listening" : "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
     shared.voices,
@@ -225,8 +225,8 @@ function ended(shared, view, note = null) {
   const names = view.strategies.filter((name) => name in view.answers);
   const views = names.map((name) => view.answers[name]);
   const shown = view.strategies.map((name) => [name, name in view.answers ? answerView(view.answers[name]) : h("p", { class: "trouble", dir: "auto" }, sentence(view.failed[name]) ?? "There is no answer.")]);
-  const form = askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view });
-  shared.stops.push(form.stop);
+  const form = view.mine ? askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view }) : null;
+  if (form) shared.stops.push(form.stop);
   closeReference();
   const seen = shared.voices?.getBoundingClientRect().top ?? null;
   for (const card of shared.voices?.querySelectorAll('[data-state="waiting"], [data-state="speaking"]') ?? []) card.remove();
@@ -246,7 +246,7 @@ function ended(shared, view, note = null) {
     voices,
     figures(views, view.frame, setup),
     keeping(shared),
-    h("section", { class: "further", "aria-label": "Ask on" }, form.element),
+    h("section", { class: "further", "aria-label": "Ask on" }, form?.element ?? h("p", { class: "soft" }, "Only the key that began this conversation can ask on in it. ", h("a", { href: "/" }, "Ask a question of your own"))),
   );
   if (voices && reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
 }
