@@ -29,8 +29,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from multiplex.errors import MemoryLostError, UsageError
-from multiplex.serve.conversation.memory import EXCHANGES
 from multiplex.serve.conversation.plain_serde import ForeignValueError, PlainSerializer
+from multiplex.serve.conversation.records import EXCHANGES
 
 CONNECTING = 5.0  # seconds until a database that does not answer counts as away, or a lock as held
 PATIENCE = 15.0  # seconds until one reading or writing counts as lost

@@ -13,7 +13,6 @@ from multiplex.errors import MemoryLostError, UsageError
 if TYPE_CHECKING:
     from multiplex.serve.conversation.checkpointers import Lasting
 
-EXCHANGES = "exchanges"  # under which the page's records stand in the database
 _POSTGRES = ("postgresql", "postgres")
 
 

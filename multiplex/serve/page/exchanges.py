@@ -14,7 +14,7 @@ from multiplex.answering import Result
 from multiplex.council.answer import Voice
 from multiplex.council.order import Strategy
 from multiplex.errors import MemoryLostError
-from multiplex.serve.conversation.memory import EXCHANGES
+from multiplex.serve.conversation.records import EXCHANGES
 
 if TYPE_CHECKING:
     from multiplex.serve.conversation.key_value_store import KeyValueStore
