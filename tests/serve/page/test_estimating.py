@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from langchain_core.messages import HumanMessage
 
 from multiplex.llm.chat import Chat
-from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
 from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY, offers
 from multiplex.serve.page.backend import PageQuestion, _stance
-from multiplex.serve.page.cost_estimate import estimated
+from multiplex.serve.page.cost_estimate import _places
 from tests.backend import Body, running
 from tests.serve.luck import QUESTION
 from tests.serve.page.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
@@ -93,13 +91,13 @@ def test_money_is_told_for_models_whose_price_is_known(house: House, tmp_path: P
         assert answer["usd"] == pytest.approx((rest[0] * 2 + rest[1] * 10 + usages["other"][1]) / 1e6)
 
 
-async def test_every_place_where_a_question_goes_is_told() -> None:
+def test_every_place_where_a_question_goes_is_told() -> None:
     own, other = Chat(ModelSpec(name="local", model="local")), Chat(ModelSpec(name="openai:x", model="x"))
-    message, offered = (HumanMessage(QUESTION),), offers({})
-    council = TurnRequest(offer=offered[COUNCIL_STRATEGY], messages=message, chat=own, voice_models={"african": other})
-    plain = TurnRequest(offer=offered["uniplex"], messages=message, chat=own)
-    assert (await estimated([plain, council], Prices())).places == ("this machine", "OpenAI")
-    assert (await estimated([plain], Prices())).places == ("this machine",)
+    offered = offers({})
+    council = TurnRequest(offer=offered[COUNCIL_STRATEGY], messages=(), chat=own, voice_models={"african": other})
+    plain = TurnRequest(offer=offered["uniplex"], messages=(), chat=own)
+    assert _places([plain, council]) == ("this machine", "OpenAI")
+    assert _places([plain]) == ("this machine",)
 
 
 def test_what_a_small_model_may_not_say_is_refused_before_anything_is_asked(house: House) -> None:
