@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from multiplex.content import storable
 from multiplex.errors import CallError
 from multiplex.llm.protocol import EndpointError, Told, read_error
 from multiplex.llm.spec import ModelSpec
@@ -32,7 +33,8 @@ class FailedAttempt:
 
 
 def safe(text: str, secret: str = "") -> str:
-    """A foreign message on one line of at most 200 characters, with the key and everything like one taken out."""
+    """A foreign message on one line of at most 200 characters that can be stored; keys are taken out."""
+    text = storable(text)
     if secret:
         text = text.replace(secret, "[key]")
     text = _SECRET_QUERY.sub(r"\1[key]", _SECRET_URL.sub(r"\1", _KEY.sub("[key]", " ".join(text.split()))))

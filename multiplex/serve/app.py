@@ -49,7 +49,10 @@ def create_app(service: Service, page: Page | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    if options.cors:
+    app.state.service = service
+    guarded = is_loopback(options.host) and not service.keys
+    app.add_middleware(Gate, hosts=LOCAL_NAMES | {options.host} if guarded else None, body=options.limits.body)
+    if options.cors:  # round the gate, so that a page can read why it was refused
         app.add_middleware(
             CORSMiddleware,
             allow_origins=options.cors,
@@ -57,9 +60,6 @@ def create_app(service: Service, page: Page | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=[REQUEST_ID],
         )
-    app.state.service = service
-    guarded = is_loopback(options.host) and not service.keys
-    app.add_middleware(Gate, hosts=LOCAL_NAMES if guarded else None, body=options.limits.body)
     app.add_middleware(RequestIds)
     app.exception_handler(ApiError)(_told)
     app.exception_handler(RequestValidationError)(_invalid)

@@ -17,7 +17,7 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.pacing import Pacing
 from multiplex.serve.conversation.graph_cache import Graphs
-from multiplex.serve.conversation.in_flight import Running
+from multiplex.serve.conversation.in_flight import STOPPING, Running
 from multiplex.serve.conversation.memory import Memory, memory
 from multiplex.serve.http.connections import peer_name
 from multiplex.serve.http.keys import Keys, Strangers, is_loopback
@@ -111,8 +111,11 @@ class Service:
         """A place among the councils under way, where it is one, alone in its thread, and counted for its caller.
 
         Raises:
-            ApiError: 429 the server is full, or the caller has asked too often; 409 the thread is being answered.
+            ApiError: 429 the server is full, or the caller has asked too often; 409 the thread is being answered; 503
+                the server ends what is under way.
         """
+        if self.running.closing:
+            raise ApiError(503, STOPPING, kind="server_error", code="server_stopping", retry_after=5)
         with self.places.take() if offer.council is not None else nullcontext():
             if thread in self._busy_threads:
                 raise ApiError(409, "this conversation is being answered; ask when it is", code="thread_busy")

@@ -26,7 +26,7 @@ from tests.serve.luck import until
 from tests.serve.postgres import PASSWORD, Postgres, running
 from tests.serve.server import Served, serving
 
-THREAD: Any = {"configurable": {"thread_id": "t"}}
+THREAD: Any = {"configurable": {"thread_id": "anyone/t"}}
 
 
 @pytest.fixture

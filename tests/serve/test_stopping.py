@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +11,8 @@ import httpx
 import pytest
 
 from tests.backend import Backend, Say
-from tests.serve.luck import ANSWER, bugs, council, events, post, question, raw, said, thinking, until
-from tests.serve.server import serving
+from tests.serve.luck import ANSWER, bugs, council, events, post, question, raw, replied, said, thinking, until
+from tests.serve.server import Served, serving
 
 SOON = "import multiplex.serve.server as it; it.AFTERWARDS = 1"
 
@@ -84,6 +85,27 @@ def test_a_second_interrupt_stops_at_once(backend: Backend) -> None:
         served.stop(signal.SIGINT)
         text = connection.makefile("rb").read().decode()
     assert "[DONE]" not in text
+
+
+def test_a_question_whose_end_comes_when_all_were_ended_is_not_asked(backend: Backend) -> None:
+    with serving(backend, "--grace", "0") as served:
+        whole = post(question(model="uniplex"))
+        with raw(served, whole[:-5]) as connection:
+            assert httpx.get(f"{served.url}/healthz").status_code == 200  # what was sent before has been read
+            served.process.send_signal(signal.SIGTERM)
+            until(lambda: any(line["event"] == "stopping" for line in served.logs), "the server stops")
+            until(lambda: not reachable(served), "it takes no more")
+            connection.sendall(whole[-5:])
+            status, text = replied(connection)
+        assert (status, json.loads(text)["error"]["code"]) == (503, "server_stopping")
+        assert backend.requests == []
+
+
+def reachable(served: Served) -> bool:
+    try:
+        return httpx.get(f"{served.url}/healthz").is_success
+    except httpx.TransportError:
+        return False
 
 
 def test_a_new_question_while_it_stops_is_not_taken(backend: Backend) -> None:

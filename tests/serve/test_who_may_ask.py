@@ -11,8 +11,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.app import create_app
 from multiplex.serve.http import keys
 from multiplex.serve.http.keys import Keys, Strangers
+from multiplex.serve.options import ServeOptions
+from multiplex.serve.service import opened
 from tests.backend import Backend, Say, running
 from tests.command import at, run
 from tests.serve.conftest import House
@@ -121,6 +125,15 @@ def test_a_server_on_loopback_has_its_own_names(house: House, host: str) -> None
     assert replied(raw(house.served, request))[0] == 200
 
 
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.2:8000", 200), ("localhost", 200), ("127.0.0.3", 400)])
+async def test_a_server_on_another_address_of_this_machine_has_it_as_a_name(host: str, status: int) -> None:
+    options = ServeOptions(ModelSpec(name="m", model="m", base_url="http://127.0.0.1:9/v1"), host="127.0.0.2")
+    async with opened(options, Keys()) as service:
+        app = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=app, base_url=f"http://{host}") as client:
+            assert (await client.get("/v1/models")).status_code == status
+
+
 def test_no_page_of_another_origin_may_call(house: House) -> None:
     origin = {"Origin": "https://chat.example.org"}
     plain = httpx.get(f"{house.served.base_url}/models", headers=origin)
@@ -147,6 +160,11 @@ def test_a_page_of_a_named_origin_may_call_and_no_other(house: House) -> None:
             refused = ask(served, None, Origin=origin)  # a page must be able to read why it was refused
             assert refused.status_code == 401
             assert (refused.headers.get("access-control-allow-origin") == origin) is allowed
+            large = httpx.post(
+                f"{served.base_url}/chat/completions", content=b" " * 2_000_000, headers={"Origin": origin}
+            )
+            assert large.status_code == 413
+            assert (large.headers.get("access-control-allow-origin") == origin) is allowed
 
 
 def test_what_was_asked_and_answered_is_never_in_the_logs(house: House) -> None:

@@ -30,6 +30,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from multiplex.errors import MemoryLostError, UsageError
 from multiplex.serve.conversation.plain_serde import ForeignValueError, PlainSerializer
+from multiplex.serve.conversation.records import EXCHANGES
 
 CONNECTING = 5.0  # seconds until a database that does not answer counts as away, or a lock as held
 PATIENCE = 15.0  # seconds until one reading or writing counts as lost
@@ -55,7 +56,11 @@ _EARLIER = (
     "WHERE kept.thread_id = blob.thread_id AND kept.checkpoint_ns = blob.checkpoint_ns "
     "AND kept.checkpoint -> 'channel_versions' ->> blob.channel = blob.version)",
 )
-_OLD = 'SELECT thread_id FROM checkpoints GROUP BY thread_id HAVING max(checkpoint_id COLLATE "C") < %s'
+# Threads of ours have names with a stroke; those of other programs in the same database are left alone.
+_OLD = (
+    "SELECT thread_id FROM checkpoints WHERE position('/' in thread_id) > 0 "
+    'GROUP BY thread_id HAVING max(checkpoint_id COLLATE "C") < %s'
+)
 
 
 def first_id(moment: datetime) -> str:
@@ -113,6 +118,10 @@ class Lasting(BaseCheckpointSaver[Any]):
 
     async def forget_before(self, moment: datetime) -> int:
         """Delete the threads and the page's exchanges unchanged since; how many. Raises MemoryLostError."""
+        raise NotImplementedError
+
+    async def touch(self, kind: str, names: Sequence[str]) -> None:
+        """Count these of the page's records as changed now. Raises MemoryLostError."""
         raise NotImplementedError
 
     def watched(self) -> AbstractAsyncContextManager[None]:
@@ -203,7 +212,8 @@ class SqliteMemory(Lasting, AsyncSqliteSaver):
 
     async def forget_before(self, moment: datetime) -> int:
         """As of every memory."""
-        old = "SELECT thread_id FROM checkpoints GROUP BY thread_id HAVING max(checkpoint_id) < ?"
+        ours = "SELECT thread_id FROM checkpoints WHERE instr(thread_id, '/')"
+        old = f"{ours} GROUP BY thread_id HAVING max(checkpoint_id) < ?"
         async with self.watched(), self.lock:
             await self.conn.execute(f"DELETE FROM writes WHERE thread_id IN ({old})", (first_id(moment),))  # noqa: S608
             gone = await self.conn.execute(
@@ -213,9 +223,17 @@ class SqliteMemory(Lasting, AsyncSqliteSaver):
             count = gone.rowcount
             if await self.conn.execute_fetchall("SELECT 1 FROM sqlite_master WHERE name = 'store'"):
                 since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")  # as SQLite writes its time
-                count += (await self.conn.execute("DELETE FROM store WHERE updated_at < ?", (since,))).rowcount
+                query = "DELETE FROM store WHERE prefix = ? AND updated_at < ?"
+                count += (await self.conn.execute(query, (EXCHANGES, since))).rowcount
             await self.conn.commit()
         return count
+
+    async def touch(self, kind: str, names: Sequence[str]) -> None:
+        """As of every memory."""
+        async with self.watched(), self.lock:
+            query = "UPDATE store SET updated_at = CURRENT_TIMESTAMP WHERE prefix = ? AND key = ?"
+            await self.conn.executemany(query, [(kind, name) for name in names])
+            await self.conn.commit()
 
 
 class PostgresMemory(Lasting, AsyncPostgresSaver):
@@ -243,8 +261,15 @@ class PostgresMemory(Lasting, AsyncPostgresSaver):
             there = await (await connection.execute("SELECT to_regclass('store') AS found")).fetchone()
             if there is None or there["found"] is None:
                 return len(threads)
-            gone = await connection.execute("DELETE FROM store WHERE updated_at < %s", (moment,))
+            query = "DELETE FROM store WHERE prefix = %s AND updated_at < %s"
+            gone = await connection.execute(query, (EXCHANGES, moment))
             return len(threads) + gone.rowcount
+
+    async def touch(self, kind: str, names: Sequence[str]) -> None:
+        """As of every memory."""
+        async with self.watched(), self.pool.connection() as connection:
+            query = "UPDATE store SET updated_at = CURRENT_TIMESTAMP WHERE prefix = %s AND key = ANY(%s)"
+            await connection.execute(query, (kind, list(names)))
 
 
 @asynccontextmanager

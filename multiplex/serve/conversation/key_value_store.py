@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +23,36 @@ class KeyValueStore:
     def __init__(self, store: AsyncSqliteStore | AsyncPostgresStore, saver: Lasting) -> None:
         self._store, self._saver = store, saver
 
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """As the saver's; a transaction that was called off in its midst is ended: no other could begin after it."""
+        async with self._saver.watched():
+            try:
+                yield
+            except BaseException:
+                if isinstance(self._store, AsyncSqliteStore):
+                    async with self._store.lock:
+                        await self._store.conn.rollback()
+                raise
+
     async def put(self, kind: str, name: str, record: dict[str, Any]) -> None:
         """Keep a record; raises MemoryLostError."""
-        async with self._saver.watched():
+        async with self._watched():
             await self._store.abatch([PutOp((kind,), name, record, index=False)])
+
+    async def touch(self, kind: str, names: Sequence[str]) -> None:
+        """Count these records as changed now, where they are; raises MemoryLostError."""
+        if names:
+            await self._saver.touch(kind, names)
 
     async def delete(self, kind: str, name: str) -> None:
         """Delete a record, where there is one; raises MemoryLostError."""
-        async with self._saver.watched():
+        async with self._watched():
             await self._store.abatch([PutOp((kind,), name, None)])
 
     async def get(self, kind: str, name: str) -> dict[str, Any] | None:
         """The record of this name; None where there is none; raises MemoryLostError."""
-        async with self._saver.watched():
+        async with self._watched():
             found = (await self._store.abatch([GetOp((kind,), name)]))[0]
         return found.value if isinstance(found, Item) else None
 

@@ -100,7 +100,7 @@ async def happenings(asked: TurnRequest, memory: Memory, graphs: Graphs) -> Asyn
             await keeper.save()
         except MemoryLostError as error:  # the answer is there, and paid for
             notes = (locale_of((await _language(asked)).code).say("not_remembered", error=error),)
-    answer = _answer(asked, state, perf_counter() - started)
+    answer = await _answer(asked, state, perf_counter() - started)
     yield Ended(answer, state.get("question") or str(asked.messages[-1].text), notes)
 
 
@@ -191,12 +191,12 @@ def _options(asked: TurnRequest) -> dict[str, Any]:
     return {"config": {"configurable": {"thread_id": asked.thread}}, "durability": "exit"}
 
 
-def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Answer:
+async def _answer(asked: TurnRequest, state: Mapping[str, Any], seconds: float) -> Answer:
     council = asked.offer.council
     if council is not None:
         return answer_of(cast("CouncilState", state), council, asked.chat.spec, seconds)
     answer: Answer = state["answer"]
-    return answer
+    return answer.model_copy(update={"language": (await _language(asked)).code})
 
 
 def _progress(event: SynthesisDrafted | SynthesisChecked, locale: Locale) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from multiplex.content import storable
 from multiplex.council.order import DEFAULT_STRATEGIES, Strategy
+from multiplex.council.quoting import check_speaker
 from multiplex.council.stance import MOST, read_options
-from multiplex.errors import UsageError
+from multiplex.council.strategies import check_strategy
+from multiplex.errors import MemoryLostError, UsageError
 from multiplex.evaluation.extraction.gazetteer import shipped_gazetteer
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
@@ -23,7 +26,7 @@ from multiplex.serve.openai.messages import check_question
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY
 from multiplex.serve.page.cost_estimate import CostEstimate, estimated
-from multiplex.serve.page.exchanges import Answers, Exchange, answers
+from multiplex.serve.page.exchanges import HELD, Answers, Exchange, answers
 from multiplex.serve.page.job import AnswerJob, PageRequest
 from multiplex.serve.page.views import answer_view, stance_view, voice_view
 from multiplex.serve.service import Caller, Service, opened_chat
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from multiplex.llm.chat import Chat
     from multiplex.serve.options import Ui
 
+REMEMBERED = 1000  # questions that are known again by their `once`
 STANCE = 1000  # characters of the options between which voices choose
 _TYPICAL = "How should a family decide who cares for a parent who grows old?"  # for an estimate before one is asked
 
@@ -42,7 +46,8 @@ _TYPICAL = "How should a family decide who cares for a parent who grows old?"  #
 class PageQuestion(BaseModel):
     """What the page sends: a question, whom to ask in which ways, and the exchange that it follows.
 
-    `stance` are options between which each voice is asked to choose too, with `|` between them; empty for none.
+    `stance` are options between which each voice is asked to choose too, with `|` between them; empty for none. A
+    question that comes again with the same `once`, since its client never heard the answer, is not asked again.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -53,6 +58,7 @@ class PageQuestion(BaseModel):
     after: str | None = None
     stance: Annotated[str, Field(max_length=STANCE)] = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    once: Annotated[str, Field(min_length=1, max_length=40)] | None = None
 
 
 class Page:
@@ -61,6 +67,7 @@ class Page:
     def __init__(self, service: Service, ui: Ui, kept: Answers, chats: dict[str, Chat]) -> None:
         self.service, self.ui, self.answers, self.chats = service, ui, kept, chats
         self._speaking: dict[str, AnswerJob] = {}
+        self._once: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     # --- asking
 
@@ -71,6 +78,9 @@ class Page:
             ApiError: it cannot be asked, or it is too much now.
         """
         posed = await self._posed(caller, question)
+        key = None if question.once is None else (caller.space, question.once)
+        if key is not None and key in self._once:
+            return self._once[key]
         with ExitStack() as taken:
             offer = posed.council if COUNCIL_STRATEGY in posed.asked else next(iter(posed.asked.values())).offer
             taken.enter_context(self.service.place(caller, offer, None))
@@ -78,6 +88,10 @@ class Page:
         self._speaking[posed.id] = AnswerJob(
             posed, self.service, self.answers, place, over=lambda: self._speaking.pop(posed.id)
         )
+        if key is not None:
+            self._once[key] = posed.id
+            while len(self._once) > REMEMBERED:
+                self._once.popitem(last=False)
         return posed.id
 
     async def estimate(self, caller: Caller, question: PageQuestion) -> CostEstimate:
@@ -124,6 +138,8 @@ class Page:
             )
             for strategy in dict.fromkeys(question.strategies)
         }
+        for each in asked.values():
+            _check_speakers(each)
         return PageRequest(
             id=secrets.token_urlsafe(12),
             caller=caller,
@@ -133,7 +149,7 @@ class Page:
             thread=tuple(each.id for each in earlier),
             seed=seed,
             asked=asked,
-            stance=_stance(question, chat),
+            stance=_stance(question, asked.get(COUNCIL_STRATEGY)),
         )
 
     def _chat(self, name: str | None) -> Chat:
@@ -166,7 +182,8 @@ class Page:
             MemoryLostError: the memory cannot be reached.
         """
         if (found := await self.answers.get(name)) is None:
-            gone = "" if self.answers.lasting else " (this server keeps answers until it stops; --memory keeps them)"
+            held = f" (this server keeps its last {HELD} answers until it stops; --memory keeps them all)"
+            gone = "" if self.answers.lasting else held
             raise ApiError(404, f"this answer is not here{gone}", code="answer_not_found")
         return found
 
@@ -191,10 +208,11 @@ class Page:
             MemoryLostError: the memory cannot be reached.
         """
         if name in self._speaking:
-            posed = self._speaking[name].posed
-            return {"state": "speaking", **self._head(posed.id, posed.question, posed.council.name, posed.model),
-                    "mine": posed.caller.space == caller.space, "strategies": list(posed.asked),
-                    "thread": await self._titles(posed.thread)}  # fmt: skip
+            job = self._speaking[name]
+            posed = job.posed
+            head = self._head(posed.id, posed.question, posed.council.name, posed.model)
+            return {"state": "speaking", "seconds": job.seconds, **head, "mine": posed.caller.space == caller.space,
+                    "strategies": list(posed.asked), "thread": await self._titles(posed.thread)}  # fmt: skip
         exchange = await self.exchange(name)
         view = await asyncio.to_thread(self._ended, exchange)
         return {"thread": await self._titles(exchange.thread), "mine": exchange.owner == caller.space, **view}
@@ -220,18 +238,40 @@ class Page:
             "answers": views,
             "failed": result.failed,
             "stance": stance_view(exchange.stance, result.answers.get(COUNCIL_STRATEGY)),
+            "silent": list(exchange.silent),
             "voices": [voice_view(voice, personas.get(voice.digest)) for voice in exchange.voices],
         }
 
     def _head(self, name: str, question: str, council: str, model: str) -> dict[str, Any]:
-        return {"id": name, "question": question, "council": council, "model": model, "lasting": self.answers.lasting}
+        lasts = self.answers.lasts(name)
+        return {"id": name, "question": question, "council": council, "model": model, "lasting": lasts}
 
-    async def _titles(self, thread: Sequence[str]) -> list[dict[str, str]]:
-        found = [await self.answers.get(name) for name in thread]
-        return [{"id": each.id, "question": each.result.question} for each in found if each is not None]
+    async def _titles(self, thread: Sequence[str]) -> list[dict[str, str | None]]:
+        """The questions before one that are still here; None for one that cannot be read now."""
+        found: list[dict[str, str | None]] = []
+        for name in thread:
+            try:
+                if (each := await self.answers.get(name)) is not None:
+                    found.append({"id": name, "question": each.result.question})
+            except MemoryLostError:  # the answer that follows it is here all the same
+                found.append({"id": name, "question": None})
+        return found
 
 
-def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:
+def _check_speakers(asked: TurnRequest) -> None:
+    """Whether the models may answer so, as far as that is known before they are asked.
+
+    Raises:
+        UsageError: a small model would state something in its own words, or has no sourcebook to speak from.
+    """
+    if asked.offer.council is None:
+        check_strategy(asked.offer.strategy, asked.chat.spec)
+        return
+    for persona in asked.offer.council.personas:
+        check_speaker(persona, asked.voice_models.get(persona.perspective, asked.chat).spec)
+
+
+def _stance(question: PageQuestion, council: TurnRequest | None) -> tuple[str, ...]:
     """The options that the voices are to choose between.
 
     Raises:
@@ -239,9 +279,9 @@ def _stance(question: PageQuestion, chat: Chat) -> tuple[str, ...]:
     """
     if not question.stance.strip():
         return ()
-    if COUNCIL_STRATEGY not in question.strategies:
+    if council is None:
         raise ApiError(400, "options are put to the voices of a council: ask multiplex too", param="stance")
-    if chat.spec.small:
+    if any(chat.spec.small for chat in (council.chat, *council.voice_models.values())):
         raise ApiError(400, "a small model states nothing, so its voices choose no option", param="stance")
     try:
         return read_options(storable(question.stance))

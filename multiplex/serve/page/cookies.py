@@ -35,7 +35,7 @@ class Sessions:
         token = bearer(request.headers.get("Authorization"))
         if not self._service.keys or token is not None:
             return await self._service.admit(token, request)
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = request.cookies.get(_name(request), "")
         for sessions in self._of_key.values():
             if cookie in sessions:
                 sessions.move_to_end(cookie)
@@ -54,5 +54,11 @@ class Sessions:
         sessions[cookie] = known
         while len(sessions) > MOST:
             sessions.popitem(last=False)
-        secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=secure)
+        secure = request.scope["scheme"] == "https"
+        response.set_cookie(_name(request), cookie, httponly=True, samesite="strict", secure=secure)
+
+
+def _name(request: Request) -> str:
+    """The cookie's name: a browser sends the cookies of all ports of a host to each of them."""
+    port = request.headers.get("Host", "").rpartition(":")[2]
+    return f"{COOKIE}-{port}" if port.isascii() and port.isdecimal() else COOKIE

@@ -25,6 +25,7 @@ class CostEstimate:
     Attributes:
         paid: whether any call leaves this machine's own model, and so may cost money.
         revisions: further calls at most, one for each essay that is revised after its check.
+        places: where the models are called, the one that writes the answers first.
     """
 
     calls: int
@@ -33,6 +34,7 @@ class CostEstimate:
     output_tokens: int | None = None
     usd: float | None = None
     revisions: int = 0
+    places: tuple[str, ...] = ()
 
 
 async def estimated(asked: Iterable[TurnRequest], prices: Prices, stance: tuple[str, ...] = ()) -> CostEstimate:
@@ -45,7 +47,7 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices, stance: tuple[
     """
     ways = list(asked)
     if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_models.values())):
-        return CostEstimate(sum(_calls(each, stance) for each in ways), paid=False)
+        return CostEstimate(sum(_calls(each, stance) for each in ways), paid=False, places=_places(ways))
     spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways, stance)))
     whole = total(spent.values())
     return CostEstimate(
@@ -57,7 +59,17 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices, stance: tuple[
         revisions=sum(
             is_essay_checked(each.chat.spec, each.offer.council) for each in ways if each.offer.council is not None
         ),
+        places=_places(ways),
     )
+
+
+def _places(ways: Iterable[TurnRequest]) -> tuple[str, ...]:
+    found = dict[str, None]()
+    for each in ways:
+        seats = each.offer.council.perspectives if each.offer.council is not None else ()
+        voices = [each.voice_models[name] for name in seats if name in each.voice_models]
+        found |= dict.fromkeys(chat.spec.place for chat in (each.chat, *voices))
+    return tuple(found)
 
 
 def _calls(asked: TurnRequest, stance: tuple[str, ...]) -> int:

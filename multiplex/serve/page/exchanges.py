@@ -14,12 +14,12 @@ from multiplex.answering import Result
 from multiplex.council.answer import Voice
 from multiplex.council.order import Strategy
 from multiplex.errors import MemoryLostError
+from multiplex.serve.conversation.records import EXCHANGES
 
 if TYPE_CHECKING:
     from multiplex.serve.conversation.key_value_store import KeyValueStore
     from multiplex.serve.conversation.memory import Memory
 
-KIND = "exchanges"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")  # what `secrets.token_urlsafe` makes; no other name reaches a database
 HELD = 200  # exchanges that a server without memory holds
 
@@ -35,6 +35,7 @@ class Exchange(BaseModel):
         asked: the question as it was put to the voices, which stands alone.
         stance: the options between which each voice was to choose; empty where none was asked to.
         voices: in the order in which they came, lost ones too.
+        silent: the titles of those whose question ended before they had spoken.
         result: the answers with their measures, and what failed.
     """
 
@@ -48,11 +49,16 @@ class Exchange(BaseModel):
     asked: str
     stance: tuple[str, ...] = ()
     voices: tuple[Voice, ...] = ()
+    silent: tuple[str, ...] = ()
     result: Result
 
 
 class Answers:
-    """The exchanges of a server: on a shelf where it has a memory, else the last HELD of this process."""
+    """The exchanges of a server: on a shelf where it has a memory, else the last HELD of this process.
+
+    What the shelf refuses is held as well. What it took is read from there alone: it may be deleted by its age, or by
+    another server of the same database.
+    """
 
     def __init__(self, shelf: KeyValueStore | None) -> None:
         self._shelf = shelf
@@ -63,8 +69,12 @@ class Answers:
         """Whether they outlive the server."""
         return self._shelf is not None
 
+    def lasts(self, name: str) -> bool:
+        """Whether this one does."""
+        return self.lasting and name not in self._here
+
     async def keep(self, exchange: Exchange) -> None:
-        """Keep an exchange; it can be read here even where the memory refuses it.
+        """Keep an exchange, and those before it as long; it can be read here even where the memory refuses it.
 
         Raises:
             MemoryLostError: the memory cannot be reached.
@@ -73,8 +83,10 @@ class Answers:
         while len(self._here) > HELD:
             self._here.popitem(last=False)
         if self._shelf is not None:
+            await self._shelf.touch(EXCHANGES, exchange.thread)
             # as one text: a database may put the fields of an object in another order
-            await self._shelf.put(KIND, exchange.id, {"exchange": exchange.model_dump_json()})
+            await self._shelf.put(EXCHANGES, exchange.id, {"exchange": exchange.model_dump_json()})
+            self._here.pop(exchange.id, None)
 
     async def delete(self, name: str) -> None:
         """Delete an exchange, where there is one.
@@ -83,7 +95,7 @@ class Answers:
             MemoryLostError: the memory cannot be reached; then it is still there.
         """
         if self._shelf is not None and _ID.fullmatch(name):
-            await self._shelf.delete(KIND, name)
+            await self._shelf.delete(EXCHANGES, name)
         self._here.pop(name, None)
 
     async def get(self, name: str) -> Exchange | None:
@@ -94,7 +106,7 @@ class Answers:
         """
         if (found := self._here.get(name)) is not None or not _ID.fullmatch(name):
             return found
-        kept = await self._shelf.get(KIND, name) if self._shelf is not None else None
+        kept = await self._shelf.get(EXCHANGES, name) if self._shelf is not None else None
         if kept is None:
             return None
         try:

@@ -29,8 +29,9 @@ from multiplex.council.events import (
     VoiceFinished,
     VoiceStarted,
 )
-from multiplex.council.locales import ENGLISH
+from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.order import Strategy
+from multiplex.council.voice import whole_sentences
 from multiplex.errors import MultiplexError
 from multiplex.serve.conversation.in_flight import STOPPING
 from multiplex.serve.conversation.request import TurnRequest
@@ -97,9 +98,14 @@ class AnswerJob:
         self._voices: list[Voice] = []
         self._ended: dict[Strategy, Ended] = {}
         self._failed: dict[Strategy, str] = {}
-        self._done = False
+        self._done, self._began = False, perf_counter()
         self._parts = [asyncio.create_task(self._part(strategy)) for strategy in posed.asked]
         service.running.watch(asyncio.create_task(self._whole()), close=self.cancel)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been under way."""
+        return perf_counter() - self._began
 
     def cancel(self) -> None:
         """End what is not finished; what is stays."""
@@ -141,7 +147,7 @@ class AnswerJob:
             async with aclosing(happenings(asked, service.memory, service.graphs)) as happening:
                 async for event in happening:
                     if isinstance(event, Ended):
-                        self._ended[strategy] = event
+                        self._ended[strategy] = _to_its_last_sentence(event)
                     else:
                         self._hear(event)
             if strategy == COUNCIL_STRATEGY and self.posed.stance:
@@ -232,8 +238,16 @@ class AnswerJob:
             asked=alone,
             stance=posed.stance,
             voices=tuple(self._voices),
+            silent=self._silent(),
             result=result,
         )
+
+    def _silent(self) -> tuple[str, ...]:
+        council = self.posed.council.council
+        if council is None or COUNCIL_STRATEGY not in self.posed.asked:
+            return ()
+        came = {voice.perspective for voice in self._voices}
+        return tuple(persona.title for persona in council.personas if persona.perspective not in came)
 
     async def _measured(self, end: Ended, question: str) -> Measured:
         answer = end.answer.model_copy(update={"notes": (*end.answer.notes, *end.notes)})
@@ -263,8 +277,10 @@ class AnswerJob:
             case SynthesisDelta() | AnswerDelta():
                 self._draft(event.strategy, event.text)
             case SynthesisRestarted() | AnswerRestarted():
+                failed = isinstance(event, SynthesisRestarted) and event.failed
+                void = {"type": "void", "strategy": event.strategy, "reason": storable(event.reason), "failed": failed}
                 self._live.tails[event.strategy] = ""
-                self._say({"type": "void", "strategy": event.strategy, "reason": storable(event.reason)})
+                self._say(void)
 
     def _arrive(self, voice: Voice) -> None:
         """A voice came, or was lost."""
@@ -298,6 +314,16 @@ class AnswerJob:
         self._live.changes += 1
         for reader in self._readers:
             reader.set()
+
+
+def _to_its_last_sentence(end: Ended) -> Ended:
+    """An answer of one call that its limit cut off, as `multiplex answer` shows it; any other as it is."""
+    answer = end.answer
+    if not answer.cut or answer.form is not None:  # an essay says so itself
+        return end
+    note = f"{answer.strategy}: {locale_of(answer.language).say('cut')}"
+    shown = {"text": whole_sentences(answer.text) or answer.text, "notes": (*answer.notes, note)}
+    return replace(end, answer=answer.model_copy(update=shown))
 
 
 def _sse(event: Mapping[str, Any], number: int | None = None) -> bytes:

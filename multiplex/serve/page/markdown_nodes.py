@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from multiplex.evaluation.extraction.references import Reference, Span
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
 
 Node = str | dict[str, Any]
@@ -29,6 +30,8 @@ _TAGS = {
 }  # no `s`, which is our own  # fmt: skip
 _HEADING = 3  # at least: the page's own headings stand above those of a text
 _DEEPEST = 40  # elements in one another; what is deeper stands in the last of them
+_NESTED = 30  # levels of quotations and lists; the signs of those within stay as they were written
+_PARSED = 100  # levels after which the parser drops what it reads, in silence: none is reached
 _PLANE = range(0xF0000, 0xFFFFE)  # private use: no text means anything by them
 _DIGITS = 16
 _WIDTH = 4
@@ -110,9 +113,17 @@ def _written(number: int, signs: str) -> str:
 @cache
 def _markdown() -> MarkdownIt:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import blockquote, list_block
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader = MarkdownIt("commonmark", {"html": False, "maxNesting": _PARSED}).enable("table")
+    reader.block.ruler.at("blockquote", _bounded(blockquote), {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    reader.block.ruler.at("list", _bounded(list_block), {"alt": ["paragraph", "reference", "blockquote"]})
     return reader.disable(["image", "link", "autolink", "reference", "html_block", "html_inline", "entity"])
+
+
+def _bounded(rule: Callable[[StateBlock, int, int, bool], bool]) -> Callable[[StateBlock, int, int, bool], bool]:
+    """A rule that opens nothing where _NESTED levels are open."""
+    return lambda state, start, end, silent: state.level < _NESTED and rule(state, start, end, silent)
 
 
 class _Reader:

@@ -14,6 +14,7 @@ from multiplex.present.highlight import COLOURS
 from multiplex.present.result import CONSTRUCTIONS
 from multiplex.present.stance import OPTION_COLOURS
 from multiplex.serve.openai.messages import most_characters
+from multiplex.serve.page.exchanges import HELD
 from multiplex.serve.page.views import persona_view
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ STRATEGIES = {
 
 
 def setup(page: Page) -> dict[str, Any]:
-    """Everything that does not change while the server runs."""
+    """Everything that does not change while the server runs; personas are named by their digests."""
     service = page.service
     councils = {name: offer.council for name, offer in service.offers.items() if offer.council is not None}
-    personas = {persona.name: persona for council in councils.values() for persona in council.personas}
+    personas = {persona.digest: persona for council in councils.values() for persona in council.personas}
     return {
         "version": version(),
         "models": [
@@ -38,17 +39,17 @@ def setup(page: Page) -> dict[str, Any]:
                 "name": name,
                 "place": chat.spec.place,
                 "local": chat.spec.local,
-                "stance": not chat.spec.small,
+                "stance": not any(each.spec.small for each in (chat, *service.voice_models.values())),
                 "warning": locale_of(ENGLISH).say("small") if chat.spec.small else None,
                 "limit": most_characters(chat.spec, service.options.limits.question),
             }
             for name, chat in page.chats.items()
         ],
         "councils": [
-            {"name": name, "personas": [persona.name for persona in council.personas]}
+            {"name": name, "personas": [persona.digest for persona in council.personas]}
             for name, council in councils.items()
         ],
-        "personas": {name: persona_view(persona) for name, persona in personas.items()},
+        "personas": {digest: persona_view(persona) for digest, persona in personas.items()},
         "strategies": [
             {"name": name, "about": about, "asked": name in DEFAULT_STRATEGIES} for name, about in STRATEGIES.items()
         ],
@@ -59,6 +60,8 @@ def setup(page: Page) -> dict[str, Any]:
         "examples": examples(),
         "constructions": CONSTRUCTIONS,
         "lasting": page.answers.lasting,
+        "held": HELD,
+        "keep_days": service.options.keep_days,
         "runs": page.ui.runs is not None,
         "reliability": reliability(),
     }

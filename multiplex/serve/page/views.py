@@ -38,7 +38,7 @@ def answer_view(each: Measured, entities: Mapping[str, Entity]) -> dict[str, Any
         "seconds": answer.seconds,
         "usage": answer.usage.model_dump(),
         "language": answer.language,
-        "direction": "auto" if answer.language == ENGLISH else locale_of(answer.language).direction,
+        "direction": "auto" if (locale := locale_of(answer.language)).code == ENGLISH else locale.direction,
         "missing": _missing(answer),
         "notes": list(answer.notes),
         "lost": list(answer.lost),
@@ -82,11 +82,23 @@ def _remaining(answer: Answer) -> list[tuple[int, Node]]:
     """A node after the words of each finding that remains, by its number in the list of findings."""
     found = []
     for number, finding in enumerate(answer.findings):
-        place = answer.text.find(finding.quote) if finding.quote else -1
-        if finding.state == "remains" and place >= 0:
+        if finding.state == "remains" and (end := _end(finding.quote, answer.text)) is not None:
             node: Node = {"t": "finding", "n": number, "c": []}
-            found.append((place + len(finding.quote), node))
+            found.append((end, node))
     return found
+
+
+def _end(quote: str, text: str) -> int | None:
+    """Where the words of a quotation end in a text; as for the check, capitals, accents and kinds of space are one."""
+    signs, ends = list[str](), list[int]()
+    for end, sign in enumerate(text, 1):
+        for each in fold(sign):
+            if each != " " or (signs and signs[-1] != " "):
+                signs.append(each)
+                ends.append(end)
+    wanted = " ".join(fold(quote).split())
+    place = "".join(signs).find(wanted)
+    return ends[place + len(wanted) - 1] if wanted and place >= 0 else None
 
 
 def _reference(reference: Reference, measures: Measures, entities: Mapping[str, Entity]) -> dict[str, Any]:
@@ -157,6 +169,7 @@ def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
     return {
         "perspective": voice.perspective,
         "persona": voice.persona,
+        "digest": voice.digest,
         "title": voice.title,
         "prose": prose(voice.text, (), voice.scaffold, sorted(marks, key=lambda mark: mark[0])),
         "positions": [
@@ -164,6 +177,7 @@ def voice_view(voice: Voice, persona: Persona | None = None) -> dict[str, Any]:
             for each in cited
         ],
         "error": voice.error,
+        "states": voice.states,
         "note": voice.note,
         "seconds": voice.seconds,
         "usage": voice.usage.model_dump(),

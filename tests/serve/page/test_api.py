@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from multiplex.council.personas import Council
+from multiplex.council.personas import Council, agents
 from multiplex.serve.page.routes import POLICY
 from tests.backend import Backend
 from tests.bench import synthetic
@@ -184,13 +184,15 @@ def test_a_wrong_key_begins_no_session(locked: tuple[Page, Page], key: str) -> N
     assert "\n" not in reply.json()["error"]["message"]
 
 
-def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(locked: tuple[Page, Page]) -> None:
+def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(
+    locked: tuple[Page, Page], house: House
+) -> None:
     url = locked[0].served.url
     with httpx.Client(base_url=url) as visitor:
         begun = visitor.post("/page/session", json={"key": KEY})
         assert begun.status_code == 204
         cookie = begun.headers["set-cookie"]
-        assert re.fullmatch(r"multiplex=[\w-]{40,}; HttpOnly; Path=/; SameSite=strict", cookie)
+        assert re.fullmatch(r"multiplex-\d+=[\w-]{40,}; HttpOnly; Path=/; SameSite=strict", cookie)
         assert KEY not in cookie
         assert visitor.get("/page/setup").status_code == 200
         name = visitor.post("/page/answers", json={"question": QUESTION, "strategies": ["uniplex"]}).json()["id"]
@@ -198,7 +200,11 @@ def test_a_key_is_given_once_and_then_a_cookie_stands_in_that_no_script_reads(lo
         assert visitor.get(f"/page/answers/{name}/download.md").status_code == 200
         wrong = visitor.get("/page/setup", headers={"Authorization": "Bearer wrong"})
         assert wrong.status_code == 401
-    told(httpx.get(f"{url}/page/setup", cookies={"multiplex": "x" * 43}), 401)
+        with opened(house.backend, env={"MULTIPLEX_API_KEYS": OTHER}) as beside:  # on another port of this host
+            assert visitor.post(f"{beside.url}/page/session", json={"key": OTHER}).status_code == 204
+            assert visitor.get(f"{beside.url}/page/setup").status_code == 200
+        assert visitor.get("/page/setup").status_code == 200
+    told(httpx.get(f"{url}/page/setup", cookies={cookie.partition("=")[0]: "x" * 43}), 401)
     told(httpx.get(f"{url}/v1/models", headers={"Cookie": cookie.split(";")[0]}), 401)  # the API takes keys only
 
 
@@ -317,16 +323,30 @@ def test_without_the_page_its_paths_are_not_there(backend: Backend) -> None:
 
 def test_the_page_is_told_who_can_be_asked_and_what_each_voice_is(house: House) -> None:
     setup = house.page.get("/page/setup")
-    personas = {persona.name: persona for persona in Council.load().personas}
+    personas = {persona.digest: persona for persona in Council.load().personas}
     assert set(setup["personas"]) == set(personas)
-    for name, shown in setup["personas"].items():
-        assert [each["of"] for each in shown["sources"]] == [idea.name for idea in personas[name].ideas]
+    for digest, shown in setup["personas"].items():
+        assert [each["of"] for each in shown["sources"]] == [idea.name for idea in personas[digest].ideas]
         assert shown["about"].startswith("An editorial construction")
     assert [each["name"] for each in setup["models"]] == ["test-model"]
     assert setup["models"][0]["limit"] == 20_000
     assert setup["runs"] is False
     assert setup["lasting"] is False
     told(house.page.request("GET", "/page/runs"), 404)
+
+
+def test_a_persona_of_the_same_name_lends_no_other_its_sources(house: House, tmp_path: Path) -> None:
+    built_in = next(each for each in Council.load().personas if each.name == "african")
+    own = (agents() / "african.yaml").read_text("utf-8").replace(built_in.ideas[0].name, "an idea of our own")
+    (tmp_path / "african.yaml").write_text(own, "utf-8")
+    (tmp_path / "config.toml").write_text('[councils]\nelders = ["islamic", "african.yaml"]\n')
+    with opened(house.backend, env={"MULTIPLEX_CONFIG": str(tmp_path / "config.toml")}) as served:
+        page = Page(served)
+        setup, shown = page.get("/page/setup"), page.answered(strategies=["multiplex"])
+    voice = next(each for each in shown["voices"] if each["persona"] == "african")
+    assert setup["personas"][voice["digest"]]["sources"][0]["of"] == built_in.ideas[0].name
+    assert setup["councils"][0]["personas"] == [each.digest for each in Council.load().personas]
+    assert {setup["personas"][each]["name"] for each in setup["councils"][1]["personas"]} == {"islamic", "african"}
 
 
 def test_runs_are_shown_whatever_is_asked_of_them_and_a_report_runs_nothing(house: House, tmp_path: Path) -> None:

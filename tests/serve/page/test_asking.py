@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from multiplex.answering import Measured
+from multiplex.council.answer import Answer
+from multiplex.council.locales import locale_of
+from multiplex.serve.page.views import answer_view
 from tests.backend import asked
 from tests.serve.luck import QUESTION, bugs, metric, until
-from tests.serve.page.scripted import ALONE, SIMPLY_ASKED, SYNTHESIS, SYNTHESIZER, UNIPLEX, VOICES
+from tests.serve.page.scripted import ALONE, PERSONAS, SIMPLY_ASKED, SYNTHESIS, SYNTHESIZER, UNIPLEX, VOICES
 from tests.serve.page.visit import House, Numbered, Page, calls, kinds, numbered, opened, text_of, told
 
 CANCELLED = "cancelled before it was finished"
@@ -107,6 +111,7 @@ def test_a_question_under_way_is_shown_as_such_and_has_no_file_yet(house: House)
         assert shown["state"] == "speaking"
         assert shown["question"] == QUESTION
         assert shown["strategies"] == ["multiplex"]
+        assert shown["seconds"] > 0
         assert told(house.page.request("GET", f"/page/answers/{name}/download.md"), 404)
     house.page.ended(name)
     told(house.page.request("GET", f"/page/answers/{name}/events"), 404, code="not_under_way")
@@ -129,6 +134,7 @@ def test_cancelling_ends_the_calls_and_keeps_what_had_come(house: House) -> None
     assert shown["failed"] == {"multiplex": CANCELLED}
     assert {voice["perspective"] for voice in shown["voices"]} == set(VOICES) - set(slow)
     assert list(shown["answers"]) == ["uniplex"]
+    assert shown["silent"] == [PERSONAS[name].title for name in slow]  # of the council as it was
     until(lambda: house.backend.left - left == 3, "three calls cut off")
     told(house.page.post(f"/page/answers/{name}/cancel"), 404)
     for form in ("md", "html", "json"):
@@ -176,6 +182,14 @@ def test_lost_voices_are_told_with_their_errors_and_the_rest_is_answered(house: 
     assert len(shown["voices"]) == 7
 
 
+def test_halves_of_characters_in_an_endpoints_error_lose_no_answer(house: House) -> None:
+    house.play.change(["african", SIMPLY_ASKED], status=500, error='{"error": {"message": "half \\ud800 of it"}}')
+    shown = house.page.answered()
+    assert "half ? of it" in shown["failed"]["uniplex"]
+    assert "half ? of it" in next(voice["error"] for voice in shown["voices"] if voice["error"])
+    assert list(shown["answers"]) == ["multiplex"]
+
+
 def test_where_all_voices_are_lost_the_plain_answer_stands(house: House) -> None:
     house.play.change(VOICES, status=500)
     shown = house.page.answered()
@@ -192,6 +206,7 @@ def test_a_synthesis_that_breaks_off_is_begun_again_before_the_reader(house: Hou
     voids = kinds(events, "void")
     assert {event["strategy"] for event in voids} == {"multiplex"}
     assert all(event["reason"] for event in voids)
+    assert voids[-1]["failed"]
     (answer,) = house.page.ended(name)["answers"].values()
     assert any(voids[0]["reason"][:20] in note for note in answer["notes"])
     assert all(text.split()[0] in text_of(answer["prose"]) for text in VOICES.values())  # they stand unconnected
@@ -209,6 +224,23 @@ def test_a_server_takes_so_many_councils_at_once_and_then_more_again(house: Hous
             assert page.ended(alone)["failed"] == {}
         page.ended(name)
         assert page.answered()["failed"] == {}
+
+
+def test_an_answer_that_its_limit_cut_off_ends_with_a_sentence_and_says_so(house: House) -> None:
+    house.play.change([SIMPLY_ASKED], text="Kin come first. And then it goes", finish="length")
+    question = "ماذا ندين به لكبار السن في الأسرة؟"
+    for asked_for, language in ((QUESTION, "en"), (question, "ar")):
+        answer = house.page.answered(asked_for, strategies=["uniplex"])["answers"]["uniplex"]
+        assert text_of(answer["prose"]) == "Kin come first."
+        assert answer["notes"][0] == f"uniplex: {locale_of(language).say('cut')}"
+        assert answer["language"] == language
+
+
+def test_a_language_without_a_file_may_be_written_in_either_direction() -> None:
+    made = {
+        code: Measured(answer=Answer(strategy="uniplex", text="x", model="m", language=code)) for code in ("he", "")
+    }
+    assert [answer_view(each, {})["direction"] for each in made.values()] == ["auto", "auto"]
 
 
 # --- its files

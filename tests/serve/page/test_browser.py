@@ -216,6 +216,8 @@ def test_both_answers_stand_side_by_side(answer: Page) -> None:
     assert right is not None
     assert left["x"] + left["width"] <= right["x"]
     assert left["y"] == right["y"]
+    for panel in (one, other):
+        expect(panel.locator("p.soft").last).to_have_text(re.compile(r"tokens in, [\d,]+ out, (under )?0\.\d\d USD$"))
 
 
 # --- references and figures
@@ -321,6 +323,7 @@ def test_a_lost_voice_is_shown_and_named(house: House, visit: Visit) -> None:
     expect(lost).to_contain_text("scripted failure")
     expect(page.locator(".lost")).to_have_text("1 of 7 voices was lost: Islamic. The card says why.")
     expect(page.locator("#panel-multiplex")).to_contain_text("Islamic")  # the answer names it too
+    expect(page.locator("details#voices > summary")).to_have_text("What the essay is made of: 6 voices")
     assert sorted(cards(page, "spoke")) == sorted(set(VOICES) - {"islamic"})
 
 
@@ -376,6 +379,8 @@ def test_a_cancelled_question_keeps_what_had_come_and_ends_its_calls(house: Hous
     expect(page.locator("#panel-multiplex .trouble")).to_have_text("Cancelled before it was finished.")
     expect(page.locator("#panel-uniplex")).to_contain_text("Families decide by talking openly.")
     assert sorted(cards(page, "spoke")) == ["african", "western"]
+    silent = ", ".join(PERSONAS[name].title for name in late)
+    expect(page.locator(".lost")).to_have_text(f"The question ended before these voices had spoken: {silent}.")
     assert cards(page, "waiting") + cards(page, "speaking") == []  # no card waits for a voice that will not come
     house.play.change(late, delay=0.0)
     ask(page, "And now?")
@@ -396,6 +401,14 @@ def test_reloading_while_it_speaks_loses_nothing_and_asks_nothing_again(house: H
         expect(page.locator("article.voice[data-state=spoke]")).to_have_count(2)
         expect(card(page, "african").locator(".said")).to_have_text(VOICES["african"])
         expect(page.locator("article.voice")).to_have_count(7)
+
+        def long_ago(route: Route) -> None:
+            reply = route.fetch()
+            route.fulfill(response=reply, json={**reply.json(), "seconds": 3600})
+
+        page.route("**/page/answers/*", long_ago, times=1)
+        page.reload()
+        expect(page.locator(".clock")).to_have_text(re.compile(r"^36\d\d s$"))
         house.play.let()
     ended(page)
     assert len(cards(page, "spoke")) == 7
@@ -536,6 +549,67 @@ def test_a_slow_answer_does_not_replace_the_page_that_was_opened_meanwhile(house
     expect(page.locator("h1")).to_have_text("One question, several worldviews")
 
 
+def test_what_comes_after_the_page_was_left_follows_nothing(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("503")
+    page = reader.open()
+    streams: list[Route] = []
+    kept: list[Route] = []
+
+    def refuse(route: Route) -> None:
+        streams.append(route)
+        route.fulfill(status=503)
+
+    with house.play.holding(["synthesis"]):
+        ask(page)
+        page.route("**/page/answers/*/events", refuse)
+        page.route("**/page/answers/*", lambda route: kept.append(route) if streams else route.continue_())
+        with page.expect_request(lambda request: bool(streams) and not request.url.endswith("/events")):
+            page.reload()
+        page.get_by_role("link", name="Ask", exact=True).click()
+        expect(page.locator("#question")).to_be_visible()
+        with page.expect_response("**/page/answers/*"):
+            kept[0].continue_()
+        page.locator("html").evaluate(
+            "() => fetch('/page/setup').then(reply => reply.json())"
+        )  # what came has been read
+        assert len(streams) == 1
+
+
+def test_an_answer_that_cannot_be_had_at_once_is_asked_for_again(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("net")
+    page = reader.open()
+    with house.play.holding(["synthesis"]):
+        ask(page)
+        expect(page.locator("article.voice[data-state=spoke]")).to_have_count(7)
+        page.route("**/page/answers/*", lambda route: route.abort(), times=1)
+        house.play.let()
+        expect(page.locator(".now")).to_contain_text("The server cannot be reached.")
+    ended(page)
+
+
+def test_a_question_whose_id_never_came_is_sent_again_and_asked_once(house: House, visit: Visit) -> None:
+    reader = visit(house.served)
+    reader.expects.add("net")
+    page = reader.open()
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/page/answers", lose, times=1)
+    page.locator("#question").fill("Who owns a river?")
+    page.locator("#ask").click()
+    expect(page.locator("#told")).to_contain_text("The server cannot be reached.")
+    page.locator("#ask").click()
+    ended(page)
+    assert len(house.play.asked) == 9
+    ask(page, "Who owns a river?")  # again on purpose
+    ended(page)
+    assert len(house.play.asked) > 9
+
+
 # --- bad input
 
 
@@ -590,6 +664,14 @@ def test_a_question_that_is_too_long_is_not_sent(house: House, visit: Visit) -> 
     ended(page)
     assert all("x" * 20_000 in asked(body) for body in house.backend.requests)
     assert not overflows(page)
+
+
+@pytest.mark.parametrize("text", ["完。", "تم؟", "पूरा।", "Done!", "Said “so.”"])
+def test_a_sentence_that_ends_gets_no_second_end(house: House, visit: Visit, text: str) -> None:
+    page = visit(house.served).open()
+    told = "text => import('/static/api.js').then(api => api.sentence(text))"
+    assert page.evaluate(told, text) == text
+    assert page.evaluate(told, "not here (yet)") == "Not here (yet)."
 
 
 def test_space_around_a_question_does_not_count(house: House, visit: Visit) -> None:
@@ -865,6 +947,52 @@ def test_a_server_with_keys_asks_for_one(backend: Backend, folder: Path, visit: 
         assert "other-key-of-a-browser" not in json.dumps(reader.context.cookies()) + "".join(served.errors)
 
 
+def test_a_session_that_ended_takes_neither_the_question_nor_the_key_that_is_being_written(
+    backend: Backend, visit: Visit
+) -> None:
+    with serving(backend, "--ui", env={"MULTIPLEX_API_KEYS": "one-key-of-a-browser"}) as served:
+        reader = visit(served)
+        reader.expects.add("401")
+        page, key = reader.open(), "one-key-of-a-browser"
+        page.get_by_label("Key").fill(key)
+        page.keyboard.press("Enter")
+        page.locator("#question").fill("A question that took an hour to write")
+        page.get_by_label("Options, if it is a closed question").fill("agree | disagree")
+        reader.context.clear_cookies()
+        page.locator("#ask").click()
+        page.get_by_label("Key").fill(key)
+        page.locator("html").evaluate("() => { document.dispatchEvent(new Event('locked')) }")  # as a late 401 does
+        expect(page.get_by_label("Key")).to_have_value(key)
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#question")).to_have_value("A question that took an hour to write")
+        expect(page.get_by_label("Options, if it is a closed question")).to_have_value("agree | disagree")
+
+
+def test_a_reader_with_another_key_is_offered_nothing_that_would_be_refused(backend: Backend, visit: Visit) -> None:
+    play = backend.script = Play()
+    with serving(backend, "--ui", env={"MULTIPLEX_API_KEYS": "one-key-of-a-browser,other-key-of-a-browser"}) as served:
+        pages = []
+        for key in ("one-key-of-a-browser", "other-key-of-a-browser"):
+            reader = visit(served)
+            reader.expects.add("401")
+            pages.append(reader.open())
+            pages[-1].get_by_label("Key").fill(key)
+            pages[-1].keyboard.press("Enter")
+            expect(pages[-1].locator("#question")).to_be_visible()
+        mine, other = pages
+        with play.holding(["synthesis"]):
+            ask(mine)
+            other.goto(mine.url)
+            expect(other.locator("article.voice[data-state=spoke]")).to_have_count(7)
+            expect(mine.get_by_role("button", name="Cancel")).to_be_visible()
+            expect(other.get_by_role("button", name="Cancel")).to_have_count(0)
+        for page in pages:
+            ended(page)
+        expect(mine.locator("#question")).to_be_visible()
+        expect(other.locator("#question")).to_have_count(0)
+        expect(other.get_by_role("region", name="Ask on")).to_contain_text("Only the key that began this conversation")
+
+
 def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(visit: Visit) -> None:
     play = Play()
     with running() as backend, play.holding(set(VOICES) - {"african"}):
@@ -887,7 +1015,8 @@ def test_a_server_that_dies_while_it_speaks_is_told_and_so_is_what_it_forgot(vis
             )
         with serving(backend, "--ui", port=int(served.url.rpartition(":")[2])):
             expect(page.get_by_role("alert")).to_have_text(
-                "This answer is not here (this server keeps answers until it stops; --memory keeps them)."
+                "This answer is not here "
+                "(this server keeps its last 200 answers until it stops; --memory keeps them all)."
             )
             page.get_by_role("link", name="Ask again").click()
             expect(page.locator("#question")).to_be_visible()

@@ -18,7 +18,8 @@ ESSAY = """Much turns on where care begins. For Kant it begins with a rule; Kore
 
 Ubuntu, among the Akan, shares it; Muslims owe kindness, and Hindus speak of debts to parents. Liberation theologians
 begin with those who suffer, many Māori thinkers with land and water."""
-FOUND = {"kind": "sharpened", "quote": "Koreans greet elders first", "tradition": "East Asian", "why": "Some do."}
+QUOTE = "theologians BEGIN with those who suffer"  # over a line's end, and in capitals
+FOUND = {"kind": "sharpened", "quote": QUOTE, "tradition": "Latin American", "why": "Some do."}
 
 
 def script(body: Body, _: int) -> Say:

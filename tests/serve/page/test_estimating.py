@@ -6,6 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from multiplex.llm.chat import Chat
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.conversation.request import TurnRequest
+from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.openai.served_models import COUNCIL_STRATEGY, offers
+from multiplex.serve.page.backend import PageQuestion, _stance
+from multiplex.serve.page.cost_estimate import _places
 from tests.backend import Body, running
 from tests.serve.luck import QUESTION
 from tests.serve.page.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
@@ -82,6 +89,31 @@ def test_money_is_told_for_models_whose_price_is_known(house: House, tmp_path: P
             answer["usage"][side] - usages["other"][at] for at, side in enumerate(("input_tokens", "output_tokens"))
         ]
         assert answer["usd"] == pytest.approx((rest[0] * 2 + rest[1] * 10 + usages["other"][1]) / 1e6)
+
+
+def test_every_place_where_a_question_goes_is_told() -> None:
+    own, other = Chat(ModelSpec(name="local", model="local")), Chat(ModelSpec(name="openai:x", model="x"))
+    offered = offers({})
+    council = TurnRequest(offer=offered[COUNCIL_STRATEGY], messages=(), chat=own, voice_models={"african": other})
+    plain = TurnRequest(offer=offered["uniplex"], messages=(), chat=own)
+    assert _places([plain, council]) == ("this machine", "OpenAI")
+    assert _places([plain]) == ("this machine",)
+
+
+def test_what_a_small_model_may_not_say_is_refused_before_anything_is_asked(house: House) -> None:
+    with opened(house.backend, env={"MULTIPLEX_SYNTHESIS": "composed"}) as served:
+        for path in ("/page/estimate", "/page/answers"):
+            reply = Page(served).post(path, question=QUESTION, strategies=["multiplex", "contextual"])
+            assert "small model" in told(reply, 400)
+    assert house.backend.requests == []
+
+
+def test_no_small_voice_among_others_is_asked_to_choose() -> None:
+    capable, small = (Chat(ModelSpec(name="m", model="m", synthesis=way)) for way in ("written", "composed"))
+    offer = offers({})[COUNCIL_STRATEGY]
+    mixed = TurnRequest(offer=offer, messages=(), chat=capable, voice_models={"african": small})
+    with pytest.raises(ApiError, match="a small model states nothing"):
+        _stance(PageQuestion(question=QUESTION, stance="a|b"), mixed)
 
 
 def test_the_model_that_is_chosen_answers(house: House) -> None:

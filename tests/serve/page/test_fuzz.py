@@ -39,6 +39,7 @@ def described(served: Served, answer: str, unit: str) -> dict[str, Any]:
                     parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
     fields = schema["components"]["schemas"]["PageQuestion"]["properties"]
     fields["after"] = {"anyOf": [fields["after"], {"enum": [answer]}]}
+    del fields["once"]  # what it was given before is not asked again
     fields["council"] = {"type": "string", "enum": ["multiplex", "uniplex", "no-such"]}
     fields["model"] = {"enum": ["test-model", None, "no-such"]}
     return schema

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from multiplex.answering import Result
+from multiplex.serve.conversation.memory import memory
 from multiplex.serve.page import exchanges
 from tests.backend import Backend
 from tests.serve import postgres
@@ -74,7 +79,7 @@ def test_a_memory_that_went_away_is_told_and_the_answer_can_still_be_read(house:
             end = reader.result()[-1][1]
         assert re.match(r"this answer is not kept: conversation memory .*: the file was moved", end["note"])
         shown = page.ended(name)
-        assert shown["failed"] == {}
+        assert (shown["failed"], shown["lasting"]) == ({}, False)
         assert page.request("GET", f"/page/answers/{name}/download.md").status_code == 200
         told(page.request("GET", "/page/answers/no-such"), 503, code="memory_lost")
         for path in list(tmp_path.iterdir()):
@@ -139,6 +144,7 @@ def test_an_answer_that_is_damaged_is_told_as_such_and_others_are_not(house: Hou
     with opened(house.backend, "--memory", str(file)) as served:
         page = Page(served)
         names = [page.answered(strategies=["uniplex"])["id"] for _ in range(2)]
+        names.append(page.answered(strategies=["uniplex"], after=names[0])["id"])
     with sqlite3.connect(file) as database:
         damaged = database.execute("UPDATE store SET value = replace(value, 'uniplex', '?') WHERE key = ?", names[:1])
         assert damaged.rowcount == 1
@@ -148,18 +154,69 @@ def test_an_answer_that_is_damaged_is_told_as_such_and_others_are_not(house: Hou
         reply = page.request("GET", f"/page/answers/{names[0]}")
         assert "damaged or was kept by another version" in told(reply, 503, code="memory_lost")
         assert page.get(f"/page/answers/{names[1]}")["failed"] == {}
+        assert page.get(f"/page/answers/{names[2]}")["thread"] == [{"id": names[0], "question": None}]
         assert bugs(served) == []
+
+
+def exchange(name: str, *thread: str) -> exchanges.Exchange:
+    """An exchange without an answer."""
+    return exchanges.Exchange(
+        id=name, owner="anyone", council="multiplex", model="m", strategies=(), thread=thread, asked=QUESTION,
+        result=Result(question=QUESTION, seed=0, frame=(), answers={}),
+    )  # fmt: skip
+
+
+async def aged(saver: Any) -> None:
+    """Have all records of a memory be a year old."""
+    if hasattr(saver, "pool"):
+        async with saver.pool.connection() as connection:
+            await connection.execute("UPDATE store SET updated_at = updated_at - interval '1 year'")
+    else:
+        await saver.conn.execute("UPDATE store SET updated_at = datetime(updated_at, '-1 year')")
+        await saver.conn.commit()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_conversation_is_kept_as_long_as_its_last_question_and_then_by_no_server(
+    kind: str, tmp_path: Path
+) -> None:
+    with postgres.running() if kind == "postgresql" else nullcontext() as database:
+        place = database.url if database else str(tmp_path / "memory.sqlite")
+        async with (
+            memory(place) as kept, exchanges.answers(kept) as here,
+            memory(place) as other, exchanges.answers(other) as there,
+        ):  # fmt: skip
+            assert here._shelf is not None
+            saver: Any = kept.checkpointer
+            await here._shelf._store.aput(("another", "program"), "k", {"of": "theirs"})
+            await here.keep(exchange("first"))
+            await here.keep(exchange("alone"))
+            await aged(saver)
+            await here.keep(exchange("second", "first"))
+            month = datetime.now(UTC) - timedelta(days=30)
+            assert await saver.forget_before(month) == 1
+            assert [await here.get(name) is None for name in ("first", "second", "alone")] == [False, False, True]
+            await there.delete("second")
+            assert await here.get("second") is None
+            assert await here._shelf._store.aget(("another", "program"), "k") is not None
+
+
+async def test_what_is_called_off_while_it_is_kept_spoils_nothing_that_follows(tmp_path: Path) -> None:
+    async with memory(str(tmp_path / "memory.sqlite")) as kept, exchanges.answers(kept) as held:
+        for steps in range(1, 12):
+            keeping = asyncio.ensure_future(held.keep(exchange("called-off")))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        await held.keep(exchange("next"))
+        assert held.lasts("next")
 
 
 async def test_a_server_without_memory_holds_the_latest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchanges, "HELD", 2)
     held = exchanges.Answers(None)
-    result = Result(question=QUESTION, seed=0, frame=(), answers={})
     for name in ("first", "second", "third"):
-        await held.keep(
-            exchanges.Exchange(
-                id=name, owner="anyone", council="multiplex", model="m", strategies=(), asked=QUESTION, result=result
-            )
-        )
+        await held.keep(exchange(name))
     assert await held.get("first") is None
     assert [(await held.get(name)).id for name in ("second", "third")] == ["second", "third"]  # type: ignore[union-attr]

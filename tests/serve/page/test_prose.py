@@ -346,6 +346,16 @@ def test_emphasis_within_emphasis_has_an_end(sign: str, depth: int) -> None:
     assert deep(nodes) <= 110
 
 
+@pytest.mark.parametrize("depth", [8, 25, 4_000])
+@pytest.mark.parametrize("sign", ["> ", "- ", "1. "])
+def test_what_is_quoted_or_listed_too_deep_is_shown_all_the_same(sign: str, depth: int) -> None:
+    text = f"{sign * depth}ubuntu is care\n\nand then"
+    nodes = prose(text, refer(text, "ubuntu"))
+    assert marked(nodes) == {0: "ubuntu"}
+    assert words(nodes).endswith("ubuntu is careand then")
+    assert deep(nodes) <= 110
+
+
 def deep(nodes: Sequence[Node]) -> int:
     return 1 + max((deep(node["c"]) for node in nodes if not isinstance(node, str)), default=0)
 

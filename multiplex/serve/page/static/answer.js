@@ -1,14 +1,14 @@
 /** One strategy's answer: its text with coloured references, what it cost, and what a reader should know. */
 
 import { sentence } from "./api.js";
-import { count, h, prose, seconds, words } from "./dom.js";
+import { count, h, money, prose, seconds, words } from "./dom.js";
 import { spread } from "./measures.js";
 import { explain } from "./why.js";
 
 /** The answer with its shares in a bar; the tables stand elsewhere. */
 export function answerView(view) {
   const points = { name: (number) => nameLink(view, number), finding: (number) => findingLink(view, number) };
-  const text = h("div", { class: "prose", lang: view.language || null, dir: view.direction }, prose(view.prose, view.references, points));
+  const text = h("div", { class: "prose", lang: view.language, dir: view.direction }, prose(view.prose, view.references, points));
   explain(text, view.references);
   return h(
     "div",
@@ -45,7 +45,7 @@ function findings(view) {
       "li",
       { id: `finding-${number}`, dir: "auto" },
       h("strong", {}, `${each.kind}, ${each.state}`),
-      each.quote ? [": \u201c", h("q", {}, each.quote), "\u201d"] : null,
+      each.quote ? [": \u201c", h("bdi", {}, each.quote), "\u201d"] : null,
       `. ${sentence(each.why)} (${each.by} check)`,
       each.state === "remains" && each.quote ? [" ", h("a", { href: `#found-${number}` }, "where it stands")] : null,
     ),
@@ -53,11 +53,12 @@ function findings(view) {
   return h("details", { class: "findings", open: left > 0 }, h("summary", {}, `What the check found (${all.length}; ${left} remain)`), h("ul", {}, items));
 }
 
-/** Seconds, calls and tokens of an answer. */
+/** Seconds, calls and tokens of an answer, and its cost where prices are known. */
 export function costLine(view) {
   const { calls, input_tokens: given, output_tokens: made } = view.usage;
   const tokens = given === null || made === null ? "tokens not reported" : `${count(given)} tokens in, ${count(made)} out`;
-  return [h("bdi", {}, view.model), `: ${seconds(view.seconds)}, ${count(calls)} ${calls === 1 ? "call" : "calls"}, ${tokens}`];
+  const cost = view.usd === null || view.usd === undefined ? "" : `, ${money(view.usd)}`;
+  return [h("bdi", {}, view.model), `: ${seconds(view.seconds)}, ${count(calls)} ${calls === 1 ? "call" : "calls"}, ${tokens}${cost}`];
 }
 
 /** Who contests the practices that the answer touches, inside each tradition, and where that can be read. */

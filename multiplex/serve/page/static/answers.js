@@ -1,10 +1,10 @@
 /** One question and what comes of it: the voices as they come, the answers beside one another, what was measured. */
 
 import { answerView } from "./answer.js";
-import { get, post, remove, sentence } from "./api.js";
+import { get, post, sentence } from "./api.js";
 import { askForm } from "./ask.js";
 import { count, fill, h, prose } from "./dom.js";
-import { forget } from "./history.js";
+import { keeping } from "./keeping.js";
 import { figures, legend } from "./measures.js";
 import { stances } from "./stance.js";
 import { finish, progress, voiceCard, waitingCard } from "./voices.js";
@@ -20,10 +20,13 @@ export async function answerPage(main, id, setup, go) {
   document.title = `${view.question.slice(0, 60)} · multiplex`;
   const page = h("div", { class: "page" });
   fill(main, page);
-  const shared = { page, view, setup, go, stops: [] };
+  const shared = { page, view, setup, go, stops: [], left: false };
   if (view.state === "speaking") follow(shared);
   else ended(shared, view);
-  return () => shared.stops.splice(0).forEach((stop) => stop());
+  return () => {
+    shared.left = true; // what is on its way neither shows nor asks anything any more
+    shared.stops.splice(0).forEach((stop) => stop());
+  };
 }
 
 function heading(view) {
@@ -31,7 +34,7 @@ function heading(view) {
     ? h(
         "nav",
         { class: "thread", "aria-label": "Earlier in this conversation" },
-        h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question)))),
+        h("ol", {}, view.thread.map((each) => h("li", {}, h("a", { href: `/answers/${encodeURIComponent(each.id)}`, dir: "auto" }, each.question ?? "An earlier question, which cannot be read now")))),
       )
     : null;
   const long = view.question.length > 200; // such a heading scrolls, so a keyboard must reach it
@@ -67,13 +70,13 @@ function follow(shared) {
   fill(
     page,
     heading(view),
-    h("div", { class: "under-way" }, status, clock, cancel),
+    h("div", { class: "under-way" }, status, clock, view.mine ? cancel : null),
     model?.warning && personas.length ? h("p", { class: "trouble lost" }, sentence(model.warning)) : null,
     panels(personas.length ? "listening" : "speaking", view.strategies.map((name) => [name, drafts.get(name).element]), shared),
     shared.voices,
   );
   say(live);
-  const started = Date.now();
+  const started = Date.now() - 1000 * view.seconds;
   const ticking = setInterval(() => (clock.textContent = `${Math.round((Date.now() - started) / 1000)} s`), 1000);
   const source = new EventSource(`/page/answers/${encodeURIComponent(view.id)}/events`);
   shared.stops.push(() => clearInterval(ticking), () => source.close());
@@ -84,21 +87,25 @@ function follow(shared) {
   };
 }
 
-/** A stream that was refused: the question may be over by now, or the server gone. */
-async function again(shared, live) {
+/** A stream that ended or was refused: the question may be over by now, or the server gone. `note` is of its end. */
+async function again(shared, live, note = null) {
   try {
     const view = await get(`/page/answers/${encodeURIComponent(shared.view.id)}`);
+    if (shared.left) return;
     shared.stops.splice(0).forEach((stop) => stop());
-    if (view.state === "ended") ended(shared, view);
+    shared.view = view;
+    if (view.state === "ended") ended(shared, view, note);
     else follow(shared);
   } catch (error) {
-    live.status.textContent = error.message;
+    if (shared.left) return;
+    const told = [note, error.message].filter(Boolean).map(sentence).join(" ");
+    live.status.textContent = told;
     if (error.status === 404) {
       shared.stops.splice(0).forEach((stop) => stop());
-      fill(shared.page, heading(shared.view), h("p", { class: "trouble", role: "alert" }, error.message), h("p", {}, h("a", { href: "/" }, "Ask again")));
+      fill(shared.page, heading(shared.view), h("p", { class: "trouble", role: "alert" }, told), h("p", {}, h("a", { href: "/" }, "Ask again")));
       return;
     }
-    const timer = setTimeout(() => again(shared, live), AGAIN);
+    const timer = setTimeout(() => again(shared, live, note), AGAIN);
     shared.stops.push(() => clearTimeout(timer));
   }
 }
@@ -118,7 +125,7 @@ function hear(event, live, shared) {
   } else if (event.type === "draft") {
     live.drafts.get(event.strategy)?.add(event.prose);
   } else if (event.type === "void") {
-    live.drafts.get(event.strategy)?.begin(`The model broke off (${event.reason}); it begins again.`);
+    live.drafts.get(event.strategy)?.begin(`The model broke off (${event.reason}); ${event.failed ? "the voices stand beside one another" : "it begins again"}.`);
   } else if (event.type === "written") {
     live.drafts.get(event.strategy)?.done();
   } else if (event.type === "failed") {
@@ -145,7 +152,7 @@ function card(live, perspective) {
 
 function arrive(voice, live, setup) {
   const place = card(live, voice.perspective);
-  const persona = setup.personas[voice.persona] ?? null;
+  const persona = setup.personas[voice.digest] ?? null;
   finish(place, voice, persona);
   const waiting = [...live.grid.children].find((each) => ["waiting", "speaking"].includes(each.dataset.state));
   if (waiting && waiting !== place && place.compareDocumentPosition(waiting) & Node.DOCUMENT_POSITION_PRECEDING) live.grid.insertBefore(place, waiting);
@@ -168,14 +175,10 @@ function say(live) {
   if (live.status.textContent !== text) live.status.textContent = text;
 }
 
-async function finishUp(shared, live, note) {
+function finishUp(shared, live, note) {
   shared.stops.splice(0).forEach((stop) => stop());
   live.status.textContent = "Ready.";
-  try {
-    ended(shared, await get(`/page/answers/${encodeURIComponent(shared.view.id)}`), note);
-  } catch (error) {
-    fill(live.status, [note, error.message].filter(Boolean).map(sentence).join(" "));
-  }
+  again(shared, live, note);
 }
 
 /** An answer as it is written: whole paragraphs, and one that grows. */
@@ -222,8 +225,8 @@ function ended(shared, view, note = null) {
   const names = view.strategies.filter((name) => name in view.answers);
   const views = names.map((name) => view.answers[name]);
   const shown = view.strategies.map((name) => [name, name in view.answers ? answerView(view.answers[name]) : h("p", { class: "trouble", dir: "auto" }, sentence(view.failed[name]) ?? "There is no answer.")]);
-  const form = askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view });
-  shared.stops.push(form.stop);
+  const form = view.mine ? askForm(setup, { label: "Ask on in this conversation", go, after: view.id, chosen: view }) : null;
+  if (form) shared.stops.push(form.stop);
   closeReference();
   const seen = shared.voices?.getBoundingClientRect().top ?? null;
   for (const card of shared.voices?.querySelectorAll('[data-state="waiting"], [data-state="speaking"]') ?? []) card.remove();
@@ -236,23 +239,21 @@ function ended(shared, view, note = null) {
     heading(view),
     view.asked !== view.question ? h("p", { class: "soft", dir: "auto" }, `Put to the voices as: ${view.asked}`) : null,
     note ? h("p", { class: "trouble", role: "alert", dir: "auto" }, sentence(note)) : null,
-    warnings(view, setup),
+    warnings(view),
     panels("ended", shown, shared),
     views.some((each) => each.measures) ? legend(setup) : null,
     stances(view.stance),
     voices,
     figures(views, view.frame, setup),
     keeping(shared),
-    h("section", { class: "further", "aria-label": "Ask on" }, form.element),
+    h("section", { class: "further", "aria-label": "Ask on" }, form?.element ?? h("p", { class: "soft" }, "Only the key that began this conversation can ask on in it. ", h("a", { href: "/" }, "Ask a question of your own"))),
   );
   if (voices && reading) window.scrollBy(0, voices.getBoundingClientRect().top - seen);
 }
 
-function warnings(view, setup) {
+function warnings(view) {
   const lost = view.voices.filter((voice) => voice.error !== null);
-  const personas = (setup.councils.find((each) => each.name === view.council)?.personas ?? []).map((name) => setup.personas[name]);
-  const silent = view.strategies.includes("multiplex") ? personas.filter((persona) => !view.voices.some((voice) => voice.perspective === persona.perspective)) : [];
-  if (silent.length) return h("p", { class: "trouble lost", role: "status" }, `The question ended before these voices had spoken: ${silent.map((persona) => persona.title).join(", ")}.`);
+  if (view.silent.length) return h("p", { class: "trouble lost", role: "status" }, `The question ended before these voices had spoken: ${view.silent.join(", ")}.`);
   if (!lost.length) return null;
   const council = view.answers.multiplex;
   if (council?.missing) return h("p", { class: "trouble lost", role: "status", lang: council.language, dir: council.direction }, council.missing);
@@ -269,13 +270,14 @@ function spoken(view, setup, open = false) {
   const council = view.answers.multiplex;
   const names = council?.names ?? [];
   const folded = council?.form === "essay";
-  const cards = h("div", { class: "voices" }, view.voices.map((voice) => voiceCard(voice, setup.personas[voice.persona] ?? null, names)));
+  const cards = h("div", { class: "voices" }, view.voices.map((voice) => voiceCard(voice, setup.personas[voice.digest] ?? null, names)));
   const title = "The voices, in the order in which they came";
+  const made = view.voices.filter((voice) => voice.states).length; // of those that were lost, or found nothing, it is not
   return h(
     "section",
     { "aria-labelledby": "voices-title" },
     h("h2", { id: "voices-title" }, title),
-    folded ? h("details", { id: "voices", open }, h("summary", {}, `What the essay is made of: ${view.voices.length} voices`), cards) : cards,
+    folded ? h("details", { id: "voices", open }, h("summary", {}, `What the essay is made of: ${made} ${made === 1 ? "voice" : "voices"}`), cards) : cards,
   );
 }
 
@@ -293,73 +295,6 @@ export function followLinks(page) {
   };
   page.addEventListener("click", listen);
   return () => page.removeEventListener("click", listen);
-}
-
-function keeping(shared) {
-  const { view } = shared;
-  const path = `/answers/${encodeURIComponent(view.id)}`;
-  const told = h("span", { role: "status", class: "soft" });
-  const copy = h("button", {
-    type: "button",
-    class: "quiet",
-    onclick: async () => {
-      try {
-        await navigator.clipboard.writeText(new URL(path, location.href).href);
-        told.textContent = "Copied.";
-      } catch {
-        told.textContent = "This browser does not let a page copy; take it from the address bar.";
-      }
-    },
-  }, "Copy the link to this answer");
-  const files = [["md", "Markdown"], ["html", "HTML"], ["json", "JSON, the full record"]].map(([form, name]) =>
-    h("li", {}, h("a", { href: `/page/answers/${encodeURIComponent(view.id)}/download.${form}`, download: true }, name)),
-  );
-  const lasting = view.lasting ? "The link works as long as the server's memory is kept." : "The link works until the server stops: it was started without --memory.";
-  return h(
-    "section",
-    { class: "keeping", "aria-labelledby": "keeping-title" },
-    h("h2", { id: "keeping-title" }, "Keep it"),
-    h("p", {}, copy, " ", told),
-    h("p", { class: "soft" }, `${lasting} Seed ${view.seed}, ${view.created}.`),
-    h("p", {}, "Download:"),
-    h("ul", { class: "plain files" }, files),
-    view.mine ? deleting(shared) : null,
-  );
-}
-
-/** A button that deletes the answer, once that was confirmed; for the one who asked. */
-function deleting({ view, page, stops }) {
-  const told = h("span", { role: "alert", class: "trouble" });
-  const yes = h("button", { type: "button" }, "Delete it for good");
-  const no = h("button", { type: "button", class: "quiet" }, "Keep it");
-  const first = h("button", { type: "button", class: "quiet" }, "Delete this question and its answers");
-  const sure = h("span", { role: "group", "aria-label": "Delete this question and its answers?" }, "It will be gone here and behind its link. ", yes, " ", no);
-  const turn = (asking) => {
-    first.hidden = asking;
-    sure.hidden = !asking;
-    (asking ? no : first).focus();
-  };
-  sure.hidden = true;
-  first.addEventListener("click", () => turn(true));
-  no.addEventListener("click", () => turn(false));
-  sure.addEventListener("keydown", (event) => event.key === "Escape" && turn(false));
-  yes.addEventListener("click", async () => {
-    yes.disabled = true;
-    try {
-      await remove(`/page/answers/${encodeURIComponent(view.id)}`);
-    } catch (error) {
-      yes.disabled = false;
-      told.textContent = error.message;
-      return;
-    }
-    forget(view.id);
-    stops.splice(0).forEach((stop) => stop());
-    closeReference();
-    const gone = h("h1", { tabindex: "-1" }, "Deleted");
-    fill(page, gone, h("p", {}, "The question and its answers are gone from this server. "), h("p", {}, h("a", { href: "/" }, "Ask a question")));
-    gone.focus();
-  });
-  return h("p", {}, first, sure, " ", told);
 }
 
 // --- answers beside one another, or as tabs where there is no room

@@ -47,5 +47,5 @@ async function ask(path, options) {
 export function sentence(message) {
   if (!message) return null;
   const text = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(text) ? text : `${text}.`;
+  return /(?:…|\p{Sentence_Terminal})["”’»」]?$/u.test(text) ? text : `${text}.`; // in any script
 }

@@ -8,6 +8,7 @@ import { options } from "./stance.js";
 const SHOWN = 4; // examples at once
 const MOST = 9; // options between which voices choose
 const PAUSE = 400; // milliseconds without a key before the estimate is asked again
+const drafts = new Map(); // what was written and not asked yet, by the exchange that it follows: a session may end meanwhile
 
 /** The first view. Returns what is to be done when it is left. */
 export function askPage(main, setup, go) {
@@ -29,7 +30,9 @@ export function askPage(main, setup, go) {
 }
 
 /** The form for a question; `after` is the exchange that it follows, with the choices made there. */
-export function askForm(setup, { label, go, after = null, chosen = {} }) {
+export function askForm(setup, { label, go, after = null, chosen: before = {} }) {
+  const draft = drafts.get(after);
+  const chosen = draft ?? before;
   const question = h("textarea", { id: "question", rows: after ? 2 : 3, dir: "auto", "aria-describedby": "told estimate", autocomplete: "off" });
   const told = h("p", { id: "told", class: "trouble", role: "alert" });
   const estimate = h("p", { id: "estimate", class: "soft", role: "status" });
@@ -38,6 +41,8 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   const models = choice("model", "Model", setup.models.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : `${each.name} at ${each.place}`]), chosen.model);
   const strategies = ways(setup, chosen.strategies);
   const stance = closed();
+  question.value = draft?.question ?? "";
+  stance.field.value = draft?.stance ?? "";
   const model = () => setup.models.find((each) => each.name === models.value());
   stance.allow(model().stance);
 
@@ -76,12 +81,15 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
     }
     try {
       const made = await post("/page/estimate", wanted());
-      if (number === asked) fill(estimate, cost(made, setup, models.value()));
+      if (number === asked) fill(estimate, cost(made));
     } catch (error) {
       if (number === asked) fill(estimate, `What it will cost cannot be told: ${error.message}`);
     }
   };
+  let once = null; // of the question as it is written: one that is sent again is asked once
   const soon = () => {
+    once = null;
+    drafts.set(after, wanted());
     clearTimeout(timer);
     timer = setTimeout(reckon, PAUSE);
   };
@@ -97,7 +105,9 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
     }
     button.disabled = true;
     try {
-      const { id } = await post("/page/answers", wanted());
+      once ??= word();
+      const { id } = await post("/page/answers", { ...wanted(), once });
+      drafts.delete(after);
       remember(id, question.value.trim());
       go(`/answers/${id}`);
     } catch (error) {
@@ -131,6 +141,11 @@ export function askForm(setup, { label, go, after = null, chosen = {} }) {
   };
 }
 
+/** A word that nobody else thinks of. */
+function word() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("");
+}
+
 function choice(name, label, options, chosen) {
   if (options.length < 2) return { element: h("p", { class: "one" }, `${label}: `, h("bdi", {}, options[0][1])), value: () => options[0][0] };
   const select = h("select", { id: name }, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
@@ -147,7 +162,7 @@ function closed() {
     value: () => (field.disabled ? "" : field.value.trim()),
     allow: (can) => {
       field.disabled = !can;
-      about.textContent = can ? "With | between them. Each voice is then also asked how likely it is to choose each: two more calls a voice." : "The model on this machine states nothing, so its voices choose no option.";
+      about.textContent = can ? "With | between them. Each voice is then also asked how likely it is to choose each: two more calls a voice." : "A small model states nothing, so its voices choose no option.";
     },
   };
 }
@@ -163,14 +178,14 @@ function ways(setup, chosen) {
   };
 }
 
-function cost(made, setup, name) {
+function cost(made) {
   const calls = `${count(made.calls)} ${made.calls === 1 ? "call" : "calls"}`;
-  const model = setup.models.find((each) => each.name === name);
   if (!made.paid) return `This will take ${calls} of the model on this machine: nothing is paid, and it takes a minute or more.`;
   const tokens = `about ${count(made.input_tokens)} tokens in and ${count(made.output_tokens)} out`;
   const price = made.usd === null ? "the price is not known here (the server reads it from --prices)" : `about ${money(made.usd)}`;
   const more = made.revisions ? " (one more if the essay is revised)" : "";
-  return ["This will take ", calls, more, " to ", h("bdi", {}, model?.place ?? name), `, ${tokens}: ${price}.`];
+  const places = made.places.flatMap((place, i) => [i ? " and " : " to ", h("bdi", {}, place)]);
+  return ["This will take ", calls, more, ...places, `, ${tokens}: ${price}.`];
 }
 
 function examples(setup, form) {

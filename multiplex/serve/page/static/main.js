@@ -72,6 +72,7 @@ function trouble(error) {
 }
 
 function askForKey() {
+  if (main.querySelector("form.key")) return; // somebody is writing one
   views += 1; // what was on its way is not shown any more
   leave();
   leave = () => {};

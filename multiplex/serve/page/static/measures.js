@@ -1,6 +1,6 @@
 /** What was measured, beside one another: every figure with a line on what it means and what it does not. */
 
-import { codeOf, count, h, money, percent, words } from "./dom.js";
+import { codeOf, count, h, percent, words } from "./dom.js";
 
 /** The figures of the answers, by strategy in the order given; null where nothing was measured. */
 export function figures(views, frame, setup) {
@@ -16,7 +16,7 @@ export function figures(views, frame, setup) {
       `Counted over the frame ${frame.map(words).join(", ")}; cues ${measured[0].measures.cues.join(" and ")}. What our own code wrote, and echoes of the question, are left out.`,
     ),
     shares(measured, frame),
-    numbers(views, measured),
+    numbers(measured),
     tones(measured, frame),
     retention(measured),
     reliability(setup.reliability),
@@ -70,14 +70,11 @@ const ROWS = [
   ["words", (m) => count(m.words), ""],
 ];
 
-function numbers(views, measured) {
+function numbers(measured) {
   const rows = ROWS.flatMap(([name, show, about]) => [
     h("tr", { class: about ? "told" : null }, h("th", { scope: "row" }, name), measured.map((view) => h("td", {}, show(view.measures)))),
     about ? h("tr", {}, h("td", { class: "line", colspan: measured.length + 1 }, about)) : null,
   ]);
-  if (views.some((view) => view.usd !== null && view.usd !== undefined)) {
-    rows.push(h("tr", {}, h("th", { scope: "row" }, "cost"), measured.map((view) => h("td", {}, view.usd === null ? "–" : money(view.usd)))));
-  }
   return table("Spread", "", ["figure", ...measured.map((view) => view.strategy)], rows);
 }
 
