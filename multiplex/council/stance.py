@@ -14,7 +14,6 @@ from multiplex.llm.chat import Chat
 from multiplex.llm.usage import spent_on, total
 
 MOST = 9  # options of a stance
-STANCE_CALLS = 2  # of each voice: the options as written and reversed
 
 
 def read_options(text: str) -> tuple[str, ...]:

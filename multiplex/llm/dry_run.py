@@ -58,6 +58,12 @@ class FakeChat(Chat):
             on_delta(text)
         return Reply(text, usage, 0.0)
 
+    def _made(self, *, spec: ModelSpec | None = None, **_: object) -> FakeChat:
+        """A copy is a stand-in too, and counts with this one: nothing may be sent."""
+        other = FakeChat(spec or self.spec, self._words)
+        other.spent = self.spent
+        return other
+
     def _alternatives(self, given: int) -> Reply:
         usage = Usage(calls=1, input_tokens=given, output_tokens=1)
         self.spent.append(usage)

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from multiplex.council.order import is_essay_checked
-from multiplex.council.stance import STANCE_CALLS
 from multiplex.llm.dry_run import FakeChat
 from multiplex.llm.prices import Prices
 from multiplex.llm.usage import Usage, total
@@ -46,10 +45,11 @@ async def estimated(asked: Iterable[TurnRequest], prices: Prices, stance: tuple[
         UsageError: a question cannot be asked.
     """
     ways = list(asked)
-    if all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_models.values())):
-        return CostEstimate(sum(_calls(each, stance) for each in ways), paid=False, places=_places(ways))
+    paid = not all(chat.spec.local for each in ways for chat in (each.chat, *each.voice_models.values()))
     spent = await asyncio.to_thread(lambda: asyncio.run(_rehearsed(ways, stance)))
     whole = total(spent.values())
+    if not paid:
+        return CostEstimate(whole.calls, paid=False, places=_places(ways))
     return CostEstimate(
         calls=whole.calls,
         paid=True,
@@ -70,12 +70,6 @@ def _places(ways: Iterable[TurnRequest]) -> tuple[str, ...]:
         voices = [each.voice_models[name] for name in seats if name in each.voice_models]
         found |= dict.fromkeys(chat.spec.place for chat in (each.chat, *voices))
     return tuple(found)
-
-
-def _calls(asked: TurnRequest, stance: tuple[str, ...]) -> int:
-    """Of a model on this machine: it plans without a call, one connects two voices or more, a stance takes two each."""
-    voices = len(asked.offer.council.personas) if asked.offer.council else 0
-    return voices + (voices != 1) + (STANCE_CALLS * voices if stance else 0)
 
 
 async def _rehearsed(ways: Iterable[TurnRequest], stance: tuple[str, ...]) -> dict[str, Usage]:

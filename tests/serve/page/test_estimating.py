@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import HumanMessage
 
+from multiplex.council.personas import Council
+from multiplex.council.planning import plan_near
 from multiplex.llm.chat import Chat
+from multiplex.llm.dry_run import FakeChat
+from multiplex.llm.prices import Prices
 from multiplex.llm.spec import ModelSpec
 from multiplex.serve.conversation.request import TurnRequest
 from multiplex.serve.openai.schema import ApiError
 from multiplex.serve.openai.served_models import COUNCIL_STRATEGY, offers
 from multiplex.serve.page.backend import PageQuestion, _stance
-from multiplex.serve.page.cost_estimate import _places
+from multiplex.serve.page.cost_estimate import CostEstimate, _places, estimated
 from tests.backend import Body, running
 from tests.serve.luck import QUESTION
 from tests.serve.page.scripted import SIMPLY_ASKED, SYNTHESIZER, VOICES
@@ -98,6 +103,18 @@ def test_every_place_where_a_question_goes_is_told() -> None:
     plain = TurnRequest(offer=offered["uniplex"], messages=(), chat=own)
     assert _places([plain, council]) == ("this machine", "OpenAI")
     assert _places([plain]) == ("this machine",)
+
+
+async def test_the_calls_of_the_embedded_model_are_told_and_none_is_made(tmp_path: Path) -> None:
+    council = Council.load()
+    offered = offers({"default": council})
+    asking = sum(bool(near) for near in plan_near(QUESTION, council, council.perspectives).values())
+    embedded = Chat(ModelSpec(name="local", model="local", synthesis="composed", gguf=str(tmp_path / "not-there.gguf")))
+    asked = {name: TurnRequest(offer=offered[name], messages=(HumanMessage(QUESTION),), chat=embedded)
+             for name in (COUNCIL_STRATEGY, "uniplex")}  # fmt: skip
+    assert await estimated(asked.values(), Prices()) == CostEstimate(asking + 1, paid=False, places=("this machine",))
+    copy = FakeChat(embedded.spec).with_transport("whole")
+    assert isinstance(copy, FakeChat)
 
 
 def test_what_a_small_model_may_not_say_is_refused_before_anything_is_asked(house: House) -> None:
