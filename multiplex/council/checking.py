@@ -98,7 +98,7 @@ async def check_essay(
     """
     emit(SynthesisDrafted(words=len(draft.text.split())))
     mode, usage, notes = chat.spec.check, draft.usage, [draft.note] if draft.note else []
-    say = material.language.locale.say
+    say, unread = material.language.locale.say, ""
     found = check_text(draft.text, material, words_of)
     if not _names_can_be_told(draft.text, material):
         notes.append(say("names_unread"))
@@ -110,12 +110,14 @@ async def check_essay(
             found += read_findings(reply.text, draft.text, material)
         except CallError as error:
             usage += spent_on(error)
-            notes.append(say("check_failed", error=error))
+            unread = say("check_failed", error=error)
         except ValueError as error:
-            notes.append(say("check_unread", error=error))
+            unread = say("check_unread", error=error)
+    notes += [unread] if unread else []
     if judge is not None:
         found = await asyncio.to_thread(_decide, found, draft.text, material, judge)
-    emit(SynthesisChecked(findings=tuple(found)))
+    if found or not unread:  # else nothing was found because nobody read it
+        emit(SynthesisChecked(findings=tuple(found)))
     text, cut = draft.text, draft.cut
     if any(finding.state == "open" for finding in found):
         try:

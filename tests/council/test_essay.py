@@ -160,9 +160,11 @@ async def test_what_a_revision_brings_in_anew_is_told(backend: Backend) -> None:
 
 @pytest.mark.parametrize("reply", ["All is well.", "[1]", '{"findings": 3}', '{"findings": [', '{"found": []}'])
 async def test_a_check_that_cannot_be_read_is_told_and_changes_nothing(backend: Backend, reply: str) -> None:
-    answer, calls = await answered(backend, {"check": reply})
+    events: list[Event] = []
+    answer, calls = await answered(backend, {"check": reply}, events=events)
     assert (answer.text, calls) == (ESSAY, ["essay", "check"])
     assert any("the check by the model could not be read" in note for note in answer.notes)
+    assert not any(event.type == "synthesis.checked" for event in events)  # "nothing found" would be said of it
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ async def test_over_mcp_the_findings_are_data_and_the_check_is_progress(backend:
     answer = result.structured_content["answers"]["multiplex"]
     assert answer["text"] == MENDED
     assert {each["state"] for each in answer["findings"]} == {"revised", "remains"}
-    assert any("the essay was read against the voices: 3 findings" in line for line in lines)
+    assert any("the essay was read against the voices; findings: 3" in line for line in lines)
     assert lines[-1].startswith("4 of 4")
 
 

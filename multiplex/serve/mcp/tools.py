@@ -212,7 +212,7 @@ async def _telling(tell: Tell, order: Order) -> AsyncIterator[Emit]:
             case VoiceFailed(voice=voice):
                 lines.put_nowait(f"the {voice.title} voice was lost: {voice.error}")
             case SynthesisChecked():
-                lines.put_nowait(f"the essay was read against the voices: {event.open} findings")
+                lines.put_nowait(f"the essay was read against the voices; findings: {event.open}")
             case Done():
                 lines.put_nowait(f"the {event.strategy} answer is there")
 
