@@ -82,6 +82,7 @@ function askForKey() {
     event.preventDefault();
     try {
       await post("/page/session", { key: field.value.trim() });
+      setup = null; // the session ended where the server began anew, perhaps with other models
       show();
     } catch (error) {
       told.textContent = error.message;
