@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 TOKENS = 40  # of the question to the reader
+SLOTS = 2  # of the embedded server: each reads the examples anew, which costs a first answer more than more slots gain
 # A disputed matter, what a reader asked, and what to ask back: a small model follows examples better than orders.
 EXAMPLES = (
     ("whether a promise made under threat binds", "Must I keep my word to my boss?",
@@ -120,7 +121,7 @@ def _call(persona: Persona, chat: Chat, turn: Turn, slot: int | None) -> Call:
     return Call(
         max_tokens=max(TOKENS, chat.spec.voice_tokens or 0),  # a model may think first
         seed=call_seed(turn["seed"], persona.name, turn["round"]),
-        slot=slot,
+        slot=None if slot is None else slot % SLOTS,
         grammar=asking_grammar() if chat.spec.local else None,
         temperature=0.2,
         tags=("multiplex:voice", "nostream"),
