@@ -95,7 +95,7 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     except MultiplexError as error:
         note, usage = locale.say("no_question", error=error), usage + spent_on(error)
     text, quoted, cited = _write(persona, position, locale)
-    scaffold = _between(quoted, len(text))
+    scaffold = outside(quoted, len(text))
     if asks:
         text += f"\n\n{asks}"
     return silent.model_copy(
@@ -188,7 +188,7 @@ def cite(position: Position, *places: int) -> Cited:
     return Cited(id=position.id, says=position.says, whose=position.whose, source=str(position.source), places=places)
 
 
-def _between(spans: Sequence[Span], end: int) -> tuple[Span, ...]:
+def outside(spans: Sequence[Span], end: int) -> tuple[Span, ...]:
     """What lies outside the spans, which are in order."""
     starts, ends = [0, *(last for _, last in spans)], [*(first for first, _ in spans), end]
     return tuple((first, last) for first, last in zip(starts, ends, strict=True) if first < last)

@@ -17,6 +17,7 @@ from multiplex.council.events import Emit, SynthesisDelta, SynthesisRestarted, S
 from multiplex.council.locales import IN_ENGLISH, Language, Locale
 from multiplex.council.messages import show_piece
 from multiplex.council.personas import Persona
+from multiplex.council.quoting import outside
 from multiplex.council.touched_harms import Touched, find_harms
 from multiplex.errors import MultiplexError
 from multiplex.llm.chat import Chat
@@ -87,10 +88,7 @@ def gather_material(
 
 def _own_words(voice: Voice) -> str:
     """The voice without what our code wrote round a statement: the title of a source is not about a practice."""
-    text = voice.text
-    for start, end in reversed(voice.scaffold):
-        text = f"{text[:start]}\n{text[end:]}"
-    return text
+    return "\n".join(voice.text[start:end] for start, end in outside(voice.scaffold, len(voice.text)))
 
 
 def _name_contesters(harms: Sequence[Touched], locale: Locale) -> str:
