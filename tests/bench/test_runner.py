@@ -15,6 +15,7 @@ from multiplex.bench.execute.runner import CIRCUIT, Outcome, Runner
 from multiplex.bench.plan.budget import Budget
 from multiplex.bench.plan.questions import Question
 from multiplex.bench.plan.units import STRATEGIES, Unit, matrix
+from multiplex.bench.store.reply_cache import UnitLedger
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from multiplex.council.personas import Council
@@ -152,6 +153,26 @@ async def test_an_endpoint_that_refuses_everything_stops_the_run_after_a_few_cal
     assert outcome.stopped.startswith(f"{CIRCUIT} calls in a row failed, the last: m at ")
     assert CIRCUIT <= len(backend.requests) <= CIRCUIT + 2
     assert outcome.pending >= 100 - CIRCUIT - 2
+
+
+async def test_no_call_is_sent_while_the_failure_that_stops_the_run_is_written(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = UnitLedger.fail
+
+    async def write_late(*given: Any) -> None:
+        seen = -1
+        while seen != len(backend.requests):  # as long as calls go on
+            seen = len(backend.requests)
+            await asyncio.sleep(0.1)
+        await write(*given)
+
+    monkeypatch.setattr(UnitLedger, "fail", write_late)
+    backend.script = lambda _body, _number: Say(status=401)
+    units = matrix(tuple(Question(id=str(i), question=f"Why {i}?") for i in range(30)), ["m"], ["multiplex"], 1, seed=7)
+    outcome = await run(tmp_path, spec(backend), units, limit=8)
+    assert outcome.stopped is not None
+    assert CIRCUIT <= len(backend.requests) <= CIRCUIT + 8
 
 
 async def test_a_question_that_is_refused_for_good_holds_no_other_up(backend: Backend, tmp_path: Path) -> None:

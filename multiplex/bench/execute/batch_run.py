@@ -152,8 +152,8 @@ async def use_replies(
 class _BatchRunner(Runner):
     """A runner whose calls have come, or have failed, already: what failed says nothing of what is sent next."""
 
-    async def refused(self, unit: Unit, error: CallError) -> None:
-        """Count what a call that failed took."""
+    def refused(self, unit: Unit, error: CallError) -> None:
+        """Count what a call that failed took; it stops nothing."""
         self._budget.add(unit.model, spent_on(error))
 
 

@@ -285,12 +285,18 @@ class Runner:
         self._circuits[model].close()
         self._budget.add(model, reply.usage)
 
-    async def refused(self, unit: Unit, error: CallError) -> None:
-        """Count a call that failed for good, with what it took; too many in a row stop the run."""
+    def refused(self, unit: Unit, error: CallError) -> str | None:
+        """Count a call that failed for good, with what it took; why the run stops, where too many in a row did.
+
+        From then on no call is admitted; the caller stops the run as soon as the failure is written down.
+        """
         self._budget.add(unit.model, spent_on(error))
         circuit = self._circuits[unit.model]
-        if circuit.opens(unit.question_id, error.kind):
-            await self.stop(f"{circuit.calls} calls in a row failed, the last: {error}")
+        if not circuit.opens(unit.question_id, error.kind):
+            return None
+        why = f"{circuit.calls} calls in a row failed, the last: {error}"
+        self._note_stop(why)
+        return why
 
 
 class _Gate:
@@ -314,8 +320,10 @@ class _Gate:
         self._run.settled(self._unit.id + key)
 
     async def fail(self, key: str, error: CallError, seconds: float, attempts: int) -> None:
+        why = self._run.refused(self._unit, error)  # before the write, which gives other calls time to be sent
         await self._written(self._ledger.fail(key, error, seconds, attempts))
-        await self._run.refused(self._unit, error)
+        if why is not None:
+            await self._run.stop(why)
         self._run.settled(self._unit.id + key)
 
     async def _written(self, work: Awaitable[T]) -> T:
