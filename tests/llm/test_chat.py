@@ -105,7 +105,8 @@ async def test_retry_after_is_honoured_for_every_call_to_the_endpoint(backend: B
     chat = Chat(spec_of(backend))
     began = time.monotonic()
     first = asyncio.create_task(chat.complete([HumanMessage("first")]))
-    await asyncio.sleep(0.5)
+    while chat.limiter is None or not chat.limiter.held:
+        await asyncio.sleep(0.01)
     second = await chat.complete([HumanMessage("second")])
     await first
     await chat.aclose()

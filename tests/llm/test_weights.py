@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import venv
 import zipfile
 from collections import Counter
@@ -462,9 +461,7 @@ def test_the_packages_stand_in_for_a_repository_that_cannot_serve(
     index: Index, start: Start, model: Model, published: bytes, mute: bool, reason: str
 ) -> None:
     index.published, index.mute = published, mute
-    began = time.monotonic()
     out, err = start(HF_HUB_OFFLINE="0", HF_ENDPOINT=index.address).communicate(timeout=60)
-    assert time.monotonic() - began < 30
     assert reason in out
     assert "fetching 2 Python packages instead" in out
     assert err == ""

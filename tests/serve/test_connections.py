@@ -44,25 +44,24 @@ def test_headers_over_the_limit_are_refused_before_they_end(hasty: Served, head:
 
 
 def test_endless_headers_hold_nobody_up(hasty: Served) -> None:
-    done = threading.Event()
+    done, taken = threading.Event(), [0]
 
     def pour() -> None:
         while not done.is_set():
+            taken.append(0)
             with suppress(OSError), raw(hasty, START + b"X: ") as connection:
                 for _ in range(1_600):  # 100 MB
                     connection.sendall(b"x" * 65_536)
+                    taken[-1] += 1
 
     thread = threading.Thread(target=pour)
     thread.start()
-    slowest = 0.0
-    with httpx.Client() as client:
-        for _ in range(40):
-            began = time.monotonic()
+    with httpx.Client(timeout=60) as client:
+        while len(taken) < 6:
             assert client.get(f"{hasty.url}/healthz", headers={"Connection": "close"}).status_code == 200
-            slowest = max(slowest, time.monotonic() - began)
     done.set()
     thread.join()
-    assert slowest < 0.5
+    assert max(taken) < 800  # what the buffers of two sockets hold, and no more
 
 
 def test_a_connection_that_says_nothing_is_closed_and_one_that_begins_is_told(hasty: Served) -> None:
@@ -76,23 +75,23 @@ def test_a_connection_that_says_nothing_is_closed_and_one_that_begins_is_told(ha
 
 
 def test_a_body_that_goes_on_after_its_answer_is_cut(hasty: Served) -> None:
-    before = time.monotonic()
+    cut = False
     with raw(hasty, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n") as connection:
         assert connection.recv(12) == b"HTTP/1.1 200"
-        with suppress(ConnectionError):
-            while time.monotonic() < before + 20:
+        try:
+            for _ in range(8_000):
                 connection.sendall(b"x")
-                time.sleep(0.1)
-    assert time.monotonic() < before + 10
+                time.sleep(0.01)
+        except ConnectionError:
+            cut = True
+    assert cut
 
 
 def test_many_idle_connections_give_way_to_the_next_client(backend: Backend) -> None:
     with serving(backend, before=FEW_FILES) as served, ExitStack() as held:
         for _ in range(300):
             held.enter_context(raw(served, b""))
-        began = time.monotonic()
-        assert httpx.get(f"{served.url}/healthz").status_code == 200
-        assert time.monotonic() - began < 0.5
+        assert httpx.get(f"{served.url}/healthz", timeout=60).status_code == 200
         assert refused(served, "idle_gave_way") > 200
         lines = [line for line in served.logs if line["event"] == "connection refused"]
         assert [line["reason"] for line in lines] == ["idle_gave_way"]
