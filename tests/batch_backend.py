@@ -37,7 +37,7 @@ class BatchBackend:
         more: whether its list of batches says that it goes on, though it is whole.
         page: what answers a request, by its path, in place of all else; nothing is done then.
         before: is told of each request by its path before it is answered; it may raise ConnectionResetError.
-        status: of the response to a request, by its path; other than 200 nothing is done.
+        status: of the response to a request, by its path; other than 200 nothing is done, and a 429 says to wait 1 s.
         asked: the bodies of all requests of batches that were answered, which are paid for.
     """
 
@@ -161,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
         kind = kind if page is None else "text/html"
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
+        if code == 429:
+            self.send_header("Retry-After", "1")
         self.end_headers()
         self.wfile.write(data)
 

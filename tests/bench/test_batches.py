@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -325,12 +326,18 @@ def test_a_command_that_waits_looks_again_where_an_endpoint_is_away_for_a_while(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
 ) -> None:
     luck = {"GET /v1/batches/": [429, 503], "POST /v1/files": [503], "POST /v1/batches": [500], "GET /v1/files/": [502]}
+    looks = []
 
     def status(request: str) -> int:
-        return next((codes.pop() for start, codes in luck.items() if request.startswith(start) and codes), 200)
+        code = next((codes.pop() for start, codes in luck.items() if request.startswith(start) and codes), 200)
+        if request.startswith("GET /v1/batches/"):
+            looks.append((code, time.monotonic()))
+        return code
 
     batches.status = status
     told = said(command("--wait"))
+    refused = next(place for place, (code, _) in enumerate(looks) if code == 429)
+    assert looks[refused + 1][1] - looks[refused][1] >= 1.0  # its Retry-After
     assert "503 (no such thing); looking again" in told
     assert "9 done, 0 failed" in told
     assert not any(luck.values())
