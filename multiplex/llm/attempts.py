@@ -52,6 +52,7 @@ class Attempts:
         self._on_retry = on_retry
         self._found: list[Change] = []
         self._done = False
+        self._shared = 0  # attempts that were refused with others, sent at once and too many
 
     def __iter__(self) -> Iterator[Attempt]:
         while not self._done:
@@ -92,13 +93,14 @@ class Attempts:
         self.lost += spent
         return failure
 
-    async def _wait(self, failure: FailedAttempt, cause: Exception, *, last: bool) -> None:
-        """Return when the next attempt may be made.
+    async def _wait(self, failure: FailedAttempt, cause: Exception, *, last: bool, shared: bool) -> None:
+        """Return when the next attempt may be made; one that was refused with others counts for nothing, at first.
 
         Raises:
             CallError: there is none; its `spent` is what all attempts took.
         """
-        most = self._spec.retries + 1
+        self._shared += shared
+        most = self._spec.retries + 1 + min(self._shared, self._spec.retries)
         if last or self.number >= min(most, failure.attempts or most):
             raise set_spent(failure.error, self.lost) from (cause if cause is not failure.error else cause.__cause__)
         if self._on_retry is not None:
@@ -138,6 +140,6 @@ class Attempt:
             self._of._found.append(change)
             return True
         failure = self._of._explain(error, self.spent())
-        self._place.failed(failure)
-        await self._of._wait(failure, error, last=self.last)
+        shared = self._place.failed(failure)
+        await self._of._wait(failure, error, last=self.last, shared=shared)
         return True

@@ -144,22 +144,23 @@ class Limiter:
             self._note(f"all is well; up to {self.limit} calls at once (before: {before})")
         self._admit()
 
-    def _failed(self, number: int, failure: FailedAttempt) -> None:
+    def _failed(self, number: int, failure: FailedAttempt) -> bool:
         if number > self._changed_at:
             self._new_round()
         kind, wait, asked = failure.error.kind, failure.wait, failure.wait is not None
         if kind not in ("rate_limited", "timeout") and not asked:
-            return
+            return False
         if wait is not None:
             self.hold(wait)
         if number <= self._refused_at:  # of a wave that has been answered
-            return
+            return kind == "rate_limited"
         self._refused_at, self._doubling = self._admitted, False
         if kind == "rate_limited" and failure.attempts is None and wait is None and not self._fixed:
             wait = self._next_pause()
             self.hold(wait)
         why = {"rate_limited": "429, too many requests", "timeout": "no answer in time"}
         self._back_off(why.get(kind, "the endpoint asks to wait"), self._start if kind == "timeout" else 1, wait)
+        return False
 
     def _back_off(self, why: str, floor: int, wait: float | None) -> None:
         before = self.limit
@@ -194,13 +195,15 @@ class LimiterSlot:
         self._limiter = limiter
         self._number, self._began = 0, 0.0
 
-    def failed(self, failure: FailedAttempt) -> None:
-        """Take in why this call failed, once its place is given back.
+    def failed(self, failure: FailedAttempt) -> bool:
+        """Take in why this call failed, once its place is given back; whether it is a 429 that others had before it.
+
+        Of calls that were sent at once and too many, one is as good as all: such a 429 says nothing of this call.
 
         A 429, or any failure that names a time to wait, holds every call and lowers the limit. A timeout takes back
         what the limit has grown, since a queue at the endpoint looks like this. Anything else ends the clean round.
         """
-        self._limiter._failed(self._number, failure)
+        return self._limiter._failed(self._number, failure)
 
     async def __aenter__(self) -> LimiterSlot:
         self._number = await self._limiter._enter()

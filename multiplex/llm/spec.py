@@ -42,7 +42,7 @@ class ModelSpec(BaseModel):
         temperature: None leaves it to the endpoint.
         user: who asks, in the endpoint's own accounts (OpenAI's `user`); None sends nothing.
         timeout: seconds in which an endpoint says nothing; a whole reply may take ten times as long.
-        retries: further attempts after a failed call.
+        retries: further attempts after a failed call; as many again after a 429 that calls sent at once had before it.
         limit: calls under way at once at this endpoint and model.
         question_limit: most characters of a question to a model that is not embedded; no part of what a record holds.
     """

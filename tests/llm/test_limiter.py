@@ -230,6 +230,22 @@ async def test_growth_finds_the_endpoints_capacity_and_no_call_is_lost_to_429(ba
     assert 4 <= limiter.limit < max(limits)
 
 
+async def test_of_calls_that_are_refused_together_one_has_used_an_attempt(backend: Backend) -> None:
+    together = threading.Barrier(3)
+
+    def script(_: Body, number: int) -> Say:
+        if number < 3:
+            together.wait(30)
+        return Say(status=429, headers={"Retry-After": "0"})
+
+    backend.script = script
+    chat = Chat(spec_of(backend).model_copy(update={"retries": 1}), limiter=Limiter(3, 3))
+    asked = (chat.complete([HumanMessage(f"question {i}")]) for i in range(3))
+    assert [error.kind for error in await asyncio.gather(*asked, return_exceptions=True)] == ["rate_limited"] * 3  # type: ignore[union-attr]
+    await chat.aclose()
+    assert len(backend.requests) == 2 + 3 + 3  # after the first three the limit is one call at once
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_an_endpoint_never_has_more_calls_than_a_fixed_limit(backend: Backend, limit: int) -> None:
     limiter = Limiter(limit)
