@@ -145,6 +145,11 @@ def test_a_table_of_anyone_is_read_and_names_of_one_country_are_joined(tmp_path:
         ("a.csv", "id,question,options,country,share\n1,A?,Y|N,EGY,1|0\n1,B?,Y|N,EGY,1|0\n", "3: question: '1' stood"),
         ("a.csv", "question,options,country,share\nA?,Y|N,EGY,1|0\nA?,Y|NO,EGY,1|0\n", "a.csv:3: options: 'q1' had"),
         ("a.csv", "id,options,country,share\nQ1,Yes|No,EGY,1|0\n", "a.csv:2: options: 'Q1' had other options before"),
+        (
+            "a.jsonl",
+            '{"question": "A?", "options": ["Y", "N"], "countries": {"Peru": [1, 1]}}\n{"countries": {"Peru": [1, 1]}}',
+            "a.jsonl:2: options: missing",
+        ),
         ("a.txt", "x", "a .csv, .tsv, .jsonl or .json file can be read"),
     ],
 )
@@ -201,6 +206,19 @@ def test_means_are_over_the_answers_where_these_have_their_order(
     survey = read_survey(means, written(tmp_path, "q.jsonl", questions))
     assert {question.id: survey.mean(question.id, "PER") for question in survey.questions}.get("Q1") == kept
     assert told in "; ".join(survey.notes)
+
+
+def test_rows_of_json_lines_may_hold_a_zero_and_lack_a_column(tmp_path: Path) -> None:
+    rows = [{"country": "Peru", "Q1": 0}, {"country": "Chile", "Q1": 2, "Q2": 1}]
+    questions = [{"id": "Q1", "question": "So?", "options": ["0", "1", "2"], "cluster": 0}]
+    questions.append({"id": "Q2", "question": "Sure?", "options": ["Yes", "No"]})
+    asked = written(tmp_path, "q.jsonl", "\n".join(map(json.dumps, questions)))
+    survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows))), asked)
+    assert survey.means == {"Q1": {"PER": 0, "CHL": 1}, "Q2": {"CHL": 0}}
+    assert [question.cluster for question in survey.questions] == ["0", ""]
+    table = [{"country": "Peru", "Good?\nA. Yes\nB. No": 0}, {"country": "Chile", "Bad?\nA. Yes\nB. No": 1}]
+    survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, table))))
+    assert survey.means == {"q1": {"PER": 0}, "q2": {"CHL": 1}}
 
 
 @pytest.mark.parametrize("head", ["", "country", "Unnamed: 0", "country,n"])
