@@ -173,6 +173,9 @@ def test_two_questions_with_one_id_are_refused_and_the_id_0_is_one(tmp_path: Pat
     for wrong, told in (
         (f"{first}\n{first}", "two questions"),
         (first.replace("[0.0,", "[0.0, 1,"), "shares or a scale"),
+        (first.replace("[0.0, 1.0]", "[40, 60]"), "0: the shares of PER do not sum to 1"),
+        (first.replace("[0.0, 1.0]", "[-1, 2]"), "0: the shares of PER do not sum to 1, or one is negative"),
+        (first.replace('"means": {}', '"means": {"PER": 2}'), "0: the mean of PER is 2, and not from 0 to 1"),
     ):
         with pytest.raises(ContentError, match=told):
             read_survey(written(tmp_path, "own.jsonl", f"{head}\n{wrong}\n"))
