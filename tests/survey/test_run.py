@@ -307,8 +307,16 @@ def test_questions_that_a_method_cannot_ask_are_left_out_aloud() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "told"),
-    [("most-divided:0", "write most-divided:50"), ("q1,q99", "no question 'q99' in made-up")],
+    [
+        ("most-divided:0", "write most-divided:50"),
+        ("most-divided:²", "write most-divided:50"),
+        ("q1,q99", "no question 'q99' in made-up"),
+    ],
 )
 def test_questions_that_are_not_there_are_told(chosen: str, told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
         select_questions(SURVEY, chosen)
+
+
+def test_a_question_named_twice_is_asked_once() -> None:
+    assert [question.id for question in select_questions(SURVEY, "q3,q1,q3").questions] == ["q3", "q1"]
