@@ -258,9 +258,10 @@ def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None
     table = "question,options,country,distribution\nGood?,Good|Bad,Peru,1;0\n"
     survey = read_survey(written(tmp_path, "own.csv", table))
     good = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Peru,q1,7\nm,Chile,q1,\n")
-    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2})
-    strange = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Chile,q1,1\n")
+    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2}, [])
+    strange = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Chile,q1,1\nm,Peru,Q1,1\n")
     notes = replay(survey, *read_recorded(strange, survey)).notes
+    assert "recorded answers to questions that the survey does not have, left out: Q1" in notes
     assert "recorded as countries that the survey does not have, left out: CHL" in notes
     with pytest.raises(ContentError, match=r"r\.csv:3: q1: a second answer of m as peru"):
         read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,PER,q1,2\nm,peru,q1,2\n"), survey)
