@@ -257,9 +257,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix in (".csv", ".tsv"):
+            if path.suffix.lower() in (".csv", ".tsv"):
                 yield from _csv_rows(path, file)
-            elif path.suffix in (".jsonl", ".json"):
+            elif path.suffix.lower() in (".jsonl", ".json"):
                 yield from _json_rows(path, file)
             else:
                 raise ContentError(path, "a .csv, .tsv, .jsonl or .json file can be read")
@@ -274,7 +274,7 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
     head = file.readline()
     file.seek(0)
     delimiter = ";" if head.count(";") > head.count(",") else ","
-    reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else delimiter)
+    reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else delimiter)
     try:
         names = [name for name in reader.fieldnames or () if name]
         if len(set(names)) < len(names):
@@ -300,7 +300,7 @@ def _first_undecodable(path: Path) -> int | None:
 
 
 def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
-    text = enumerate(file, 1) if path.suffix == ".jsonl" else [(1, file.read())]
+    text = enumerate(file, 1) if path.suffix.lower() == ".jsonl" else [(1, file.read())]
     for line, each in text:
         if not each.strip():
             continue

@@ -84,7 +84,7 @@ def test_codes_of_respondents_are_put_on_the_options_they_mean(
         ("wvs.csv", "B_COUNTRY: ISO 3166-1 numeric country code,w_weight,q1", "104.0"),
         ("wvs.csv", "b_country,W_WEIGHT,Q1", "104"),
         ("wvs.csv", "C_COW_ALPHA;Q9;B_COUNTRY;W_WEIGHT;Q1", "MYA;1;104"),
-        ("wvs.tsv", "B_COUNTRY_ALPHA\tW_WEIGHT\tQ1", "MMR"),
+        ("WVS.TSV", "B_COUNTRY_ALPHA\tW_WEIGHT\tQ1", "MMR"),
     ],
 )
 def test_respondents_are_read_however_the_official_file_was_saved(
