@@ -45,6 +45,10 @@ def test_microdata_are_weighted_and_missing_codes_left_out(tmp_path: Path) -> No
     write_survey(survey, made)
     assert read_survey(made) == survey
     assert "EGY,2" not in made.read_text("utf-8")
+    damaged = written(tmp_path, "wvs.csv", people + "EGY,-1,2,1\n")
+    assert "respondents left out, a negative weight: line 6" in read_survey(damaged, questions).notes
+    with pytest.raises(ContentError, match=r"wvs\.csv:6: W_WEIGHT: 'NaN' is no number"):
+        read_survey(written(tmp_path, "wvs.csv", people + "EGY,NaN,2,1\n"), questions)
 
 
 @pytest.mark.parametrize(
