@@ -12,7 +12,7 @@ from multiplex.survey.countries import find_country
 from multiplex.survey.data import Survey, shared
 from multiplex.survey.plan import VOICED
 from multiplex.survey.results import Identification, Profile, Replies, Results
-from multiplex.survey.standings import KINDS, baselines, conditions, contrasts, standings
+from multiplex.survey.standings import baselines, conditions, contrasts, kinds_of, standings
 from multiplex.survey.voices import (
     country_profiles,
     human_ceiling,
@@ -93,8 +93,8 @@ def analyse(
 def _replies(collected: SurveyAnswers) -> list[Replies]:
     found = []
     for model in collected.models:
-        for kind, name in KINDS.items():
-            every = [answers for who, answers in collected.answers.items() if (who.model, who.kind) == (model, kind)]
+        for kind, name, number in kinds_of(collected, model):
+            every = [answers for _, answers in collected.of(model, kind, number)]
             if not every:
                 continue
             counts = [answers.counts() for answers in every]

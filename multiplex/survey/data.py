@@ -14,6 +14,7 @@ from multiplex.council.closed import LETTERS
 from multiplex.errors import UsageError
 
 Shares = tuple[float, ...]
+SLACK = 1e-3  # by which shares may miss 1 that were rounded when they were written
 MOST_OPTIONS = len(LETTERS)  # each has a letter
 
 
@@ -49,7 +50,8 @@ class Survey(BaseModel):
         notes: what was joined, renormalised, left out or set apart, a line each.
 
     Raises:
-        ValueError: an id stands twice, options cannot be asked, or shares are not as many as options.
+        ValueError: an id stands twice, options cannot be asked, shares are not as many as options or no distribution,
+            or a mean lies outside the scale.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,12 +67,23 @@ class Survey(BaseModel):
             wrong = check_options(question.id, question.options)
             if self.by_id[question.id] is not question:
                 wrong = f"{question.id}: two questions have this id"
-            rows = [*self.shares.get(question.id, {}).values(), *((question.scale,) if question.scale else ())]
-            if any(len(row) != len(question.options) for row in rows):
-                wrong = f"{question.id}: shares or a scale of another number than its {len(question.options)} options"
+            wrong = wrong or self._wrong_answers(question)
             if wrong is not None:
                 raise ValueError(wrong)
         return self
+
+    def _wrong_answers(self, question: SurveyQuestion) -> str | None:
+        shares = self.shares.get(question.id, {})
+        rows = [*shares.values(), *((question.scale,) if question.scale else ())]
+        if any(len(row) != len(question.options) for row in rows):
+            return f"{question.id}: shares or a scale of another number than its {len(question.options)} options"
+        for country, row in shares.items():
+            if min(row) < 0 or not abs(math.fsum(row) - 1) <= SLACK:
+                return f"{question.id}: the shares of {country} do not sum to 1, or one is negative"
+        for country, mean in self.means.get(question.id, {}).items():
+            if not 0 <= mean <= 1:
+                return f"{question.id}: the mean of {country} is {mean:g}, and not from 0 to 1"
+        return None
 
     @cached_property
     def by_id(self) -> dict[str, SurveyQuestion]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ def read_microdata(
     """
     known: dict[str, str] = {}
     country, weight = "", None
+    negative: list[str] = []
     cells: dict[str, dict[str, dict[str, float]]] = {}  # by question, country and cell, the sum of weights
     for line, row in rows:
         if not known:
@@ -44,6 +46,9 @@ def read_microdata(
             country, weight = _key_columns(path, columns, known, made)
             cells = {name: {} for name in known}
         where, weighs = _country(path, line, row.get(country)), _weight(path, line, row.get(weight) if weight else None)
+        if weighs < 0:
+            negative.append(f"line {line}")
+            continue
         for name, column in known.items():
             of, cell = cells[name].setdefault(where, {}), str(row.get(column, ""))
             of[cell] = of.get(cell, 0.0) + weighs
@@ -51,6 +56,8 @@ def read_microdata(
         _add(path, questions[name], {where: _codes(of) for where, of in found.items()}, made)
         if any(_is_text(cell) for of in found.values() for cell in of):
             made.leave_out(f"cells of {name}", "text where a code should be (export codes, not their labels)")
+    if negative:
+        made.tell("respondents left out, a negative weight", *negative)
     for name in questions:
         if name not in known:
             made.leave_out(name, "no column of this name")
@@ -135,6 +142,9 @@ def _weight(path: Path, line: int, cell: Any) -> float:
     if cell is None or not str(cell).strip():
         return 1.0
     try:
-        return max(0.0, float(cell))
+        weight = float(cell)
+        if not math.isfinite(weight):
+            raise ValueError
+        return weight
     except ValueError:
         raise ContentError(path, f"{str(cell)[:20]!r} is no number", line=line, field=_WEIGHT.upper()) from None

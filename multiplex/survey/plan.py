@@ -166,11 +166,11 @@ def select_questions(survey: Survey, chosen: str | None) -> Survey:
         names = [question.id for question in survey.questions]
     elif chosen.startswith(DIVIDED):
         number = chosen.removeprefix(DIVIDED)
-        if not number.isdigit() or int(number) < 1:
+        if not number.isdecimal() or int(number) < 1:
             raise UsageError(f"--questions {chosen!r}: write {DIVIDED}50")
         names = most_divided(survey, int(number))
     else:
-        names = [name.strip() for name in chosen.split(",") if name.strip()]
+        names = list(dict.fromkeys(name.strip() for name in chosen.split(",") if name.strip()))
         for name in names:
             if name not in survey.by_id:
                 raise UsageError(f"--questions: no question {name!r} in {survey.name}; or write {DIVIDED}50")

@@ -83,8 +83,8 @@ def ceiling(found: Sequence[dict[str, float]], groups: Sequence[str | None]) -> 
 
 
 def nearest_own(found: Sequence[dict[str, float]], groups: Sequence[str | None]) -> tuple[int, int]:
-    """How many rows stand nearest their own group, of how many whose own group has others."""
-    judged = [(own, group) for own, group in zip(found, groups, strict=True) if group in own]
+    """How many rows stand nearest their own group, of how many that were measured with it and with another group."""
+    judged = [(own, group) for own, group in zip(found, groups, strict=True) if group in own and len(own) > 1]
     return sum(max(own, key=own.__getitem__) == group for own, group in judged), len(judged)
 
 

@@ -43,15 +43,15 @@ def read_survey(path: Path, questions: Path | None = None, *, keep_non_answers: 
     start = next(lines, None)
     if start is None:
         raise ContentError(path, "holds nothing")
-    columns = set(start[1])
     drafts = {draft.id: draft for draft in read_questions(questions)} if questions is not None else {}
     made = Assembly(path.stem, keep_non_answers)
-    if is_microdata(columns):
+    if is_microdata(start[1]):
         read_microdata(path, chain([start], lines), _needed(path, drafts), made)
         return made.survey(path)
     rows = [start, *lines]
-    if "multiplex_survey" in columns:
+    if "multiplex_survey" in start[1]:
         return _own(path, rows)
+    columns = set(_columns(rows))
     if {"question", "options"} <= columns and columns & {"countries", "selections"}:
         _global_opinion(path, rows, made)
     elif "country" in columns and columns & {"distribution", "shares", "share"}:
@@ -87,7 +87,7 @@ def read_questions(path: Path) -> list[QuestionDraft]:
 
 def _id(row: Row) -> str:
     """The id of a row, which may be the number 0; empty where it has none."""
-    return "" if row.get("id") is None else str(row["id"]).strip()
+    return _cell(row, "id")
 
 
 def _draft(path: Path, line: int, name: str, text: Any, options: Sequence[str], row: Row) -> QuestionDraft:
@@ -100,7 +100,7 @@ def _draft(path: Path, line: int, name: str, text: Any, options: Sequence[str], 
     others = tuple(each.strip() for each in _list(path, line, "paraphrases", given)) if given else ()
     if not all(others) or len({text, *others}) <= len(others):
         raise ContentError(path, "one is empty or says the same as another", line=line, field="paraphrases")
-    return QuestionDraft(name, text, tuple(options), str(row.get("cluster") or ""), others)
+    return QuestionDraft(name, text, tuple(options), _cell(row, "cluster"), others)
 
 
 def write_survey(survey: Survey, path: Path) -> None:
@@ -125,8 +125,8 @@ def _own(path: Path, rows: Sequence[tuple[int, Row]]) -> Survey:
     if head["multiplex_survey"] != FORM:
         raise ContentError(path, f"of form {head['multiplex_survey']!r}; this version reads {FORM}", line=1)
     lines = [dict(row) for _, row in rows[1:]]
-    shares = {row.get("id"): row.pop("shares", {}) for row in lines}
-    means = {row.get("id"): row.pop("means", {}) for row in lines}
+    shares = {str(row.get("id")): row.pop("shares", {}) for row in lines}
+    means = {str(row.get("id")): row.pop("means", {}) for row in lines}
     try:
         return Survey(
             name=head.get("name"), notes=head.get("notes", ()), questions=lines,
@@ -146,7 +146,7 @@ def _needed(path: Path, drafts: Mapping[str, QuestionDraft]) -> Mapping[str, Que
 
 def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> None:
     for line, row in rows:
-        options = _list(path, line, "options", row["options"])
+        options = _list(path, line, "options", row.get("options"))
         found = row.get("countries")
         if found is None:
             found = _selections(path, line, str(row.get("selections")))
@@ -154,7 +154,7 @@ def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly)
             raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
         source = str(row.get("source") or "")
         name = _id(row) or f"{source.lower() + '-' if source else ''}{line}"
-        draft = _draft(path, line, name, row["question"], options, row)
+        draft = _draft(path, line, name, row.get("question"), options, row)
         made.add(draft, path, line)
         for country, shares in found.items():
             made.add_shares(draft, str(country), _numbers(path, line, "countries", shares), path, line)
@@ -170,7 +170,8 @@ def _selections(path: Path, line: int, text: str) -> Any:
 
 
 def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, QuestionDraft], made: Assembly) -> None:
-    column = next(name for name in ("distribution", "shares", "share") if name in rows[0][1])
+    columns = _columns(rows)
+    column = next(name for name in ("distribution", "shares", "share") if name in columns)
     of_text: dict[str, str] = {}
     for line, row in rows:
         name = _id(row)
@@ -199,17 +200,28 @@ def _country(path: Path, line: int, row: Row, column: str = "country") -> str:
     return country
 
 
+def _columns(rows: Sequence[tuple[int, Row]]) -> list[str]:
+    """The columns of all rows: one of JSON Lines may lack what a country was not asked."""
+    return list(dict.fromkeys(name for _, row in rows for name in row))
+
+
+def _cell(row: Row, name: str) -> str:
+    """A cell as text, which may be the number 0; empty where the row has none."""
+    return "" if row.get(name) is None else str(row[name]).strip()
+
+
 def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, QuestionDraft], made: Assembly) -> None:
     """Means of option numbers, from 1 (from 0 where the first option is "0"), a column a question."""
-    names = [name for name in rows[0][1] if name in drafts]
+    columns = _columns(rows)
+    names = [name for name in columns if name in drafts]
     for name in names:
         made.add(drafts[name], path, 1)
-    for name in rows[0][1]:
+    for name in columns:
         if name not in (*names, "ctr", "country", "Demonym"):
             made.leave_out(f"column {name}", "not in the questions file")
     for line, row in rows:
         for name in names:
-            cell = str(row.get(name) or "").strip()
+            cell = _cell(row, name)
             if cell not in ("", "#NULL!"):
                 made.add_number(name, _country(path, line, row), _number(path, line, name, cell), path, line)
 
@@ -217,12 +229,13 @@ def _means(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Que
 def _lettered(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> None:
     """A row a country, a column a question with its options in its name; the cells are means on 0..1."""
     drafts: dict[str, QuestionDraft] = {}
-    for name in rows[0][1]:
+    columns = _columns(rows)
+    for name in columns:
         if first := _LETTERED.search(name):
             options = tuple(option.strip() for _, option in _LETTERED.findall(name))
             drafts[name] = QuestionDraft(f"q{len(drafts) + 1}", name[: first.start()].strip(), options)
             made.add(drafts[name], path, 1)
-    others = [name for name in rows[0][1] if name not in drafts]
+    others = [name for name in columns if name not in drafts]
     if not others:
         raise ContentError(path, "has no column of the country", line=1)
     country = "country" if "country" in others else others[0]
@@ -231,7 +244,7 @@ def _lettered(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly) -> No
             made.leave_out(f"column {name}", "no options in its name")
     for line, row in rows:
         for name, draft in drafts.items():
-            if cell := str(row[name] or "").strip():
+            if cell := _cell(row, name):
                 mean = _number(path, line, draft.id, cell)
                 made.add_mean(draft.id, _country(path, line, row, country), mean, path, line)
 
@@ -244,9 +257,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix in (".csv", ".tsv"):
+            if path.suffix.lower() in (".csv", ".tsv"):
                 yield from _csv_rows(path, file)
-            elif path.suffix in (".jsonl", ".json"):
+            elif path.suffix.lower() in (".jsonl", ".json"):
                 yield from _json_rows(path, file)
             else:
                 raise ContentError(path, "a .csv, .tsv, .jsonl or .json file can be read")
@@ -261,7 +274,7 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
     head = file.readline()
     file.seek(0)
     delimiter = ";" if head.count(";") > head.count(",") else ","
-    reader = csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else delimiter)
+    reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else delimiter)
     try:
         names = [name for name in reader.fieldnames or () if name]
         if len(set(names)) < len(names):
@@ -287,7 +300,7 @@ def _first_undecodable(path: Path) -> int | None:
 
 
 def _json_rows(path: Path, file: TextIO) -> Iterator[tuple[int, Row]]:
-    text = enumerate(file, 1) if path.suffix == ".jsonl" else [(1, file.read())]
+    text = enumerate(file, 1) if path.suffix.lower() == ".jsonl" else [(1, file.read())]
     for line, each in text:
         if not each.strip():
             continue

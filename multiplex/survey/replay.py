@@ -18,6 +18,7 @@ from multiplex.survey.profiles import ceiling as ceiling_of
 from multiplex.survey.profiles import centre, correlations, identification, leave_one_out, nearest_own
 from multiplex.survey.readers import read_rows
 from multiplex.survey.spread import diversity, spanning_length
+from multiplex.text.listing import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +78,9 @@ class Replay(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[str, int]]:
-    """By model, what was recorded, and how many answers were null or no option of their question.
+def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[str, int], list[str]]:
+    """By model, what was recorded, and how many answers were null or no option of their question; and what questions
+    were answered that the survey does not have.
 
     A row has `model`, `country` and either `answers`, an object of question and option number (from 1), or, in a
     table, `question` (the id) and `option`.
@@ -89,6 +91,7 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
     """
     found: dict[str, Choices] = {}
     missing: dict[str, int] = {}
+    unknown: dict[str, None] = {}
     options = {question.id: len(question.options) for question in survey.questions}
     for line, row in read_rows(path):
         model, country = (_text(path, line, name, row.get(name)) for name in ("model", "country"))
@@ -101,6 +104,7 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
         own = found.setdefault(model, {}).setdefault(find_country(country).code, {})
         for question, given in answers.items():
             if question not in options:
+                unknown[str(question)] = None
                 continue
             option = _option(given)
             if option is None or not 1 <= option <= options[question]:
@@ -112,13 +116,17 @@ def read_recorded(path: Path, survey: Survey) -> tuple[dict[str, Choices], dict[
                 own[question] = option - 1
     if not any(own for countries in found.values() for own in countries.values()):
         raise UsageError(f"{path}: no answer to a question of {survey.name}; were they given to these questions?")
-    return found, missing
+    return found, missing, list(unknown)
 
 
 def replay(
-    survey: Survey, recorded: Mapping[str, Choices], missing: Mapping[str, int], chosen: Sequence[str] = ()
+    survey: Survey,
+    recorded: Mapping[str, Choices],
+    missing: Mapping[str, int],
+    unknown: Sequence[str] = (),
+    chosen: Sequence[str] = (),
 ) -> Replay:
-    """The table of every model beside the baselines, over `chosen` countries or all.
+    """The table of every model beside the baselines, over `chosen` countries or all; `unknown` questions are told.
 
     Raises:
         UsageError: a chosen country is not in the survey.
@@ -128,6 +136,8 @@ def replay(
     models = [_row(survey, people, model, own, codes, missing.get(model, 0)) for model, own in recorded.items()]
     strange = sorted({code for own in recorded.values() for code in own if code not in people})
     notes = [f"recorded as countries that the survey does not have, left out: {', '.join(strange)}"] if strange else []
+    if unknown:
+        notes.append(f"recorded answers to questions that the survey does not have, left out: {listed(unknown)}")
     loo = leave_one_out(human_rows(survey.numbered(), survey.countries), homes(survey))
     return Replay(
         countries=codes,

@@ -13,7 +13,7 @@ _NON_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _UNASKED = re.compile(r"\((?:vol|do not read|dnr)\.?\)", re.IGNORECASE)  # not offered to respondents, yet an answer
-_NUMBER = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\b")
+_NUMBER = re.compile(r"^\s*(-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)\b")
 _MIDDLE = re.compile(
     r"\b(?:same|neither|no change|not changed|don['’]?t mind|no effect"
     r"|no (?:difference|influence|impact)|both|unsure"
@@ -30,6 +30,7 @@ _LOWER = (
     r"|usually|frequently|occasionally|daily|weekly|monthly|close|good|bad"
 )
 _NONE = r"not|no|never|none|nothing|poor"
+_NOTHING = re.compile(rf"\s*(?:{_NONE})\b", re.IGNORECASE)
 _DEGREE = re.compile(rf"\b(?:{_UPPER}|{_LOWER}|{_NONE})\b", re.IGNORECASE)
 
 
@@ -50,9 +51,10 @@ def find_scale(options: Sequence[str]) -> tuple[float, ...] | None:
     """By option its place on a scale, 0..1, evenly spaced; None where the options have no order that can be told.
 
     There is none where an option is no answer, or was not offered. Two options always have one. Numbers are put in
-    order wherever they stand, between the two options that name their ends (the one that stands first is the lower). A
-    third option such as "About the same" is put between the others. Four and more count as ordered where nearly every
-    one holds a word of degree ("very", "somewhat", "not at all").
+    order wherever they stand, between the two options that name their ends: "None" or "Not at all" is the lower, else
+    the one that stands first, or the last where the numbers fall from one to the next. A third option such as "About
+    the same" is put between the others. Four and more count as ordered where nearly every one holds a word of degree
+    ("very", "somewhat", "not at all").
     """
     if len(options) < 2 or any(_UNASKED.search(option) or _NON_ANSWER.search(option) for option in options):
         return None
@@ -62,17 +64,27 @@ def find_scale(options: Sequence[str]) -> tuple[float, ...] | None:
 
 
 def _numbers(options: Sequence[str]) -> tuple[float, ...] | None:
-    numbers = {place: float(m.group(1)) for place, option in enumerate(options) if (m := _NUMBER.match(option))}
+    found = ((place, _NUMBER.match(option)) for place, option in enumerate(options))
+    numbers = {place: float(match.group(1).replace(",", "")) for place, match in found if match}
     named = [place for place in range(len(options)) if place not in numbers]
     if len(numbers) < 2 or len(named) > 2 or len(set(numbers.values())) < len(numbers):
         return None
     inner = sorted(numbers, key=numbers.__getitem__)
-    if len(named) == 1:  # one end is named: it stands on the side where the numbers leave room
-        order = [*named, *inner] if named[0] < inner[0] else [*inner, *named]
-    else:
-        order = [*named[:1], *inner, *named[1:]]
+    low, high = _ends(options, named, inner)
+    order = [*low, *inner, *high]
     places = {option: rank / (len(order) - 1) for rank, option in enumerate(order)}
     return tuple(places[place] for place in range(len(options)))
+
+
+def _ends(options: Sequence[str], named: list[int], inner: list[int]) -> tuple[list[int], list[int]]:
+    """Of the `named` options at most one below and one above the numbers, which are at `inner` in rising order."""
+    nothing = [place for place in named if _NOTHING.match(options[place])]
+    if len(nothing) == 1:
+        return nothing, [place for place in named if place not in nothing]
+    falling = inner == [*range(inner[0], inner[-1] - 1, -1)]
+    if len(named) == 1:  # it stands on the side where the numbers leave room
+        return (named, []) if (named[0] < inner[0]) is not falling else ([], named)
+    return (named[1:], named[:1]) if falling else (named[:1], named[1:])
 
 
 def _three(options: Sequence[str]) -> tuple[float, ...] | None:

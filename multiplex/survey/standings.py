@@ -58,10 +58,16 @@ def conditions(collected: SurveyAnswers, survey: Survey, model: str) -> dict[str
     A persona speaks of every country of its perspective, a country respondent of itself, the plain model of all. What
     personas answer after they heard each other is a condition of its own for each round.
     """
-    asked = [(kind, name, 1) for kind, name in KINDS.items()]
-    asked += [("persona", in_round("personas", number), number) for number in collected.rounds(model) if number > 1]
-    made = {name: _condition(survey, collected.of(model, kind, number)) for kind, name, number in asked}
+    made = {
+        name: _condition(survey, collected.of(model, kind, number)) for kind, name, number in kinds_of(collected, model)
+    }
     return {name: condition for name, condition in made.items() if condition.shares or condition.points}
+
+
+def kinds_of(collected: SurveyAnswers, model: str) -> list[tuple[str, str, int]]:
+    """The kinds of respondents, their names in tables, and their rounds: personas stand once for each round."""
+    later = [("persona", in_round("personas", number), number) for number in collected.rounds(model) if number > 1]
+    return [*((kind, name, 1) for kind, name in KINDS.items()), *later]
 
 
 def in_round(name: str, number: int) -> str:

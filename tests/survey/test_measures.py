@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multiplex.survey.measures import alignment, js_similarity, option_distance, skill, transport_similarity
-from multiplex.survey.profiles import centre, correlation, identification, leave_one_out
+from multiplex.survey.profiles import centre, correlation, identification, leave_one_out, nearest_own
 from multiplex.survey.spread import diversity, spanning_length
 
 
@@ -71,6 +71,7 @@ def test_a_country_has_no_part_in_what_it_is_compared_with() -> None:
     assert all(set(each) == {"x", "y"} for each in found)
     alone = leave_one_out(rows[:4], ["x", "x", "x", "y"])
     assert "y" not in alone[3]
+    assert nearest_own(leave_one_out(rows[:3], ["x", "x", "x"]), ["x", "x", "x"]) == (0, 0)  # nothing else is there
     changed = rows.copy()
     changed[0] = 1 - rows[0]
     assert leave_one_out(changed, ["x", "x", "x", "y", "y", None])[0]["x"] != found[0]["x"]

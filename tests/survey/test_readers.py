@@ -45,6 +45,10 @@ def test_microdata_are_weighted_and_missing_codes_left_out(tmp_path: Path) -> No
     write_survey(survey, made)
     assert read_survey(made) == survey
     assert "EGY,2" not in made.read_text("utf-8")
+    damaged = written(tmp_path, "wvs.csv", people + "EGY,-1,2,1\n")
+    assert "respondents left out, a negative weight: line 6" in read_survey(damaged, questions).notes
+    with pytest.raises(ContentError, match=r"wvs\.csv:6: W_WEIGHT: 'NaN' is no number"):
+        read_survey(written(tmp_path, "wvs.csv", people + "EGY,NaN,2,1\n"), questions)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,7 @@ def test_codes_of_respondents_are_put_on_the_options_they_mean(
         ("wvs.csv", "B_COUNTRY: ISO 3166-1 numeric country code,w_weight,q1", "104.0"),
         ("wvs.csv", "b_country,W_WEIGHT,Q1", "104"),
         ("wvs.csv", "C_COW_ALPHA;Q9;B_COUNTRY;W_WEIGHT;Q1", "MYA;1;104"),
-        ("wvs.tsv", "B_COUNTRY_ALPHA\tW_WEIGHT\tQ1", "MMR"),
+        ("WVS.TSV", "B_COUNTRY_ALPHA\tW_WEIGHT\tQ1", "MMR"),
     ],
 )
 def test_respondents_are_read_however_the_official_file_was_saved(
@@ -145,6 +149,11 @@ def test_a_table_of_anyone_is_read_and_names_of_one_country_are_joined(tmp_path:
         ("a.csv", "id,question,options,country,share\n1,A?,Y|N,EGY,1|0\n1,B?,Y|N,EGY,1|0\n", "3: question: '1' stood"),
         ("a.csv", "question,options,country,share\nA?,Y|N,EGY,1|0\nA?,Y|NO,EGY,1|0\n", "a.csv:3: options: 'q1' had"),
         ("a.csv", "id,options,country,share\nQ1,Yes|No,EGY,1|0\n", "a.csv:2: options: 'Q1' had other options before"),
+        (
+            "a.jsonl",
+            '{"question": "A?", "options": ["Y", "N"], "countries": {"Peru": [1, 1]}}\n{"countries": {"Peru": [1, 1]}}',
+            "a.jsonl:2: options: missing",
+        ),
         ("a.txt", "x", "a .csv, .tsv, .jsonl or .json file can be read"),
     ],
 )
@@ -168,6 +177,9 @@ def test_two_questions_with_one_id_are_refused_and_the_id_0_is_one(tmp_path: Pat
     for wrong, told in (
         (f"{first}\n{first}", "two questions"),
         (first.replace("[0.0,", "[0.0, 1,"), "shares or a scale"),
+        (first.replace("[0.0, 1.0]", "[40, 60]"), "0: the shares of PER do not sum to 1"),
+        (first.replace("[0.0, 1.0]", "[-1, 2]"), "0: the shares of PER do not sum to 1, or one is negative"),
+        (first.replace('"means": {}', '"means": {"PER": 2}'), "0: the mean of PER is 2, and not from 0 to 1"),
     ):
         with pytest.raises(ContentError, match=told):
             read_survey(written(tmp_path, "own.jsonl", f"{head}\n{wrong}\n"))
@@ -201,6 +213,19 @@ def test_means_are_over_the_answers_where_these_have_their_order(
     survey = read_survey(means, written(tmp_path, "q.jsonl", questions))
     assert {question.id: survey.mean(question.id, "PER") for question in survey.questions}.get("Q1") == kept
     assert told in "; ".join(survey.notes)
+
+
+def test_rows_of_json_lines_may_hold_a_zero_and_lack_a_column(tmp_path: Path) -> None:
+    rows = [{"country": "Peru", "Q1": 0}, {"country": "Chile", "Q1": 2, "Q2": 1}]
+    questions = [{"id": "Q1", "question": "So?", "options": ["0", "1", "2"], "cluster": 0}]
+    questions.append({"id": "Q2", "question": "Sure?", "options": ["Yes", "No"]})
+    asked = written(tmp_path, "q.jsonl", "\n".join(map(json.dumps, questions)))
+    survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, rows))), asked)
+    assert survey.means == {"Q1": {"PER": 0, "CHL": 1}, "Q2": {"CHL": 0}}
+    assert [question.cluster for question in survey.questions] == ["0", ""]
+    table = [{"country": "Peru", "Good?\nA. Yes\nB. No": 0}, {"country": "Chile", "Bad?\nA. Yes\nB. No": 1}]
+    survey = read_survey(written(tmp_path, "a.jsonl", "\n".join(map(json.dumps, table))))
+    assert survey.means == {"q1": {"PER": 0}, "q2": {"CHL": 1}}
 
 
 @pytest.mark.parametrize("head", ["", "country", "Unnamed: 0", "country,n"])
@@ -237,9 +262,10 @@ def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None
     table = "question,options,country,distribution\nGood?,Good|Bad,Peru,1;0\n"
     survey = read_survey(written(tmp_path, "own.csv", table))
     good = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Peru,q1,7\nm,Chile,q1,\n")
-    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2})
-    strange = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Chile,q1,1\n")
+    assert read_recorded(good, survey) == ({"m": {"PER": {"q1": 1}, "CHL": {}}}, {"m": 2}, [])
+    strange = written(tmp_path, "r.csv", "model,country,question,option\nm,Peru,q1,2\nm,Chile,q1,1\nm,Peru,Q1,1\n")
     notes = replay(survey, *read_recorded(strange, survey)).notes
+    assert "recorded answers to questions that the survey does not have, left out: Q1" in notes
     assert "recorded as countries that the survey does not have, left out: CHL" in notes
     with pytest.raises(ContentError, match=r"r\.csv:3: q1: a second answer of m as peru"):
         read_recorded(written(tmp_path, "r.csv", "model,country,question,option\nm,PER,q1,2\nm,peru,q1,2\n"), survey)
@@ -253,6 +279,10 @@ def test_recorded_answers_to_other_questions_are_refused(tmp_path: Path) -> None
         (["Very good", "Somewhat good", "Somewhat bad", "Very bad"], (0, 1 / 3, 2 / 3, 1)),
         (["Better", "Worse", "Has not changed"], (0, 1, 0.5)),
         (["Not important at all", "1.0", "Very important", "3.0", "2.0"], (0, 0.25, 1, 0.75, 0.5)),
+        (["Less than 500", "500-1,000", "1,000-2,000", "More than 2,000"], (0, 1 / 3, 2 / 3, 1)),
+        (["Best possible", "9", "8", "Worst possible"], (1, 2 / 3, 1 / 3, 0)),
+        (["3", "2", "1", "Few"], (1, 2 / 3, 1 / 3, 0)),
+        (["1", "2", "3 or more", "None"], (1 / 3, 2 / 3, 1, 0)),
         (["Hard to say", "Strongly agree", "Agree", "Disagree", "Strongly disagree"], (0.5, 0, 0.25, 0.75, 1)),
         (["Yes", "No"], (0, 1)),
         (["Christianity", "Islam", "Judaism", "Hinduism"], None),

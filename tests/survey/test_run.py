@@ -21,6 +21,7 @@ from multiplex.survey.data import Survey, SurveyQuestion, even_scale
 from multiplex.survey.measures import alignment
 from multiplex.survey.plan import SurveyPlan, askable, orders_of, select_questions, units
 from multiplex.survey.readers import write_survey
+from multiplex.survey.report.words import headline
 from multiplex.survey.results import Results
 from tests.backend import Backend, Body, Say, running
 from tests.command import run
@@ -114,6 +115,14 @@ def test_the_report_says_whose_answers_the_voices_have_and_how_far_from_people(p
         rows = list(csv.DictReader(file))
     assert len(rows) == results.done == 320
     assert {row["order"] for row in rows} == {"1 2 3 4", "4 3 2 1"}
+
+
+def test_one_persona_alone_is_said_to_have_no_profile(place: Path) -> None:
+    folder = place / "runs" / "made-up"
+    with Store.read(folder) as store:
+        alone = [record for record in store.records() if record.unit.strategy == "persona:islamic"]
+    told = headline(analyse(alone, people_of(folder))[0], "m")
+    assert told == "Whose profile the voices have is left open: a profile needs the answers of two personas."
 
 
 def test_a_model_that_answers_like_people_is_found_out(results: Results) -> None:
@@ -212,6 +221,8 @@ def test_voices_hear_each_other_each_from_its_own_model(place: Path, backend: Ba
     lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
     spread = [(line["round"], line["voices"]) for line in lines if line["table"] == "spread"]
     assert spread == [(1, 3), (2, 3)]
+    replies = {line["kind"]: line["readable"] for line in lines if line["table"] == "replies"}
+    assert replies == {"personas": 6, "personas, round 2": 6}
     close = {line["condition"]: line["similarity"]["value"] for line in lines
              if line["table"] == "standing" and line["perspective"] == "east_asian"}  # fmt: skip
     assert close["personas"] != close["personas, round 2"]
@@ -307,8 +318,16 @@ def test_questions_that_a_method_cannot_ask_are_left_out_aloud() -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "told"),
-    [("most-divided:0", "write most-divided:50"), ("q1,q99", "no question 'q99' in made-up")],
+    [
+        ("most-divided:0", "write most-divided:50"),
+        ("most-divided:²", "write most-divided:50"),
+        ("q1,q99", "no question 'q99' in made-up"),
+    ],
 )
 def test_questions_that_are_not_there_are_told(chosen: str, told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
         select_questions(SURVEY, chosen)
+
+
+def test_a_question_named_twice_is_asked_once() -> None:
+    assert [question.id for question in select_questions(SURVEY, "q3,q1,q3").questions] == ["q3", "q1"]

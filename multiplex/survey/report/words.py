@@ -25,7 +25,10 @@ def headline(results: Results, model: str) -> str:
     near = next((each for each in results.near if each.model == model), None)
     like = f"Asked plainly, it answers most like people in {find_country(near.country).name}. " if near else ""
     if not measured:
-        why = "no persona was asked" if not personas else "no persona's profile can be measured"
+        why = "no persona's profile can be measured"
+        if not personas:
+            some = any(each.kind == "personas" for each in results.replies if each.model == model)
+            why = "a profile needs the answers of two personas" if some else "no persona answered"
         return f"{like}Whose profile the voices have is left open: {why}."
     mean = sum(p.r for p in measured if p.r is not None) / len(measured)
     known = [p.ceiling for p in measured if p.ceiling is not None]
