@@ -190,6 +190,21 @@ async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no
         assert said in str(refusal)
 
 
+async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> None:
+    worker = UnitWorker((), "secret", 1, Installation.here())
+    lost, heard = asyncio.create_task(worker.asked("")), asyncio.create_task(worker.asked(""))
+    await asyncio.sleep(0)
+    first = asyncio.create_task(worker.ask("unit", "begin", "key"))
+    assert (await lost)[0] == (await heard)[0] == (await worker.asked(""))[0]
+    (request,), _ = await heard
+    later = asyncio.create_task(worker.asked(request.number))
+    second = asyncio.create_task(worker.ask("unit", "admit", "key"))
+    assert [each.method for each in (await later)[0]] == ["admit"]
+    await worker.told(request.number, None)
+    await worker.told((await later)[0][0].number, None)
+    await asyncio.gather(first, second)
+
+
 def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_last(
     nodes: Nodes, backend: Backend, tmp_path: Path
 ) -> None:

@@ -132,14 +132,15 @@ class RayExecutor:
 
     async def _listen(self, number: int) -> None:
         """Serve a worker's questions to the ledgers, as they come, until it has died for good."""
-        worker = self._workers[number]
+        worker, seen = self._workers[number], ""
         while True:
             try:
-                asked, self._limits[number] = await worker.asked.remote()
+                asked, self._limits[number] = await worker.asked.remote(seen)
             except self._ray.exceptions.RayActorError:
                 return self._gone.add(number)
             for each in asked:
                 self._serve(self._lend(worker, each))
+            seen = asked[-1].number
 
     async def _lend(self, worker: Any, asked: LedgerRequest) -> None:
         ledger = self._ledgers.get(asked.unit)

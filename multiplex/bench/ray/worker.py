@@ -74,7 +74,7 @@ class UnitWorker:
         self._council: Council | None = None
         self._secret = secret
         self._life, self._count = secrets.token_hex(4), 0
-        self._asked: list[LedgerRequest] = []
+        self._asked: dict[int, LedgerRequest] = {}  # that the driver is not known to have, by the count in its number
         self._some = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
 
@@ -98,11 +98,17 @@ class UnitWorker:
         """Why this worker can do no unit; empty where it can."""
         return self._unfit
 
-    async def asked(self) -> tuple[list[LedgerRequest], dict[str, int]]:
-        """What units ask of their ledgers, as soon as one does; and how many calls at once each endpoint bears."""
-        await self._some.wait()
-        self._some.clear()
-        asked, self._asked = self._asked, []
+    async def asked(self, seen: str) -> tuple[list[LedgerRequest], dict[str, int]]:
+        """What units ask of their ledgers, as soon as one does; and how many calls at once each endpoint bears.
+
+        `seen` is the number of the last request that the driver has. Those after it are kept until it has them too: a
+        reply may be lost on its way, or go to a driver that no longer listens.
+        """
+        life, _, count = seen.rpartition("-")
+        known = int(count) if life == self._life else 0
+        self._asked = {number: each for number, each in self._asked.items() if number > known}
+        while not (asked := [each for number, each in self._asked.items() if number > known]):
+            await self._some.wait()
         return asked, {name: limiter.limit for name, limiter in self._limiters.items()}
 
     async def told(self, number: str, value: Any) -> None:
@@ -115,8 +121,9 @@ class UnitWorker:
         self._count += 1
         number = f"{self._life}-{self._count}"
         waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        self._asked.append(LedgerRequest(number, unit, method, arguments))
-        self._some.set()
+        self._asked[self._count] = LedgerRequest(number, unit, method, arguments)
+        self._some.set()  # wakes who waits now
+        self._some = asyncio.Event()
         try:
             return await waiting
         finally:
