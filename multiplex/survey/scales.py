@@ -9,7 +9,8 @@ from typing import NamedTuple
 _NON_ANSWER = re.compile(
     r"\b(?:don['’]?t know|do not know|dk|don['’]?t -\d|refused|no answer|no response|missing|inap|not asked"
     r"|not applicable|not available|can['’]?t (?:rate|choose|say)|unknown|spontaneous"
-    r"|never heard of|i am not of|not allowed to)\b|#null!",
+    r"|never heard of|i am not of|not allowed to|refusal|(?:refuse|declined?) to (?:answer|say)|no opinion"
+    r"|prefer(?:red)? not to (?:answer|say)|would rather not (?:answer|say))\b|#null!",
     re.IGNORECASE,
 )
 _UNASKED = re.compile(r"\((?:vol|do not read|dnr)\.?\)", re.IGNORECASE)  # not offered to respondents, yet an answer

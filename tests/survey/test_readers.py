@@ -302,6 +302,9 @@ def test_what_is_no_answer_is_set_apart() -> None:
         "DK/Refused",
         "Missing; Unknown",
         "Other missing; Multiple answers Mail (EVS)",
+        "Prefer not to say",
+        "Refuse to answer",
+        "No opinion",
     ]
     assert split_options(options).answers == (0, 1)
 
