@@ -39,6 +39,7 @@ from multiplex.errors import CallError
 from multiplex.llm.chat import Chat
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import spent_on
+from multiplex.text.sentences import OWN_STOPS
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -51,7 +52,8 @@ BORNE_OUT = 0.9  # entailment by a voice's words that dismisses the model's find
 CONTRADICTED = 0.9  # contradiction by the nearest words of a voice that makes a finding of its own
 MODEL_KINDS = ("added", "sharpened", "false", "staged", "unmet", "unequal")
 MOST = 12  # findings of the model
-_SENTENCE = re.compile(r"(?:[^.!?。！？؟।\n]|(?<=\b[A-Z])\.)+[.!?。！？؟।\n]*[\"'”’»)\]*]*")  # an initial ends none
+_ENDS = rf".!?؟۔{OWN_STOPS}\n"
+_SENTENCE = re.compile(rf"(?:[^{_ENDS}]|(?<=\b[A-Z])\.)+[{_ENDS}]*[\"'”’»)\]*]*")  # an initial ends none
 _INTRODUCED = re.compile(r"\b(?:in|from|at|near|across|the|an?|modern|ancient|medieval|early)\s+$", re.IGNORECASE)
 _SCHEMA = {
     "type": "json_schema",
@@ -295,7 +297,7 @@ def _decide(found: Sequence[Finding], text: str, material: Material, judge: Judg
             finding = finding.model_copy(update={"state": "dismissed"}) if best >= BORNE_OUT else finding
         decided.append(finding)
     for start, sentence in _sentences(text):
-        names = [fold(name.text) for name in find_names_in(text, start, sentence)]
+        names = [name.text for name in find_names_in(text, start, sentence)]
         near = [window for window in windows if any(stands_in(name, fold(window)) for name in names)]
         if near:
             rows = judge(near, [sentence.strip()] * len(near))

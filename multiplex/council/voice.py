@@ -24,12 +24,16 @@ from multiplex.llm.spec import ModelSpec
 from multiplex.llm.types import Call, Reply
 from multiplex.llm.usage import spent_on
 from multiplex.text.marks import Marks, as_data, make_marks
+from multiplex.text.sentences import OWN_STOPS, STOPS
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-_MARK = re.compile(r"\s?\[\d{1,2}(?:\s?,\s?\d{1,2})*\]")
-_SENTENCE_END = re.compile(r"[.!?。！？؟।…][\"'”’»)\]]*(?=\s|$)|[。！？।]")
+_MARK = re.compile(r"\s?[\[［【]\d{1,2}(?:\s?[,;，；、]\s?\d{1,2})*[\]］】]")  # also as Chinese and Japanese are typed
+_CLOSERS = r"[\"'”’»)\]」』）》]*"
+_SENTENCE_END = re.compile(
+    rf"(?:[{STOPS}]{_CLOSERS}(?:{_MARK.pattern})*(?=\s|$)|[{OWN_STOPS}]{_CLOSERS}(?:{_MARK.pattern})*)"
+)
 
 
 async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit: Emit) -> Voice:
@@ -207,6 +211,6 @@ def check_enough_spoke(voices: Sequence[Voice], needed: int) -> None:
 
 
 def whole_sentences(text: str) -> str:
-    """The text up to its last full sentence; empty where it has none."""
+    """The text up to its last full sentence, with the marks like [2] behind it; empty where it has none."""
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
     return text[: ends[-1]].rstrip() if ends else ""

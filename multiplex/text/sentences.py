@@ -30,14 +30,14 @@ _UNSEEN = "\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 _CLOSERS = f"(?:[\"'”’“‘»›)\\]}}*_{_UNSEEN}]|[\u00a0\u202f](?=[»›]))*"
 _FOOTNOTES = r"(?:\[\d+\])*"
 _NO_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_STOPS, _OWN_STOPS = ".!?…؟۔‽", "։।॥།။።፧፨។៕。！？｡"
+STOPS, OWN_STOPS = ".!?…؟۔‽", "։।॥།။።፧፨។៕。！？｡"
 """Stops that may stand inside a sentence too, and those of a script that has no other use for them."""
 _STOP = re.compile(
-    rf"(?P<mark>(?<![{_STOPS}])[{_STOPS}]++(?={_CLOSERS}{_FOOTNOTES}(?:\s|$))"
-    rf"|(?<=[{_NO_SPACES}])[!?]+(?=[{_NO_SPACES}])|[{_OWN_STOPS}]+)"
+    rf"(?P<mark>(?<![{STOPS}])[{STOPS}]++(?={_CLOSERS}{_FOOTNOTES}(?:\s|$))"
+    rf"|(?<=[{_NO_SPACES}])[!?]+(?=[{_NO_SPACES}])|[{OWN_STOPS}]+)"
     rf"(?P<close>{_CLOSERS}[」』）》】]*{_CLOSERS}{_FOOTNOTES})"
 )
-_CASELESS = frozenset(f"؟۔{_OWN_STOPS}")
+_CASELESS = frozenset(f"؟۔{OWN_STOPS}")
 _BEFORE = re.compile(rf"[\w.'’{JOINED}-]*$")
 _NEXT = re.compile(rf"[\s\"'“‘«‹(\[*_¿¡—–{_UNSEEN}-]*(\w*)")
 _SYLLABLE = re.compile(f"[{_NO_SPACES}\\uac00-\\ud7af]")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from multiplex.council.answer import Answer
-from multiplex.council.essay import essay_words, find_fault
+from multiplex.council.checking import check_text
+from multiplex.council.essay import Material, essay_words, find_fault
 from multiplex.council.events import Event, SynthesisDelta
 from multiplex.council.personas import Council
 from multiplex.council.strategies import multiplex
@@ -334,6 +335,13 @@ async def test_a_voice_in_another_script_leaves_names_uncompared_and_says_so(bac
     assert calls in (["essay"], ["essay", "revision"])
 
 
+def test_a_finding_shows_its_sentence_alone_in_a_script_with_stops_of_its_own() -> None:
+    found = check_text("ሰዎች እንግዳን ይቀበላሉ። በ 1931 ተወለደ። ሦስተኛው ይህ ነው።", Material(QUESTION, ()))
+    assert [finding.quote for finding in found] == ["1931"]
+    assert "በ 1931 ተወለደ።" in found[0].why
+    assert "ይቀበላሉ" not in found[0].why
+
+
 async def test_an_inference_model_dismisses_and_adds_findings(backend: Backend) -> None:
     def judge(premises: list[str], hypotheses: list[str]) -> list[list[float]]:
         rows = []
@@ -349,6 +357,15 @@ async def test_an_inference_model_dismisses_and_adds_findings(backend: Backend) 
     assert told[("model", "added")] == "dismissed"
     assert told[("nli", "contradicted")] == "revised"
     assert calls == ["essay", "check", "revision"]
+
+
+async def test_an_inference_model_reads_a_sentence_that_completes_a_voices_name(backend: Backend) -> None:
+    def judge(premises: list[str], hypotheses: list[str]) -> list[list[float]]:
+        return [[0.0, 0.02, 0.98] if "pleasure" in hypothesis else [0.9, 0.1, 0.0] for hypothesis in hypotheses]
+
+    essay = f"{ESSAY} Immanuel Kant tied duty to pleasure."
+    answer, _ = await answered(backend, {"essay": essay}, judge=judge)
+    assert [finding.quote for finding in answer.findings] == ["Immanuel Kant tied duty to pleasure."]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,24 @@ async def test_a_voice_cut_off_keeps_its_full_sentences_and_says_so(backend: Bac
     assert "cut off" in western.note
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "ሰዎች እንግዳን ይቀበላሉ።",
+        "مہمان کی عزت کی جاتی ہے۔",
+        "Guests come first.[1] Elders decide.[2]",
+        "他说：「客人优先。」",
+    ],
+    ids=["Amharic", "Urdu", "marks behind the stop", "a Chinese quotation"],
+)
+async def test_a_voice_cut_off_keeps_its_full_sentences_in_any_script(backend: Backend, whole: str) -> None:
+    backend.script = scripted({"western": Say(f"{whole} Half of one", finish="length")})
+    state, _ = await run(backend)
+    western = next(voice for voice in state["voices"] if voice.perspective == "western")
+    assert western.error is None
+    assert western.text == re.sub(r"\[\d]", "", whole)
+
+
 async def test_a_voice_cut_off_in_its_first_sentence_is_lost(backend: Backend) -> None:
     backend.script = scripted({"western": Say("Half of one", finish="length")})
     state, _ = await run(backend)

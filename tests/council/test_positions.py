@@ -309,6 +309,14 @@ def test_marks_are_taken_out_of_a_voice_and_lead_to_their_positions() -> None:
     ]
 
 
+@pytest.mark.parametrize("marked", ["客人优先【1】。", "客人优先［1］。", "客人优先[1；2]。", "客人优先[1、2]。"])
+def test_a_mark_in_chinese_brackets_is_read_too(marked: str) -> None:
+    near = EVERY[0].sourcebook.positions[:2]  # type: ignore[union-attr]
+    text, cited = read_marks(marked, near)
+    assert text == "客人优先。"
+    assert cited[0].id == near[0].id
+
+
 async def test_a_question_in_another_language_is_answered_with_a_note(backend: Backend) -> None:
     answer = await answered(backend, "Wie sollen Familien über die Pflege alter Eltern entscheiden?")
     assert any("does not seem to be in English" in note for note in answer.notes)
