@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +34,7 @@ NEAR_POSITIONS = 4  # of each sourcebook, handed to its voice
 LEAST_HISTORY = 200  # characters: in less there is nothing to understand
 SMALL_PLAN_TOKENS = 200  # of a small model's question or plan; an answer's limit is no matter of the plan
 _TAGS = ("multiplex:plan", "nostream")
+_TASK = re.compile(r"^[\s\-*•`\d.)]*(?P<perspective>\w[\w ]*)[ \t*`]*[:：][ \t*`]*(?P<task>\S.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,9 @@ async def plan(
     except CallError as error:
         notes = (*notes, language.locale.say("no_plan", error=error))
         return Plan(question, tasks, near, usage + spent_on(error), notes)
-    for line in reply.text.splitlines():
-        perspective, _, task = line.partition(":")
-        if (perspective := perspective.strip(" -*`").lower().replace(" ", "_")) in tasks and task.strip():
-            tasks[perspective] = cut(task.strip(), TASK_LIMIT)
+    for line in _TASK.finditer(reply.text):
+        if (perspective := line["perspective"].lower().replace(" ", "_")) in tasks:
+            tasks[perspective] = cut(line["task"].strip(), TASK_LIMIT)
     unplanned = [perspective for perspective, task in tasks.items() if task == default[perspective]]
     if unplanned:
         titles = {persona.perspective: persona.title for persona in council.personas}

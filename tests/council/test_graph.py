@@ -199,13 +199,18 @@ async def test_a_voice_lost_in_the_second_round_keeps_what_it_said_in_the_first(
 async def test_a_planning_model_gives_each_voice_its_own_task(backend: Backend) -> None:
     def script(body: Body, n: int) -> Say:
         if "You coordinate a council" in asked(body):
-            return Say("western: Look at autonomy.\nafrican: Look at kin.\nnonsense")
+            return Say(
+                "western: Look at autonomy.\n2. **African:** Look at kin.\n- east_asian：Look at rites.\nnonsense"
+            )
         return Say("Well.")
 
     backend.script = script
     state, _ = await run(backend, plan_mode="model")
     tasks = {role(body): body["messages"][-1]["content"] for body in backend.requests if role(body) != "other"}
+    assert "Look at autonomy." in tasks["western"]
     assert "Look at kin." in tasks["african"]
+    assert "**" not in tasks["african"].rpartition("Look at kin.")[0][-40:]
+    assert "Look at rites." in tasks["east_asian"]
     assert "Answer the question from your tradition." in tasks["islamic"]
     assert "Islamic" in state["planning"].notes[0]
 
