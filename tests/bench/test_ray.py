@@ -27,6 +27,7 @@ from multiplex.bench.ray.parts import _measured
 from multiplex.bench.ray.worker import Installation, UnitWorker
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
+from multiplex.council.answer import Answer
 from multiplex.errors import UsageError
 from multiplex.evaluation.extraction.frames import load_frames
 from multiplex.llm.chat import Chat
@@ -203,6 +204,28 @@ async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> Non
     await worker.told(request.number, None)
     await worker.told((await later)[0][0].number, None)
     await asyncio.gather(first, second)
+
+
+async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(backend: Backend) -> None:
+    worker = UnitWorker((spec(backend),), "secret", 1, Installation.here())
+    council = asyncio.get_running_loop().create_future()
+    council.set_result(COUNCIL)
+
+    async def lend() -> None:
+        seen = ""
+        while True:
+            asked, _ = await worker.asked(seen)
+            for each in asked:
+                await worker.told(each.number, None)
+            seen = asked[-1].number
+
+    lending = asyncio.create_task(lend())
+    first, second = await asyncio.gather(*(worker.answer(UNITS[0], None, (), [council]) for _ in range(2)))
+    lending.cancel()
+    await worker._chats["m"].aclose()
+    assert isinstance(first, Answer)
+    assert first is second
+    assert len(backend.requests) == 1
 
 
 def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_last(

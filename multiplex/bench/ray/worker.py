@@ -77,13 +77,29 @@ class UnitWorker:
         self._asked: dict[int, LedgerRequest] = {}  # that the driver is not known to have, by the count in its number
         self._some = asyncio.Event()
         self._answers: dict[str, asyncio.Future[Any]] = {}
+        self._doing: dict[str, asyncio.Task[Answer | MultiplexError]] = {}  # by unit
 
     async def answer(
         self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
     ) -> Answer | MultiplexError:
-        """The unit's answer, or why there is none. `council` holds a reference to the council, fetched once a life."""
+        """The unit's answer, or why there is none. `council` holds a reference to the council, fetched once a life.
+
+        Ray calls again where its connection broke, though the first call goes on: both get the one answer.
+        """
         if self._unfit:
             return NoWorkerError(self._unfit)
+        if (doing := self._doing.get(unit.id)) is None:
+            doing = self._doing[unit.id] = asyncio.create_task(self._do(unit, words, heard, council))
+            doing.add_done_callback(lambda _: self._doing.pop(unit.id))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            doing.cancel()
+            raise
+
+    async def _do(
+        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
+    ) -> Answer | MultiplexError:
         if self._council is None:
             self._council = await council[0]
         chat = self._chats[unit.model].recorded(_Lent(self, unit.id), self._secret)
