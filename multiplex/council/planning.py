@@ -34,7 +34,7 @@ NEAR_POSITIONS = 4  # of each sourcebook, handed to its voice
 LEAST_HISTORY = 200  # characters: in less there is nothing to understand
 SMALL_PLAN_TOKENS = 200  # of a small model's question or plan; an answer's limit is no matter of the plan
 _TAGS = ("multiplex:plan", "nostream")
-_TASK = re.compile(r"^[\s\-*•`\d.)]*(?P<perspective>\w[\w ]*)[ \t*`]*[:：][ \t*`]*(?P<task>\S.*)$", re.MULTILINE)
+_TASK = re.compile(r"^[ \t\-*•`\d.)]*(?P<perspective>\w+(?: \w+)*)[ \t*`]*[:：][ \t*`]*(?P<task>\S.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _MARK = re.compile(r"\s?[\[［【]\d{1,2}(?:\s?[,;，；、]\s?\d{1,2})*[\]］】]")  # also as Chinese and Japanese are typed
-_CLOSERS = r"[\"'”’»)\]」』）》]*"
-_SENTENCE_END = re.compile(
-    rf"(?:[{STOPS}]{_CLOSERS}(?:{_MARK.pattern})*(?=\s|$)|[{OWN_STOPS}]{_CLOSERS}(?:{_MARK.pattern})*)"
-)
+_BEHIND = rf"[\"'”’»)\]」』）》]*(?:{_MARK.pattern})*"  # a stop, and of its sentence
+_SENTENCE_END = re.compile(rf"[{STOPS}]{_BEHIND}(?=\s|$)|[{OWN_STOPS}]{_BEHIND}")
 
 
 async def speak(persona: Persona, chat: Chat, turn: Turn, slot: int | None, emit: Emit) -> Voice:

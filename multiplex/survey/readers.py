@@ -79,15 +79,10 @@ def read_questions(path: Path) -> list[QuestionDraft]:
     found: dict[str, QuestionDraft] = {}
     for line, row in read_rows(path):
         options = _list(path, line, "options", row.get("options") or row.get("choices"))
-        draft = _draft(path, line, _id(row) or f"q{line}", row.get("question"), options, row)
+        draft = _draft(path, line, _cell(row, "id") or f"q{line}", row.get("question"), options, row)
         if found.setdefault(draft.id, draft) is not draft:
             raise ContentError(path, f"{draft.id!r} stands twice", line=line, field="id")
     return list(found.values())
-
-
-def _id(row: Row) -> str:
-    """The id of a row, which may be the number 0; empty where it has none."""
-    return _cell(row, "id")
 
 
 def _draft(path: Path, line: int, name: str, text: Any, options: Sequence[str], row: Row) -> QuestionDraft:
@@ -153,7 +148,7 @@ def _global_opinion(path: Path, rows: Sequence[tuple[int, Row]], made: Assembly)
         if not isinstance(found, Mapping):
             raise ContentError(path, "an object of country and distribution is needed", line=line, field="countries")
         source = str(row.get("source") or "")
-        name = _id(row) or f"{source.lower() + '-' if source else ''}{line}"
+        name = _cell(row, "id") or f"{source.lower() + '-' if source else ''}{line}"
         draft = _draft(path, line, name, row.get("question"), options, row)
         made.add(draft, path, line)
         for country, shares in found.items():
@@ -174,7 +169,7 @@ def _long(path: Path, rows: Sequence[tuple[int, Row]], drafts: Mapping[str, Ques
     column = next(name for name in ("distribution", "shares", "share") if name in columns)
     of_text: dict[str, str] = {}
     for line, row in rows:
-        name = _id(row)
+        name = _cell(row, "id")
         if name not in drafts:
             text = row.get("question")
             if not isinstance(text, str) or not text.strip():

@@ -200,7 +200,7 @@ async def test_a_planning_model_gives_each_voice_its_own_task(backend: Backend) 
     def script(body: Body, n: int) -> Say:
         if "You coordinate a council" in asked(body):
             return Say(
-                "western: Look at autonomy.\n2. **African:** Look at kin.\n- east_asian：Look at rites.\nnonsense"
+                "western : Look at autonomy.\n2. **African:** Look at kin.\n- east_asian：Look at rites.\nnonsense"
             )
         return Say("Well.")
 
