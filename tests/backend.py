@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports import reserved_port
+
 Body = dict[str, Any]
 _NONCE = re.compile(r" [0-9a-f]{12}(?=>)|(?<=that bear the code )[0-9a-f]{12}")
 
@@ -199,7 +201,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def running(port: int = 0) -> Iterator[Backend]:
-    """A backend on this or a free loopback port, gone when the block ends."""
+    """A backend on this or a free loopback port, gone when the block ends; the port may be a reserved one."""
     handler = type("Handler", (_Handler,), {})
     server = _Server(("127.0.0.1", port), handler)
     backend = Backend(f"http://127.0.0.1:{server.server_port}")
@@ -212,3 +214,10 @@ def running(port: int = 0) -> Iterator[Backend]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def away() -> Iterator[Backend]:
+    """A backend at whose address nothing listens; `running` on its port brings it there."""
+    with reserved_port() as port:
+        yield Backend(f"http://127.0.0.1:{port}")

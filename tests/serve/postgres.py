@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.ports import reserved_port
 
 PASSWORD = "p@ss/word"  # noqa: S105  # of a server that lives as long as a test
 
@@ -39,7 +40,11 @@ class Postgres:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.data / "log"), "-o", options)
+        try:
+            self.run("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.data / "log"), "-o", options)
+        except subprocess.CalledProcessError as error:
+            error.add_note((self.data / "log").read_text())
+            raise
 
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.data))
@@ -64,11 +69,9 @@ def running() -> Iterator[Postgres]:
     """A new, empty server; skips the test where PostgreSQL is not installed."""
     if (found := programs()) is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with tempfile.TemporaryDirectory(prefix="multiplex-postgres-") as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+    with tempfile.TemporaryDirectory(prefix="multiplex-postgres-") as folder, reserved_port() as port:
         home = Path(folder)
-        server = Postgres(found, home / "data", free.getsockname()[1])
-        free.close()
+        server = Postgres(found, home / "data", port)
         (home / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
             for path in (home, home / "password"):

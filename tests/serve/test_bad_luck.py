@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.backend import Backend, Body, Say, asked, running
+from tests.backend import Backend, Body, Say, asked, away, running
 from tests.serve.conftest import House
 from tests.serve.luck import (
     ANSWER,
@@ -195,9 +195,7 @@ def test_a_model_that_never_answers_is_told_by_the_time_it_had(backend: Backend)
     ("uniplex", 502, "model_unreachable"), ("multiplex", 503, "model_unavailable"),
 ])  # fmt: skip
 def test_a_model_that_is_away_is_told_whole_and_streamed(model: str, status: int, code: str) -> None:
-    with running() as gone:
-        pass
-    with serving(gone, env={"MULTIPLEX_RETRIES": "0"}) as served:
+    with away() as gone, serving(gone, env={"MULTIPLEX_RETRIES": "0"}) as served:
         ready = httpx.get(f"{served.url}/readyz")
         assert ready.status_code == 503
         assert f"test-model at {gone.base_url}: nothing answers there" in ready.text
@@ -218,12 +216,10 @@ def test_a_model_that_is_away_is_told_whole_and_streamed(model: str, status: int
 
 
 def test_readiness_comes_back_with_the_model() -> None:
-    with running() as gone:
-        port = int(gone.url.rpartition(":")[2])
     now = "import multiplex.serve.service as it; it.READY_FOR = 0.0"
-    with serving(gone, before=now) as served:
+    with away() as gone, serving(gone, before=now) as served:
         assert httpx.get(f"{served.url}/readyz").status_code == 503
-        with running(port):
+        with running(int(gone.url.rpartition(":")[2])):
             assert httpx.get(f"{served.url}/readyz").text == "ready\n"
             assert served.chat(model="uniplex").status_code == 200
 

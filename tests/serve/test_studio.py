@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from langgraph_sdk import get_client
 from multiplex.council.personas import Council
 from tests.backend import Backend
 from tests.council.test_threads import talking
+from tests.ports import reserved_port
 from tests.serve.luck import until
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +27,8 @@ LANGGRAPH = shutil.which("langgraph", path=f"{Path(sys.executable).parent}{os.pa
 
 
 @contextmanager
-def developing(backend: Backend, folder: Path) -> Iterator[str]:
+def developing(backend: Backend, folder: Path, port: int) -> Iterator[str]:
     """`langgraph dev` in a folder of its own, where it keeps what it stores; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     url, log = f"http://127.0.0.1:{port}", folder / "log"
     model = {
         "MULTIPLEX_MODEL": "m",
@@ -73,7 +70,7 @@ def test_studio_restores_no_other_classes_than_messages() -> None:
 @pytest.mark.skipif(LANGGRAPH is None, reason="langgraph-cli is not installed: the extra [studio] has it")
 async def test_langgraph_dev_answers_a_conversation(backend: Backend, tmp_path: Path) -> None:
     backend.script = talking
-    with developing(backend, tmp_path) as url:
+    with reserved_port() as port, developing(backend, tmp_path, port) as url:
         client = get_client(url=url)
         thread = (await client.threads.create())["thread_id"]
         events = list[dict[str, Any]]()

@@ -17,7 +17,7 @@ from multiplex.serve.http import keys
 from multiplex.serve.http.keys import Keys, Strangers
 from multiplex.serve.options import ServeOptions
 from multiplex.serve.service import opened
-from tests.backend import Backend, Say, running
+from tests.backend import Backend, Say, away
 from tests.command import at, run
 from tests.serve.conftest import House
 from tests.serve.luck import QUESTION, bugs, council, metric, post, question, raw, replied, thinking, until
@@ -307,9 +307,7 @@ async def test_many_wrong_keys_wait_and_those_of_others_do_not(monkeypatch: pyte
 
 
 def test_wrong_keys_are_counted_and_logged_once_and_readiness_tells_strangers_nothing() -> None:
-    with running() as backend:
-        gone = Backend(backend.url)
-    with serving(gone, env={"MULTIPLEX_API_KEYS": KEY}) as served:
+    with away() as gone, serving(gone, env={"MULTIPLEX_API_KEYS": KEY}) as served:
         for _ in range(3):
             assert ask(served, "no-such-key-at-all").status_code == 401
         assert httpx.get(f"{served.url}/readyz?key=secret").text == "not ready\n"
