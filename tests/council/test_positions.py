@@ -309,6 +309,14 @@ def test_marks_are_taken_out_of_a_voice_and_lead_to_their_positions() -> None:
     ]
 
 
+@pytest.mark.parametrize("marked", ["[1-3]", "[1–2, 3]", " [2, 1 - 3]"])
+def test_a_mark_may_be_a_range(marked: str) -> None:
+    near = EVERY[0].sourcebook.positions[:3]  # type: ignore[union-attr]
+    text, cited = read_marks(f"Guests come first{marked}.", near)
+    assert text == "Guests come first."
+    assert {c.id for c in cited} == {position.id for position in near}
+
+
 @pytest.mark.parametrize("marked", ["客人优先【1】。", "客人优先［1］。", "客人优先[1；2]。", "客人优先[1、2]。"])
 def test_a_mark_in_chinese_brackets_is_read_too(marked: str) -> None:
     near = EVERY[0].sourcebook.positions[:2]  # type: ignore[union-attr]
