@@ -10,7 +10,7 @@ import pytest
 from multiplex.content import read_yaml
 from multiplex.council import similarity
 from multiplex.council.answer import Answer
-from multiplex.council.grammar import ASKS, asking_grammar
+from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
 from multiplex.council.graph import build_graph
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
@@ -271,6 +271,8 @@ def test_a_question_that_names_what_nobody_named_is_dropped() -> None:
     assert read_question("Would you hide it from your mother?", position, CARE) == "Would you hide it from your mother?"
     assert read_question("Would you ask the yoruba to pay for it?", position, CARE) is None
     assert read_question("The old are a burden.", position, CARE) is None
+    assert read_question("Would you hide it, even if you are different from ?", position, CARE) is None
+    assert read_question(f"Would you {'a' * LONGEST}?", position, CARE) is None
 
 
 async def test_the_reader_is_asked_about_what_the_two_positions_dispute(backend: Backend) -> None:
