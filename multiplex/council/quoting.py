@@ -91,8 +91,9 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     try:
         matter = _matter(persona, position)
         reply = await chat.complete(asking_messages(matter, turn["question"]), _call(persona, chat, turn, slot))
-        note = "; ".join(reply.notes) or None
         usage, asks = reply.usage, read_question(reply.text, position, f"{turn['question']} {matter}")
+        unasked = () if asks else (locale.say("no_question", error="its reply cannot be asked as one"),)
+        note = "; ".join([*reply.notes, *unasked]) or None
     except MultiplexError as error:
         note, usage = locale.say("no_question", error=error), usage + spent_on(error)
     text, quoted, cited = _write(persona, position, locale)
