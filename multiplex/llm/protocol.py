@@ -162,7 +162,7 @@ def _unpacked(raw: Any) -> Any:
     """What an error's text holds, where it is JSON itself; else the text."""
     try:
         return json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
+    except (ValueError, RecursionError):
         return raw
 
 
