@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.text.sentences import Sentence, split
-from multiplex.text.tokens import has_word
+from multiplex.text.tokens import count_words, has_word, tokens
 from tests.properties import examples
 
 
@@ -126,6 +126,26 @@ def test_what_holds_no_word_holds_no_sentence(text: str) -> None:
 @pytest.mark.parametrize("text", ["." * 100_000 + "x", '."' * 50_000 + "x", "word. e.g. " * 20_000, "- " * 100_000])
 def test_a_long_and_hostile_text_is_split_in_linear_time(text: str) -> None:
     assert len(split(text)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("בְּרֵאשִׁית בָּרָא אֱלֹהִים", 3),
+        ("بِسۡمِ ٱللَّهِ", 2),
+        ("شک\u200cها را می\u200cخواهم", 3),
+        ("क्\u200dया", 1),
+        ("ຄົນເຖົ້າ", 1),
+        ("か\u3099っこう", 4),
+        ("ܐܰܢܳܫܳܐ ދިވެހި ሰ\u135eላም", 3),
+    ],
+)
+def test_signs_on_letters_and_joiners_part_no_word(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+def test_a_kana_is_the_same_word_in_one_piece_and_in_two() -> None:
+    assert [token.key for token in tokens("か\u3099")] == ["が"]
 
 
 MARKDOWN = st.text(st.sampled_from("aÉ本ع1 .!?。\n#*>|-`“)\u200f"), max_size=40)
