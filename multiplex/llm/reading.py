@@ -324,7 +324,8 @@ class Events:
         self._rest = lines.pop() + held
         for line in lines:
             name, _, value = line.partition(b":")
-            if name == b"data":
+            if name in (b"data", b"error"):  # a field of llama.cpp's servers up to 2025, for the event of that name
+                self._kind = "error" if name == b"error" else self._kind
                 self._data.append(value.removeprefix(b" "))
             elif name == b"event":
                 self._kind = value.strip().decode("ascii", "replace")

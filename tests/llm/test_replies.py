@@ -104,6 +104,7 @@ async def test_a_refusal_is_told_and_asked_for_once(transport: Transport) -> Non
         [b"data: " + b'{"error": {"message": "slow down", "code": 429}}' + b"\n\n"],
         [event("half"), b'event: error\ndata: {"message": "slow down", "code": "rate_limit_exceeded"}\n\n'],
         [event("half"), b'data: {"object": "error", "message": "slow down", "code": 429}\n\n'],
+        [b'error: {"message": "slow down", "code": 429}\n\n', DONE],
     ],
 )
 @WAYS
