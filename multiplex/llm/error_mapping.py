@@ -120,7 +120,7 @@ def read_told(error: Exception) -> Told | None:
 def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> FailedAttempt:
     status, said = told.status, safe(told.message, secret) or "no reason given"
     number = f"{status} " if status is not None else ""
-    if status in (400, 403, 422, 451) and told.declined:
+    if status in (None, 400, 403, 422, 451) and told.declined:
         return FailedAttempt(
             CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1
         )

@@ -25,8 +25,9 @@ from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
+from multiplex.llm.error_mapping import explain
 from multiplex.llm.model import as_chat
-from multiplex.llm.protocol import read_error, read_usage
+from multiplex.llm.protocol import EndpointError, find_error, read_error, read_usage
 from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
 from multiplex.llm.spec import api_key, parse_spec
 from multiplex.llm.transport import Transport
@@ -67,7 +68,14 @@ async def hear(url: str, way: Any) -> tuple[str, Usage]:
 
 @pytest.mark.parametrize(
     ("finish", "kind"),
-    [("content_filter", "declined"), ("SAFETY", "declined"), ("error", "server"), ("abort", "server"), ("x", "server")],
+    [
+        ("content_filter", "declined"),
+        ("SAFETY", "declined"),
+        ("content_filter: RECITATION", "declined"),
+        ("error", "server"),
+        ("abort", "server"),
+        ("x", "server"),
+    ],
 )
 @EVERY
 async def test_a_reply_that_did_not_end_by_itself_is_no_answer(
@@ -84,6 +92,23 @@ async def test_a_reply_that_did_not_end_by_itself_is_no_answer(
 async def test_a_limit_under_another_name_is_a_limit(backend: Backend, transport: Transport) -> None:
     backend.script = lambda body, n: Say(HALF, finish="MAX_TOKENS")
     assert (await ask(backend.base_url, transport)).cut
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "Content Exists Risk", "type": "invalid_request_error"}}),  # DeepSeek
+        (403, {"code": "no permission", "error": "Content violates usage guidelines. Failed check: X"}),  # xAI
+        (400, {"error": {"code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}}),  # Zhipu
+        (400, {"error": {"code": "InputTextSensitiveContentDetected", "message": "no"}}),  # Volcengine
+        (None, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),  # MiniMax, under 200
+    ],
+)
+def test_a_filter_is_known_by_the_words_of_each_provider(status: int | None, body: Body) -> None:
+    told = find_error(body) if status is None else read_error(body, status)
+    assert told is not None
+    failure = explain(EndpointError(told), parse_spec("m", "http://127.0.0.1:9/v1"))
+    assert (failure.error.kind, failure.attempts) == ("declined", 1)
 
 
 @EVERY
