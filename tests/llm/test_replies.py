@@ -297,6 +297,8 @@ def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | 
          {"seed": 1}, ("seed", "unknown", None)),  # as OpenRouter tells it
         ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
         ({"message": "System message must be at the beginning."}, {}, ("messages", "system_first", None)),
+        ({"message": "After the (optional) system message(s), user or tool message(s) should alternate with assistant "
+          "message(s)."}, {}, ("messages", "alternate", None)),  # as Perplexity has it
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, change: tuple[str, str, Any]) -> None:
