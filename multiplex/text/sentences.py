@@ -54,13 +54,18 @@ _FENCE = re.compile(r"\s*(?:```|~~~)")
 _HEADING = re.compile(r"\s{0,3}#{1,6}(?:\s+|$)")
 _UNDERLINE = re.compile(r"\s{0,3}(?:=+|-{2,})\s*$")
 _RULE = re.compile(r"\s*(?:[-*_][ \t]*){3,}$")
+_BULLETS = "•‣▪●◦∙⁃·・○■□◆◇★☆→➤►▶✓✔✅❖※\u2460-\u2473\u2776-\u277f"
 _ITEM = re.compile(
-    r"\s*(?:(?:[-*+•‣▪●◦∙]|(?P<number>\(?\d{1,3}[.)])|\(?[a-z]\))\s+|(?:\d{1,3}、(?!\d)|（\d{1,3}）)\s*)"
+    rf"\s*(?:(?:[-*+{_BULLETS}]\ufe0f?|(?P<number>\(?\d{{1,3}}[.)])|(?P<dash>–)|\(?[^\W\d_]\)|\d\ufe0f?\u20e3"
+    r"|[가나다라마바사아자차카타파하]\.)\s+"
+    rf"|(?:\d{{1,3}}[、．](?!\d)|\d{{1,3}}）|（[\d一二三四五六七八九十]{{1,3}}）|[一二三四五六七八九十]{{1,3}}、"
+    rf"|[{_BULLETS}](?=[{_NO_SPACES}]))\s*)"
     r"(?:\[[ xX]\]\s+)?"
 )
+_PICTURE = re.compile("\\s*[\U0001f000-\U0001faff]")
 _ROW = re.compile(r"\s*\||.*\S[ \t]\|[ \t]\S")
 _ROW_LINE = re.compile(r"[\s|:-]*-[\s|:-]*$")
-_BOLD = re.compile(r"\s*(\*\*|__)(?:(?!\1).)+\1\s*:?\s*$")
+_BOLD = re.compile(r"\s*(\*\*\*?|__)(?:(?!\1).)+\1\s*:?\s*$")
 _BREAK = re.compile(r"(?:[ \t]{2,}|\\|<br ?/?>)$")
 
 
@@ -76,7 +81,7 @@ class Sentence:
 def split(text: str) -> list[Sentence]:
     """The sentences of a text, in order, without overlap; each holds at least one word.
 
-    A Markdown list item, heading and table row is one sentence, however many stops it holds; in
+    A Markdown list item, heading and table row is one sentence, however many stops it holds. In
     running text a sentence ends at a stop of its script that no abbreviation, initial, ordinal or
     lower-case continuation takes back; abbreviations are known of English and of the languages of
     `eval/languages/`. A blank line, or a Markdown hard break, always ends one. Thai and Lao write no
@@ -110,12 +115,12 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
         quoted = bool(quote)
         right = left + len(line)
         item = _ITEM.match(line)
-        if item and start is not None and not whole and item["number"] and int(item["number"].strip("(.)")) != 1:
-            item = None  # a wrapped line of prose that happens to begin with a number
+        if item and start is not None and not whole and _is_wrapped(item, text[max(start, end - 9) : end]):
+            item = None
         rule = bool(_RULE.match(line))
         underline = start is not None and not whole and lines == 1 and bool(_UNDERLINE.match(line))
         alone = bool(_HEADING.match(line) or _ROW.match(line) or _BOLD.match(line))
-        if not line.strip() or rule or underline or alone or item or _FENCE.match(line):
+        if not line.strip() or rule or underline or alone or item or _FENCE.match(line) or _PICTURE.match(line):
             if start is not None:
                 yield start, end, whole or underline
             start = None
@@ -135,6 +140,13 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
                 start = None
     if start is not None:
         yield start, end, whole
+
+
+def _is_wrapped(item: re.Match[str], before: str) -> bool:
+    """Whether a line of prose, which goes on from such a one, only happens to begin with a number or a dash."""
+    number = item["number"]
+    marked = item["dash"] or (number and int(number.strip("(.)")) != 1)
+    return bool(marked) and not before.rstrip(" \t*_").endswith((":", "："))
 
 
 def _prose(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -106,6 +106,17 @@ def test_list_items_headings_and_table_rows_are_sentences_of_their_own() -> None
     ]
 
 
+def test_a_list_item_is_known_by_the_marks_of_every_script() -> None:
+    text = (
+        "**Views:**\n– Kin. Care\n→ Elders\n① 家庭\n二、社区\n・国\n１．村\n"
+        "B) Youth\nأ) الأسرة\n나. 마을\n1️⃣ All\n🌍 Africa\n🌏 Asia"
+    )
+    assert texts(f"{text}\n\n***Bold***\nIn prose\n– as here – it goes on.") == [
+        "**Views:**", "Kin. Care", "Elders", "家庭", "社区", "国", "村", "Youth", "الأسرة", "마을", "All", "🌍 Africa",
+        "🌏 Asia", "***Bold***", "In prose\n– as here – it goes on.",
+    ]  # fmt: skip
+
+
 def test_a_wrapped_line_that_begins_with_a_number_is_no_list_item() -> None:
     assert texts("There were more than\n12. Nobody counted.") == ["There were more than\n12.", "Nobody counted."]
 
