@@ -37,11 +37,15 @@ def api_client(base_url: str | None, secret: str, timeout: float) -> AsyncOpenAI
     """
     from openai import AsyncOpenAI
 
-    key = secret or "none"  # the client wants one even where the endpoint does not
+    key = secret or "none"  # the client wants one even where nothing is sent
     parts = urlsplit(base_url or _OPENAI)
-    headers: dict[str, Any] = {} if base_url in (None, openai_address()) else _without_openais(key)
+    openais = base_url in (None, openai_address())
+    headers: dict[str, Any] = {} if openais else _without_openais(key)
     if parts.username is not None:
         headers["Authorization"] = _login(parts)
+    client = http_client(base_url, timeout)
+    if not openais and not secret and parts.username is None:
+        client.event_hooks = {**client.event_hooks, "request": [_leave_key_out]}
     return AsyncOpenAI(
         base_url=parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl(),
         default_query=dict(parse_qsl(parts.query, keep_blank_values=True)),
@@ -49,8 +53,13 @@ def api_client(base_url: str | None, secret: str, timeout: float) -> AsyncOpenAI
         default_headers=headers,
         max_retries=0,
         timeout=None,
-        http_client=http_client(base_url, timeout),
+        http_client=client,
     )
+
+
+async def _leave_key_out(request: Any) -> None:
+    """An endpoint that asks for no key may refuse one that it does not know."""
+    request.headers.pop("authorization", None)
 
 
 def openai_address() -> str | None:

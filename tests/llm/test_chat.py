@@ -180,7 +180,7 @@ async def test_an_error_that_quotes_the_key_does_not_show_it(backend: Backend, m
 async def test_openais_key_is_never_sent_to_another_endpoint(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     await asks(spec_of(backend))
-    assert KEY not in backend.headers[0]["authorization"]
+    assert "authorization" not in backend.headers[0]
 
 
 async def test_a_missing_key_is_a_usage_error(backend: Backend) -> None:
