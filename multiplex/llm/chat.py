@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from multiplex.content import storable
 from multiplex.errors import CallError
 from multiplex.llm.adaptation import LIMITS, Adapted
 from multiplex.llm.attempts import Attempts
@@ -301,4 +302,4 @@ class Chat:
 
 
 def _message(message: BaseMessage) -> dict[str, Any]:
-    return {"role": _ROLES[message.type], "content": str(message.text)}
+    return {"role": _ROLES[message.type], "content": storable(str(message.text))}

@@ -183,6 +183,11 @@ async def test_openais_key_is_never_sent_to_another_endpoint(backend: Backend, m
     assert "authorization" not in backend.headers[0]
 
 
+async def test_half_a_character_which_no_request_can_hold_is_replaced(backend: Backend) -> None:
+    await asks(spec_of(backend), "caf\udce9?")
+    assert backend.requests[0]["messages"][0]["content"] == "caf??"
+
+
 async def test_a_missing_key_is_a_usage_error(backend: Backend) -> None:
     with pytest.raises(UsageError, match="set TEST_KEY"):
         await asks(spec_of(backend, api_key_env="TEST_KEY"))
