@@ -25,7 +25,7 @@ from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
-from multiplex.llm.error_mapping import explain
+from multiplex.llm.error_mapping import explain, safe
 from multiplex.llm.model import as_chat
 from multiplex.llm.protocol import EndpointError, find_error, read_error, read_usage
 from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
@@ -601,6 +601,13 @@ async def test_an_endpoint_that_lists_no_models_is_there(status: int, message: s
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         assert (await unreachable(parse_spec("m", f"http://127.0.0.1:{port}/v1")) is None) is there
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-proj-abcdef12", f"gsk_{'a1' * 20}", f"hf_{'a1' * 17}", f"AIza{'Sy9' * 12}", "eyJh.eyJi.x-1"]
+)
+def test_a_key_in_the_words_of_a_callers_own_model_is_not_shown(key: str) -> None:
+    assert safe(f"bad key {key}, sorry") == "bad key [key], sorry"
 
 
 def test_an_error_that_holds_endless_brackets_is_read() -> None:
