@@ -87,16 +87,17 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
         return silent.model_copy(update={"text": nothing, "scaffold": ((0, len(nothing)),)})
     position = persona.position(turn["near"][0])
     emit(VoiceQuoted(persona=persona.name, perspective=persona.perspective, says=position.says))
+    against = _opponent(persona, position, turn["near"])
     started, asks, usage, note = perf_counter(), None, Usage(), None
     try:
-        matter = _matter(persona, position)
+        matter = against[0][1] if against else position.topics[0]
         reply = await chat.complete(asking_messages(matter, turn["question"]), _call(persona, chat, turn, slot))
         usage, asks = reply.usage, read_question(reply.text, position, f"{turn['question']} {matter}")
         unasked = () if asks else (locale.say("no_question", error="its reply cannot be asked as one"),)
         note = "; ".join([*reply.notes, *unasked]) or None
     except MultiplexError as error:
         note, usage = locale.say("no_question", error=error), usage + spent_on(error)
-    text, quoted, cited = _write(persona, position, locale)
+    text, quoted, cited = _write(persona, position, against, locale)
     scaffold = outside(quoted, len(text))
     if asks:
         text += f"\n\n{asks}"
@@ -152,11 +153,13 @@ def _names() -> frozenset[str]:
     return frozenset(names)
 
 
-def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
-    """The text of a position and of its first opponent, the spans of their statements, and what they are."""
+def _write(
+    persona: Persona, position: Position, against: Sequence[tuple[Position, str]], locale: Locale
+) -> tuple[str, tuple[Span, ...], tuple[Cited, ...]]:
+    """The text of a position and of those against it, the spans of their statements, and what they are."""
     text, quoted, cited = "", [], []
     told = [("", position)]
-    told += [(f"\n\n{locale.say('against', about=about)} ", other) for other, about in _opponent(persona, position)]
+    told += [(f"\n\n{locale.say('against', about=about)} ", other) for other, about in against]
     for lead, each in told:
         start = len(text) + len(lead)
         end = start + len(each.says)
@@ -166,14 +169,14 @@ def _write(persona: Persona, position: Position, locale: Locale) -> tuple[str, t
     return text, tuple(quoted), tuple(cited)
 
 
-def _opponent(persona: Persona, position: Position) -> list[tuple[Position, str]]:
-    """The first position that disagrees, and what about, where there is one."""
-    return persona.sourcebook.opponents(position)[:1] if persona.sourcebook is not None else []
+def _opponent(persona: Persona, position: Position, near: Sequence[str]) -> list[tuple[Position, str]]:
+    """A position that disagrees and what about, where there is one: the first of those near the question, else of all.
 
-
-def _matter(persona: Persona, position: Position) -> str:
-    """What the position and its first opponent disagree about; where it has none, its first topic."""
-    return next((about for _, about in _opponent(persona, position)), position.topics[0])
+    `near` holds the ids of the positions near the question, nearest first.
+    """
+    opponents = persona.sourcebook.opponents(position) if persona.sourcebook is not None else []
+    order = {name: place for place, name in enumerate(near)}
+    return sorted(opponents, key=lambda opponent: order.get(opponent[0].id, len(near)))[:1]
 
 
 def attribution(position: Position) -> str:

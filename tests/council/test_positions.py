@@ -172,9 +172,22 @@ async def test_the_nearest_position_stands_with_its_opponent_and_calls_are_one_a
     for voice in answer.voices:
         persona = next(p for p in DEFAULT.personas if p.name == voice.persona)
         (nearest,) = near[voice.persona]
-        opponents = [other.id for other, _ in persona.sourcebook.opponents(nearest)][:1]  # type: ignore[union-attr]
-        assert [cited.id for cited in voice.positions] == [nearest.id, *opponents]
+        opponents = [other.id for other, _ in persona.sourcebook.opponents(nearest)]  # type: ignore[union-attr]
+        first, *against = [cited.id for cited in voice.positions]
+        assert first == nearest.id
+        assert len(against) == min(1, len(opponents))
+        assert set(against) <= set(opponents)
     assert not any("represent" in asked(body) for body in backend.requests)
+
+
+async def test_of_several_opponents_one_near_the_question_is_shown(backend: Backend) -> None:
+    western = Council.load("western", "african")
+    answer = await answered(backend, "Is there free will, or is everything we do decided?", western)
+    assert [cited.id for cited in answer.voices[0].positions] == ["nobody-chose-their-brain", "no-excuse-for-choosing"]
+    book = western.personas[0].sourcebook
+    assert book is not None
+    opponents = book.opponents(book.by_id["nobody-chose-their-brain"])
+    assert [other.id for other, _ in opponents][:2] == ["penalty-as-desert", "no-excuse-for-choosing"]
 
 
 def test_an_author_is_left_out_only_where_the_holders_name_has_the_whole_of_the_last_name() -> None:
@@ -282,7 +295,8 @@ async def test_the_reader_is_asked_about_what_the_two_positions_dispute(backend:
         book = persona.sourcebook
         assert book is not None
         position = book.by_id[voice.positions[0].id]
-        about = [about for _, about in book.opponents(position)[:1]] or [position.topics[0]]
+        shown = {cited.id for cited in voice.positions[1:]}
+        about = [about for other, about in book.opponents(position) if other.id in shown] or [position.topics[0]]
         assert f"Disputed: {about[0]}\nReader: {CARE}" in told
 
 
