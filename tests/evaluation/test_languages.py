@@ -97,6 +97,15 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
     [
         ("Japan mein log sabse pehle buzurgon ko salaam karte hain aur khana khate hain.", ""),
         ("Konfuzianismus", ""),
+        # particles are written together with the next word, so that few stand alone
+        (
+            "التربية تسبق التعليم: التربية تبدأ منذ الطفولة المبكرة، وتشمل تنمية القيم، والأخلاق، والسلوكيات الإيجابية، "
+            "وهي أساس لبناء شخصية الطفل وتهيئته لعملية التعلم.",
+            "ar",
+        ),
+        ("Ayudó a mi tío a llevar a la abuela a la plaza.", "es"),  # "a" is French, Portuguese and Italian too
+        ("A minha mãe deu a mão à avó e foi a pé até lá.", "pt"),
+        ("Dieses Haus wurde meinen Eltern schon wieder nicht verkauft.", "de"),
         ("12 345", ""),
         ("የኢትዮጵያ ሰዎች ቡና ይወዳሉ።", "am"),
         ("ናይ ኤርትራ ሰብ እዩ ኣብ ዓዲ።", "ti"),
