@@ -50,6 +50,8 @@ def test_a_text_that_is_all_scaffold_is_skipped(evaluator: Evaluator) -> None:
     first, second = Scorer(evaluator).score(rows)
     assert isinstance(first, Skipped)
     assert "no word outside its scaffold" in first.reason
+    with pytest.raises(UsageError, match="no word outside"):
+        evaluator.measure("<p>https://x.org/wiki/Zakat</p>")
     assert isinstance(second, Scored)
 
 

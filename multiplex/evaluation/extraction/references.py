@@ -14,6 +14,7 @@ from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, Cue
 from multiplex.evaluation.extraction.frames import Frame, default_frame
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.evaluation.extraction.senses import Found, keep_supported
+from multiplex.text.markup import blank_markup
 from multiplex.text.matching import Match
 from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import tokens
@@ -102,7 +103,7 @@ def find(
     Raises:
         UsageError: a scaffold span does not lie in the text.
     """
-    return find_in(split(masked(text, scaffold)), gazetteer, question, cue_words=cue_words, frame=frame)
+    return find_in(split(blank_markup(masked(text, scaffold))), gazetteer, question, cue_words=cue_words, frame=frame)
 
 
 def find_in(
