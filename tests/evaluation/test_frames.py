@@ -63,6 +63,7 @@ def frames() -> dict[str, Frame]:
         ("The bodhisattva returns.", "south_asian", "buddhism", "south_asian"),
         ("In Japan the bodhisattva returns.", "east_asian", "buddhism", "east_asian"),
         # homes that were wrong
+        ("The Book of Job asks why.", "jewish", "judaism", OUTSIDE),
         ("Filial piety in Nigeria binds them.", "african", OUTSIDE, "african"),
         ("Qawwali moves them.", "south_asian", "islam", "south_asian"),
         ("The Syrian Christians of Kerala pray.", "south_asian", "christianity", "south_asian"),

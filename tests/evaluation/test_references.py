@@ -193,6 +193,11 @@ def shipped() -> Gazetteer:
         ("She trained in kung fu.", []),
         ("The Avicenna Mausoleum is old.", ["islamic place"]),
         ("Avicenna wrote on medicine.", ["islamic concept"]),
+        ("The Vikings drafted a quarterback and their fans celebrate.", []),
+        ("The Vikings honoured their elders.", ["western named"]),
+        ("The singer Ashanti performed at the ceremony.", []),
+        ("The Dharma Initiative is a tale of television.", []),
+        ("Our code runs on Ubuntu and we upgraded ubuntu servers.", []),
         # languages and alphabets
         ("She is a native speaker.", []),
         ("Latin is taught here.", []),
