@@ -106,6 +106,7 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
         ("Ayudó a mi tío a llevar a la abuela a la plaza.", "es"),  # "a" is French, Portuguese and Italian too
         ("A minha mãe deu a mão à avó e foi a pé até lá.", "pt"),
         ("Dieses Haus wurde meinen Eltern schon wieder nicht verkauft.", "de"),
+        ("Pemerintah memberi bantuan kepada petani miskin.", "id"),
         ("12 345", ""),
         ("የኢትዮጵያ ሰዎች ቡና ይወዳሉ።", "am"),
         ("ናይ ኤርትራ ሰብ እዩ ኣብ ዓዲ።", "ti"),
@@ -131,6 +132,11 @@ def test_a_language_is_told_by_its_script_and_words_or_not_recognised(text: str,
         ("La familia se reunió con respeto y confianza.", set()),
         ("El conejillo de Indias vive en el océano Índico.", set()),
         ("La Navidad en la cultura mexicana.", {"latin_american"}),
+        ("La lengua árabe y el idioma japonés se aprenden en un coche alemán.", set()),
+        ("彼はフランス語とアラビア語を話す。", set()),
+        ("他会阿拉伯语和西班牙语，回教室打印加急文件。", set()),
+        ("Benin adım Ayşe ve bu kitap benim çok sevdiğim bir hikâye.", set()),  # my
+        ("Benin'de aileler yaşlılara saygı gösterir ve onlarla yaşar.", {"african"}),
         ("Kilisedeki haçlar eskiydi ve kapıda bekleyen adamlar vardı.", set()),  # crosses, not hajj
         ("Araplar ve Kazakların aileleri burada yaşıyor.", {"islamic"}),
         ("اشترى الرجل سيارة رولز رويس جديدة في المدينة الكبيرة.", set()),  # a car, not Rawls
