@@ -99,7 +99,7 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
         ("Konfuzianismus", ""),
         # particles are written together with the next word, so that few stand alone
         (
-            "التربية تسبق التعليم: التربية تبدأ منذ الطفولة المبكرة، وتشمل تنمية القيم، والأخلاق، والسلوكيات الإيجابية، "
+            "التربية تسبق التعليم: التربية تبدأ منذ الطفولة المبكرة، وتشمل تنمية القيم، والأخلاق، والسلوكيات، "
             "وهي أساس لبناء شخصية الطفل وتهيئته لعملية التعلم.",
             "ar",
         ),

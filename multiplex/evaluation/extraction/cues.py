@@ -113,7 +113,7 @@ class Context:
         return self._key(at) in _COUNTED or self._key(at).isdigit()
 
     def _is_something_else(self, match: Match[Slot, Entity]) -> bool:
-        """A homonym that is no place, a book of the Bible, a team, a power's rule over a land, a direction, a tongue."""
+        """A homonym that is no place, a book of the Bible, a team, rule over a land, a direction, a tongue."""
         if match.form.slot == "homonyms":
             return not self._is_located(match)
         if match.form.slot == "people":
