@@ -189,7 +189,7 @@ class Evaluator:
 
 def _named_in_prompt(local: Local, of: Extracted) -> frozenset[str]:
     prompt = of.text.passage.prompt
-    return local.reader.ids_in(prompt) | quoted_in(of.references, prompt) if prompt else frozenset()
+    return local.reader.ids_in(prompt, of.text.reading) | quoted_in(of.references, prompt) if prompt else frozenset()
 
 
 def _with_tone(reading: Reading) -> Reading:

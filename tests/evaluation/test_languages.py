@@ -153,6 +153,22 @@ def test_an_echo_is_one_whatever_language_the_question_was_asked_in(evaluator: E
     assert [(each.entity, each.echo) for each in measures.references] == [("islam", True), ("zakat", False)]
 
 
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("what does islam say about family?", "Islam says that kin come first."),
+        ("familles japonaises", "Les familles japonaises respectent les anciens et elles sont polies."),
+        ("Буддизм", "Буддизм — это религия, которая появилась давно."),
+    ],
+)
+def test_an_echo_is_one_of_a_question_without_capitals_or_too_short_to_tell_its_language(
+    evaluator: Evaluator, question: str, text: str
+) -> None:
+    measures = evaluator.measure(text, question=question)
+    assert [each.echo for each in measures.references] == [True]
+    assert measures.n == 0
+
+
 def test_a_sentence_of_another_language_inside_a_text_is_read_or_told() -> None:
     text = (
         "In Japan elders are greeted first. Die Würde des Menschen ist in der Familie und im Staat unantastbar. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ Span = tuple[int, int]
 JUDGED = "judge:"
 """What an entity begins with that a judge found: its quotation follows, without case."""
 _CARRIERS = frozenset(("and", "or"))
+_SMALL = re.compile(r"(?<![\w'’])[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ def masked(text: str, scaffold: Sequence[Span]) -> str:
     for start, end in scaffold:
         text = text[:start] + ("\n\n" + " " * (end - start))[: end - start] + text[end:]
     return text
+
+
+def with_capitals(question: str) -> str:
+    """The question as it stands, and with a capital for every word: many ask "what does islam say" without one."""
+    return f"{question} . {_SMALL.sub(lambda letter: letter.group().upper(), question)}" if question else ""
 
 
 def quoted_in(references: Sequence[Reference], text: str) -> frozenset[str]:
@@ -124,7 +131,7 @@ def find_in(
     """
     cue_words = cue_words if cue_words is not None else shipped_cue_words()
     frame = frame if frame is not None else default_frame()
-    asked = gazetteer.ids_in(question) if asked is None else asked
+    asked = gazetteer.ids_in(with_capitals(question)) if asked is None else asked
     foreign = foreign if foreign is not None else {}
     contexts: dict[int, Context] = {}
     found = []
