@@ -187,12 +187,12 @@ def _macro_f1(votes: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     return float(np.mean(scores))
 
 
-def resample(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
-    """The 95% percentile interval of a figure over resampled texts, seeded."""
+def resample(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float] | tuple[None, None]:
+    """The 95% percentile interval of a figure over resampled texts, seeded; none where all texts agree."""
     rng = np.random.default_rng(SEED)
     values = [figure(rng.integers(n, size=n)) for _ in range(RESAMPLES)]
     low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (None, None)  # what no text shows, no resample can
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
