@@ -19,7 +19,8 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 JOINED = (
     "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0f71-\u0fbc\u102b-\u103e\u17b4-\u17d3"
 )
-_LETTER = f"(?:[^\\W_{_UNSPACED}]|[{JOINED}])"
+# The signs of ayn, hamza and okina are letters to Unicode; here they are apostrophes, which only stand inside a word.
+_LETTER = f"(?:[^\\W_ʼʻʿʾ{_UNSPACED}]|[{JOINED}])"
 _WORD = re.compile(f"[{_UNSPACED}]|{_LETTER}+(?:['’‘ʼʻʿʾ´′{_UNSEEN}]{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")  # what _WORD finds in ASCII, several times as fast
 
