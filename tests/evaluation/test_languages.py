@@ -134,6 +134,8 @@ def test_a_language_is_told_by_its_script_and_words_or_not_recognised(text: str,
         ("La Navidad en la cultura mexicana.", {"latin_american"}),
         ("La lengua árabe y el idioma japonés se aprenden en un coche alemán.", set()),
         ("彼はフランス語とアラビア語を話す。", set()),
+        ("Il habite boulevard Voltaire, près du métro, avec sa femme.", set()),
+        ("Defienden los derechos individuales y comen ceviche en la casa.", set()),  # all societies; a dish
         ("他会阿拉伯语和西班牙语，回教室打印加急文件。", set()),
         ("Benin adım Ayşe ve bu kitap benim çok sevdiğim bir hikâye.", set()),  # my
         ("Benin'de aileler yaşlılara saygı gösterir ve onlarla yaşar.", {"african"}),
