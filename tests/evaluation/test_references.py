@@ -192,6 +192,7 @@ def shipped() -> Gazetteer:
         ("People of Port of Spain celebrate.", ["latin_american named"]),
         ("She trained in kung fu.", []),
         ("The Avicenna Mausoleum is old.", ["islamic place"]),
+        ("Orwell Road is closed.", ["western place"]),
         ("Avicenna wrote on medicine.", ["islamic concept"]),
         ("The ʿulamāʾ and the ʻulamāʼ mourn on ʿĀshūrāʾ.", ["islamic concept"] * 3),
         ("Elders of the ʻaiga speak.", ["indigenous concept"]),
