@@ -107,6 +107,8 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
         ("A minha mãe deu a mão à avó e foi a pé até lá.", "pt"),
         ("Dieses Haus wurde meinen Eltern schon wieder nicht verkauft.", "de"),
         ("Pemerintah memberi bantuan kepada petani miskin.", "id"),
+        ("Mobil Jepang itu dijual di toko di sudut jalan.", "id"),  # the detector says Malay
+        ("Kami tidak boleh pergi ke pasar kerana hujan lebat.", "ms"),
         ("12 345", ""),
         ("የኢትዮጵያ ሰዎች ቡና ይወዳሉ።", "am"),
         ("ናይ ኤርትራ ሰብ እዩ ኣብ ዓዲ።", "ti"),

@@ -163,6 +163,8 @@ def _of_script(script: str, text: str) -> str:
     if best and shares[best] >= _CLEAR and all(_apart(words, best, other) for other in ranked[1:3]):
         return best
     told = _detect(text)
+    if told == "ms" and shares.get("id", 0.0) >= shares.get("ms", 0.0):
+        told = "id"  # the detector takes plain Indonesian for Malay
     enough = shares.get(best, 0.0) * (1.0 if best in _UNDETECTED else 0.7)
     if told in shares and shares[told] >= max(_LEAST, enough):
         return told
