@@ -105,6 +105,7 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
         ),
         ("Ayudó a mi tío a llevar a la abuela a la plaza.", "es"),  # "a" is French, Portuguese and Italian too
         ("A minha mãe deu a mão à avó e foi a pé até lá.", "pt"),
+        ("Was kannst du tun?", "de"),
         ("Dieses Haus wurde meinen Eltern schon wieder nicht verkauft.", "de"),
         ("Pemerintah memberi bantuan kepada petani miskin.", "id"),
         ("Mobil Jepang itu dijual di toko di sudut jalan.", "id"),  # the detector says Malay
