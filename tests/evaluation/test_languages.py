@@ -110,6 +110,7 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
         ("Pemerintah memberi bantuan kepada petani miskin.", "id"),
         ("Mobil Jepang itu dijual di toko di sudut jalan.", "id"),  # the detector says Malay
         ("Kami tidak boleh pergi ke pasar kerana hujan lebat.", "ms"),
+        ("Chelsea won the match.", "en"),  # "wọn" is Yoruba
         ("12 345", ""),
         ("የኢትዮጵያ ሰዎች ቡና ይወዳሉ።", "am"),
         ("ናይ ኤርትራ ሰብ እዩ ኣብ ዓዲ።", "ti"),
