@@ -87,6 +87,19 @@ def test_an_entity_has_one_home_in_each_frame(
     assert any(one.cue in HEADLINE_CUES for one in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("Confucius stresses filial piety, while African ubuntu stresses community.", "east_asian"),
+        ("Ambedkar fought caste, as Africans fought apartheid.", "south_asian"),
+        ("In Nigeria, filial piety binds kin, as Confucius held.", "african"),
+    ],
+)
+def test_an_idea_of_several_regions_is_at_home_in_the_one_that_its_clause_names(text: str, home: str) -> None:
+    ideas = {one.entity: one.perspective for one in find(text, shipped_gazetteer())}
+    assert ideas.get("filial_piety", ideas.get("caste_system")) == home
+
+
 def test_believers_of_every_religion_are_treated_alike(frames: dict[str, Frame]) -> None:
     """Named alone they are at home in `religions`; with a nationality they are where it is in `civilisations`."""
     asked = "Catholics, Protestants and Orthodox Christians all ask for mercy."
