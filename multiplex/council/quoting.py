@@ -41,7 +41,8 @@ EXAMPLES = (
     ("whether a guest may stay away from worship", "Should I invite my neighbours?",
      "What would you do if your neighbours came to the table and not to the prayer?"),
 )  # fmt: skip
-_ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{10,{LONGEST}}}\?")
+# The grammar cuts a question at its greatest length; a blank before its mark tells that a word is missing.
+_ASK = re.compile(rf"(?:{'|'.join(ASKS)})[^.!?\n]{{9,{LONGEST - 2}}}[^.!?\s,-]\?")
 _COMMON = """a an and are be by can do does for from how i if in is it may my of on or our should that the their they
 this to was we what when where which who whom whose why will with without would you your"""
 _ENGLISH = frozenset(_COMMON.split())
@@ -90,8 +91,9 @@ async def quote(persona: Persona, chat: Chat, turn: Turn, silent: Voice, slot: i
     try:
         matter = _matter(persona, position)
         reply = await chat.complete(asking_messages(matter, turn["question"]), _call(persona, chat, turn, slot))
-        note = "; ".join(reply.notes) or None
         usage, asks = reply.usage, read_question(reply.text, position, f"{turn['question']} {matter}")
+        unasked = () if asks else (locale.say("no_question", error="its reply cannot be asked as one"),)
+        note = "; ".join([*reply.notes, *unasked]) or None
     except MultiplexError as error:
         note, usage = locale.say("no_question", error=error), usage + spent_on(error)
     text, quoted, cited = _write(persona, position, locale)

@@ -29,7 +29,8 @@ from multiplex.text.sentences import OWN_STOPS, STOPS
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-_MARK = re.compile(r"\s?[\[［【]\d{1,2}(?:\s?[,;，；、]\s?\d{1,2})*[\]］】]")  # also as Chinese and Japanese are typed
+_RANGE = re.compile(r"(\d{1,2})(?:\s?[-–—]\s?(\d{1,2}))?")
+_MARK = re.compile(rf"\s?[\[［【]{_RANGE.pattern}(?:\s?[,;，；、]\s?{_RANGE.pattern})*[\]］】]")  # also full-width
 _BEHIND = rf"[\"'”’»)\]」』）》]*(?:{_MARK.pattern})*"  # a stop, and of its sentence
 _SENTENCE_END = re.compile(rf"[{STOPS}]{_BEHIND}(?=\s|$)|[{OWN_STOPS}]{_BEHIND}")
 
@@ -164,9 +165,10 @@ def read_marks(text: str, near: Sequence[Position]) -> tuple[str, tuple[Cited, .
     for mark in _MARK.finditer(text):
         plain += text[last : mark.start()]
         last = mark.end()
-        for number in map(int, re.findall(r"\d+", mark[0])):
-            if 1 <= number <= len(near):
-                places.setdefault(number - 1, []).append(len(plain))
+        for first, end in _RANGE.findall(mark[0]):
+            for number in range(int(first), int(end or first) + 1):
+                if 1 <= number <= len(near):
+                    places.setdefault(number - 1, []).append(len(plain))
     plain += text[last:]
     order = sorted(places, key=lambda place: places[place])
     return plain, tuple(cite(near[place], *places[place]) for place in order)

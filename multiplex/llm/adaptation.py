@@ -36,7 +36,9 @@ _NO_SYSTEM = re.compile(
     r"role.{0,20}system.{0,40}(?:not|un)\W?supported",
     re.IGNORECASE,
 )
-_ALTERNATE = re.compile(r"roles must alternate", re.IGNORECASE)
+_ALTERNATE = re.compile(  # in Perplexity's words, too
+    r"roles (?:must|should) (?:be )?alternat|should alternate with assistant", re.IGNORECASE
+)
 _SYSTEM_FIRST = re.compile(
     r"system\b.{0,40}\b(?:at the (?:beginning|start)|(?:be|come)(?: the)? first)\b", re.IGNORECASE
 )

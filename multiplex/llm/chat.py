@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from multiplex.content import storable
 from multiplex.errors import CallError
 from multiplex.llm.adaptation import LIMITS, Adapted
 from multiplex.llm.attempts import Attempts
@@ -16,7 +17,7 @@ from multiplex.llm.connection import Connection, endpoint, opened
 from multiplex.llm.langchain_model import ask_own
 from multiplex.llm.limiter import Limiter, steady
 from multiplex.llm.logprobs import write_alternatives
-from multiplex.llm.outcome import read_answer
+from multiplex.llm.outcome import note_rest, read_answer
 from multiplex.llm.pacing import Pacing
 from multiplex.llm.reading import Completion, ReplyReader
 from multiplex.llm.reasoning import without_thinking
@@ -211,9 +212,7 @@ class Chat:
                 text = read_answer(said, self._at, room_advice(self.spec, call))
                 if call.top_logprobs is not None:
                     text = write_alternatives(said, self._at)
-                notes = attempt.sent.notes
-                if said.too_long:
-                    notes += (f"{self._at} sent more than the call can have asked for; the rest was not read",)
+                notes = attempt.sent.notes + ((note_rest(self._at),) if said.too_long else ())
                 return Reply(
                     text, attempts.lost + said.usage, perf_counter() - started, said.ending == "cut", attempts.number,
                     notes, said.message_id,
@@ -303,4 +302,4 @@ class Chat:
 
 
 def _message(message: BaseMessage) -> dict[str, Any]:
-    return {"role": _ROLES[message.type], "content": str(message.text)}
+    return {"role": _ROLES[message.type], "content": storable(str(message.text))}

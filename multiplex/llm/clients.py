@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from functools import cache
 from importlib import import_module
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from multiplex.errors import CallError, UsageError
@@ -27,26 +28,38 @@ _OPENAI = "https://api.openai.com/v1"
 def api_client(base_url: str | None, secret: str, timeout: float) -> AsyncOpenAI:
     """A client that makes each request once, to an endpoint (None: OpenAI), with a key (empty: none).
 
-    A query of the address goes with every request. Headers that OPENAI_CUSTOM_HEADERS names, among which may be keys,
-    OPENAI_ORG_ID and OPENAI_PROJECT_ID go to OpenAI, or where OPENAI_BASE_URL has its models called, and nowhere else.
+    A query of the address goes with every request, and a user and password in it in place of the key. Headers that
+    OPENAI_CUSTOM_HEADERS names, among which may be keys, OPENAI_ORG_ID and OPENAI_PROJECT_ID go to OpenAI, or where
+    OPENAI_BASE_URL has its models called, and nowhere else.
 
     Raises:
         UsageError: as `http_client`.
     """
     from openai import AsyncOpenAI
 
-    key = secret or "none"  # the client wants one even where the endpoint does not
+    key = secret or "none"  # the client wants one even where nothing is sent
     parts = urlsplit(base_url or _OPENAI)
-    headers = {} if base_url in (None, os.environ.get("OPENAI_BASE_URL")) else _without_openais(key)
+    openais = base_url in (None, openai_address())
+    headers: dict[str, Any] = {} if openais else _without_openais(key)
+    if parts.username is not None:
+        headers["Authorization"] = _login(parts)
+    client = http_client(base_url, timeout)
+    if not openais and not secret and parts.username is None:
+        client.event_hooks = {**client.event_hooks, "request": [_leave_key_out]}
     return AsyncOpenAI(
-        base_url=parts._replace(query="", fragment="").geturl(),
+        base_url=parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl(),
         default_query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         api_key=key,
         default_headers=headers,
         max_retries=0,
         timeout=None,
-        http_client=http_client(base_url, timeout),
+        http_client=client,
     )
+
+
+async def _leave_key_out(request: Any) -> None:
+    """An endpoint that asks for no key may refuse one that it does not know."""
+    request.headers.pop("authorization", None)
 
 
 def openai_address() -> str | None:
@@ -63,6 +76,12 @@ def _without_openais(key: str) -> dict[str, Any]:
     names = {name.strip() for name, colon, _ in (line.partition(":") for line in lines) if colon}
     ours = {"OpenAI-Organization", "OpenAI-Project", *(name for name in names if name.lower() != "authorization")}
     return {**dict.fromkeys(ours, Omit()), "Authorization": f"Bearer {key}"}
+
+
+def _login(parts: SplitResult) -> str:
+    """The header for the user and the password that an address names."""
+    pair = ":".join(unquote(part or "") for part in (parts.username, parts.password))
+    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def http_client(base_url: str | None, timeout: float) -> DefaultAsyncHttpxClient:

@@ -12,7 +12,9 @@ from multiplex.llm.protocol import EndpointError, Told, read_error
 from multiplex.llm.spec import ModelSpec
 
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
-_KEY = re.compile(r"\b(?:sk|key|pk|gsk|xai)-[\w*.-]{6,}")
+_KEY = re.compile(
+    r"\b(?:(?:sk|key|pk|xai|pplx|nvapi)-[\w*.-]{6,}|(?:gsk|hf|r8|fw|tgp)_\w{16,}|AIza[\w-]{30,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
+)
 _MISMADE = frozenset({"json_validate_failed", "tool_use_failed"})  # Groq: what the model made is not as asked
 _BAD_KEY = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired|not found)|invalid api[ _]key", re.IGNORECASE)
 _SECRET_URL = re.compile(r"(https?://)[^/\s@]+@")
@@ -54,6 +56,8 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
         return FailedAttempt(CallError(error.kind, f"{at}: {safe(str(error), secret)}"), attempts=1)
     if (told := read_told(error)) is not None:
         return _explain_told(told, spec, at, secret)
+    if spec.wrapped is not None and (status := _find_status(error)) is not None:
+        return _explain_own(error, status, at)
     if is_broken_connection(error):
         cause = safe(next((str(each) for each in list(_causes(error))[1:] if str(each)), str(error)), secret)
         if not _is_unconnected(error):
@@ -67,12 +71,6 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
         return FailedAttempt(CallError("server", f"{at}: {safe(error.message, secret)}"))
     reason = safe(f"{type(error).__name__}: {error}", secret)
     if spec.wrapped is not None:
-        status = getattr(error, "status_code", None)
-        if status == 429:
-            wait = _retry_after(getattr(getattr(error, "response", None), "headers", None) or {})
-            return _rate_limited(at, reason, wait)
-        if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409):
-            return FailedAttempt(CallError("bad_request", f"{at}: {status} ({reason})"), attempts=1)
         return FailedAttempt(CallError("server", f"{at}: {reason}"))
     return FailedAttempt(
         CallError(
@@ -80,6 +78,30 @@ def explain(error: Exception, spec: ModelSpec, secret: str = "") -> FailedAttemp
         ),
         attempts=1,
     )
+
+
+def _find_status(error: Exception) -> int | None:
+    """The HTTP status that an exception of some other client bears; None where it bears none."""
+    bearers = (error, getattr(error, "response", None))
+    found = (getattr(each, name, None) for each in bearers for name in ("status_code", "code", "status"))
+    return next((int(status) for status in found if isinstance(status, int) and 400 <= status < 600), None)
+
+
+def _explain_own(error: Exception, status: int, at: str) -> FailedAttempt:
+    """What a status means that the endpoint of a caller's own chat model gave."""
+    said, wait = safe(f"{type(error).__name__}: {error}"), _retry_after(_find_headers(error))
+    if status == 429:
+        return _rate_limited(at, said, wait)
+    if status in (401, 403):
+        return FailedAttempt(CallError("refused", f"{at}: {status}, the key is refused or missing ({said})"), 1)
+    if status < 500 and status not in (408, 409):
+        return FailedAttempt(CallError("bad_request", f"{at}: {status} ({said})"), attempts=1)
+    return FailedAttempt(CallError("server", f"{at}: {status} ({said})"), wait=wait and min(wait, LONGEST_WAIT))
+
+
+def _find_headers(error: Exception) -> Mapping[str, str]:
+    found = (getattr(each, "headers", None) for each in (error, getattr(error, "response", None)))
+    return next((headers for headers in found if isinstance(headers, Mapping)), {})
 
 
 def read_told(error: Exception) -> Told | None:
@@ -100,7 +122,7 @@ def read_told(error: Exception) -> Told | None:
 def _explain_told(told: Told, spec: ModelSpec, at: str, secret: str) -> FailedAttempt:
     status, said = told.status, safe(told.message, secret) or "no reason given"
     number = f"{status} " if status is not None else ""
-    if status in (400, 403, 422, 451) and told.declined:
+    if status in (None, 400, 403, 422, 451) and told.declined:
         return FailedAttempt(
             CallError("declined", f"{at}: stopped by the endpoint's content filter: {number}({said})"), 1
         )
@@ -130,8 +152,10 @@ def _rate_limited(at: str, said: str, wait: float | None) -> FailedAttempt:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the endpoint asks to wait, from `retry-after-ms` or `retry-after` (a number or an HTTP date)."""
-    from email.utils import parsedate_to_datetime
+    """Seconds the endpoint asks to wait, from `retry-after-ms` or `retry-after` (a number or an HTTP date).
+
+    A date is one of the endpoint's clock, which `date` tells: ours may go otherwise.
+    """
     from time import time
 
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -140,8 +164,18 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             return max(0.0, float(value) / unit)
         except ValueError:
             pass
+    if (due := _read_date(headers.get("retry-after"))) is None:
+        return None
+    now = _read_date(headers.get("date"))
+    return max(0.0, due - (time() if now is None else now))
+
+
+def _read_date(value: str | None) -> float | None:
+    """An HTTP date as seconds since 1970; None where it is none."""
+    from email.utils import parsedate_to_datetime
+
     try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time())
+        return parsedate_to_datetime(value or "").timestamp()
     except (ValueError, TypeError):
         return None
 

@@ -35,9 +35,11 @@ async def ask_own(
     """
     visible = ThinkingFilter()
     whole: AIMessageChunk | None = None
+    finish = ""
     try:
         async for chunk in client.astream(list(messages), config={"tags": list(tags)}):
             whole = chunk if whole is None else whole + chunk
+            finish = _find_finish(chunk.response_metadata) or finish  # of a sum the words of all stand in a row
             if on_delta is not None and (shown := visible.feed(str(chunk.text))):
                 on_delta(shown)
     except Exception as error:
@@ -48,7 +50,8 @@ async def ask_own(
         on_delta(shown)
     if whole is None:
         raise ValueError("the stream held nothing")
-    spent, finish = whole.usage_metadata, _finish(whole.response_metadata)
+    spent = whole.usage_metadata
+    finish = finish or "stop"  # not every provider says; a model that broke off has raised
     usage = Usage(
         calls=1,
         input_tokens=spent["input_tokens"] if spent else None,
@@ -57,6 +60,6 @@ async def ask_own(
     return Completion(str(whole.text), find_ending(finish), finish, usage, message_id=whole.id)
 
 
-def _finish(metadata: Mapping[str, Any]) -> str:
-    """The provider's word for why a reply ended. Not every provider says; a model that broke off has raised."""
-    return next((str(metadata[name]) for name in _FINISHES if metadata.get(name)), "stop")
+def _find_finish(metadata: Mapping[str, Any]) -> str:
+    """The provider's word for why a reply ended; empty where it does not say."""
+    return next((str(metadata[name]) for name in _FINISHES if metadata.get(name)), "")

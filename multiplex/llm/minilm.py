@@ -17,6 +17,8 @@ from safetensors.numpy import load_file
 from scipy.special import erf
 from tokenizers import Tokenizer
 
+from multiplex.content import storable
+
 LENGTH = 256  # word pieces of a text that are read, the first and last marks among them
 BATCH = 32  # texts a pass; larger ones fall out of the processor's cache
 WIDTH, LAYERS, HEADS = 384, 6, 12
@@ -56,7 +58,8 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """One row of length 1 for each text, shape (n, 384)."""
-        pieces = [self._tokenizer.encode(text).ids for text in texts]  # one by one: a batch starts threads of its own
+        # One by one: a batch starts threads of its own. The tokenizer refuses halves of characters.
+        pieces = [self._tokenizer.encode(storable(text)).ids for text in texts]
         order = sorted(range(len(texts)), key=lambda row: -len(pieces[row]))
         rows = np.zeros((len(texts), WIDTH), dtype=np.float32)
         for start in range(0, len(order), BATCH):

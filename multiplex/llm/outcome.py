@@ -59,6 +59,11 @@ def check_end(said: Completion, at: str, *, passed: bool) -> None:
         raise UnusableError(CallError(kind, f"{at}: {why}"), attempts, said.usage)
 
 
+def note_rest(at: str) -> str:
+    """What a reader is told of a reply that was too long to be one (`Completion.too_long`)."""
+    return f"{at} sent more than the call can have asked for; the rest was not read"
+
+
 def _find_fault(said: Completion, text: str, room: str) -> tuple[str, str, int | None] | None:
     """The kind of error, why, and how many attempts make sense: another would mostly be paid for the same."""
     if said.refusal:

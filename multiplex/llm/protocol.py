@@ -42,7 +42,9 @@ _MESSAGES = (
 )  # fmt: skip
 _FILTER = re.compile(
     r"content[\s_-]?(?:filter|management|policy)|responsible_?ai|moderation|was flagged|safety system|"
-    r"prohibited content|data_inspection|inappropriate content|usage policies",
+    r"prohibited content|data_inspection|inappropriate content|usage policies|for safety reasons|"
+    r"content exists risk|violates usage guidelines|considered high risk|new_sensitive|sensitivecontentdetected|"
+    r"unsafe or sensitive|不安全或敏感",  # DeepSeek, xAI, Moonshot, MiniMax, Volcengine, Zhipu
     re.IGNORECASE,
 )
 _UNITS = {"h(?:(?:ou)?rs?)?": 3600, "m(?:in(?:ute)?s?)?": 60, "s(?:ec(?:ond)?s?)?": 1, "(?:ms|milliseconds?)": 0.001}
@@ -55,8 +57,11 @@ _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
 
 def find_ending(finish: str | None) -> Ending | None:
-    """How a reply with this finish reason ended; None where the endpoint gave none."""
-    return ENDINGS.get(finish.lower().removeprefix("finishreason."), "broken") if finish else None
+    """How a reply with this finish reason ended; None where the endpoint gave none.
+
+    Gemini's says what its filter found, too: "content_filter: RECITATION".
+    """
+    return ENDINGS.get(finish.lower().removeprefix("finishreason.").partition(":")[0], "broken") if finish else None
 
 
 def read_usage(usage: Any, *, spoke: bool) -> Usage:
@@ -162,7 +167,7 @@ def _unpacked(raw: Any) -> Any:
     """What an error's text holds, where it is JSON itself; else the text."""
     try:
         return json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
+    except (ValueError, RecursionError):
         return raw
 
 

@@ -241,6 +241,10 @@ class TooLargeError(Exception):
     """A response goes on beyond what any reply takes."""
 
 
+class BrokenOffError(Exception):
+    """A response ended, with nothing wrong to be seen on its connection, before it was whole."""
+
+
 Shown = TypeVar("Shown")
 
 
@@ -252,9 +256,10 @@ async def read_response(chunks: AsyncIterator[bytes], reader: ReplySink[Shown]) 
     Raises:
         EndpointError: the endpoint tells of an error.
         TooLargeError: the response is larger than any reply.
+        BrokenOffError: nothing came but blank lines and comments, which keep a connection open, or half of an object.
         ValueError, TypeError, AttributeError: it is no chat completion.
     """
-    events, head, total = Events(), b"", 0
+    events, head, total, heard = Events(), b"", 0, False
     whole: list[bytes] = []
     async for chunk in chunks:
         total += len(chunk)
@@ -272,20 +277,34 @@ async def read_response(chunks: AsyncIterator[bytes], reader: ReplySink[Shown]) 
                 continue
             chunk = head
         for kind, data in events.feed(chunk):
+            heard = True
             if data == b"[DONE]":
                 return
             if shown := reader.take(json.loads(data.decode()), kind):
                 yield shown
             if reader.too_long:
                 return
-    if whole or head in (b"{}", b"[]"):
-        body = json.loads((b"".join(whole) or head).decode())
+    if head.startswith((b"{", b"[")):
+        body = _read_object(b"".join(whole) or head)
         if shown := reader.take(body[0] if isinstance(body, list) and len(body) == 1 else body):
             yield shown
         return
     for kind, data in events.feed(b"\n\n"):  # an endpoint may leave out the last empty line
+        heard = True
         if data != b"[DONE]" and (shown := reader.take(json.loads(data.decode()), kind)):
             yield shown
+    if not heard and (not head or head.startswith(b":")):
+        raise BrokenOffError("the response ended before any of the answer came; is --base-url right?")
+
+
+def _read_object(body: bytes) -> Any:
+    """What a body in one piece says."""
+    try:
+        return json.loads(body.decode())
+    except ValueError:
+        if body.rstrip().endswith((b"}", b"]")):
+            raise
+        raise BrokenOffError("the answer broke off before it was whole") from None
 
 
 class Events:
@@ -305,7 +324,8 @@ class Events:
         self._rest = lines.pop() + held
         for line in lines:
             name, _, value = line.partition(b":")
-            if name == b"data":
+            if name in (b"data", b"error"):  # a field of llama.cpp's servers up to 2025, for the event of that name
+                self._kind = "error" if name == b"error" else self._kind
                 self._data.append(value.removeprefix(b" "))
             elif name == b"event":
                 self._kind = value.strip().decode("ascii", "replace")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from multiplex.content import storable
 from multiplex.llm.adaptation import LIMITS
 from multiplex.llm.attempts import Attempts
-from multiplex.llm.outcome import check_end
+from multiplex.llm.outcome import check_end, note_rest
 from multiplex.llm.reading import THOUGHTS, ReplyReader, read_content
 from multiplex.llm.reasoning import Manner
 from multiplex.llm.spec import limit_name
@@ -104,7 +104,8 @@ async def relay(chat: Chat, asked: RelayRequest) -> AsyncGenerator[Passed | Clos
                         yield piece
                 finish, usage = reader.finish(at)
                 end(Reply(text, usage, perf_counter() - began, finish == "length", attempts.number))
-                yield Closed(finish, attempts.lost + usage, sent.notes)
+                notes = sent.notes + ((note_rest(at),) if reader.too_long else ())
+                yield Closed(finish, attempts.lost + usage, notes)
 
 
 async def _pieces(

@@ -100,7 +100,8 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
     another endpoint gets the key of `api_key_env`, and none where that is not given.
 
     Raises:
-        UsageError: the name says nothing of where the model runs, or the URL is no http(s) address.
+        UsageError: the name says nothing of where the model runs, the URL is no http(s) address, or it names a user
+            beside a key.
     """
     name = name.strip()
     kind, _, rest = name.partition(":")
@@ -116,7 +117,12 @@ def parse_spec(name: str, base_url: str | None = None, api_key_env: str | None =
             limit=8,
         )
     if base_url is not None:
+        base_url = base_url.strip()
         _check_url(base_url)
+        if api_key_env is not None and urlsplit(base_url).username is not None:
+            raise UsageError(
+                "--base-url names a user and --api-key-env a key, and an endpoint is sent one of them; leave one out"
+            )
     if kind == OPENAI and rest and base_url is None:
         if (address := openai_address()) is not None:
             _check_url(address, "OPENAI_BASE_URL")

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from multiplex.errors import CallError
 from multiplex.llm.error_mapping import is_broken_connection, safe
 from multiplex.llm.protocol import EndpointError
-from multiplex.llm.reading import MOST_BYTES, Completion, ReplyReader, ReplySink, Shown, TooLargeError, read_response
+from multiplex.llm.reading import (
+    MOST_BYTES,
+    BrokenOffError,
+    Completion,
+    ReplyReader,
+    ReplySink,
+    Shown,
+    TooLargeError,
+    read_response,
+)
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -162,6 +171,8 @@ async def exchange(
         raise CallError(
             "server", f"{at}: the response has more than {MOST_BYTES:,} bytes; is --base-url right?"
         ) from None
+    except BrokenOffError as error:
+        raise CallError("server", f"{at}: {error}") from None
     except TimeoutError as error:
         if not reader.begun:
             raise

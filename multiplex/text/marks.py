@@ -23,8 +23,10 @@ _OURS = (
 )  # fmt: skip
 _OTHERS = (  # of chat templates, which a server may read inside a message
     "system", "sys>", "user", "assistant", "developer", "tool", "think", "imstart", "imend", "imsep", "startof",
-    "endof", "startheader", "endheader", "eot", "bos", "eos", "s>", "inst>",
+    "endof", "startheader", "endheader", "eot", "bos", "eos", "s>", "inst>", "seedbos", "seedeos",
+    r"(?:special|reserved|unused|ctrl|extraid)\d",
 )  # fmt: skip
+_SQUARE = re.compile(r"\[(/?(?:inst|system_prompt|available_tools|tool_(?:calls|content|results)))\]", re.IGNORECASE)
 _REACH = 300  # plain characters within which the end of a mark is looked for
 _FILLERS = "\u115f\u1160"  # letters by their class that show nothing
 _MARK = re.compile(rf"<+(?:\||{'|'.join((*_OURS, *_OTHERS))})")
@@ -71,10 +73,11 @@ def make_marks(secret: str | None, seed: int, *data: str) -> Marks:
 def as_data(text: str) -> str:
     """Text of a user, a model or a file in which nothing can be read as a mark of a prompt.
 
-    The bracket that begins a mark becomes `‹`, and the one that ends it `›`; everything else stays, so `x < 5` and
-    `<b>` do too. Marks are found however they are written: unclosed, with attributes, in wide or look-alike
-    characters, with invisible ones or spaces between, or as entities.
+    The bracket that begins a mark becomes `‹`, and the one that ends it `›`; so do those of a chat template's `[INST]`.
+    Everything else stays, so `x < 5` and `<b>` do too. Marks are found however they are written: unclosed, with
+    attributes, in wide or look-alike characters, with invisible ones or spaces between, or as entities.
     """
+    text = _SQUARE.sub(r"‹\1›", text)  # Mistral's and Llama 2's
     if not _OPEN.search(text):
         return text
     stream, spans = _fold(text)

@@ -19,9 +19,9 @@ def locate(quotation: str, sentence: str) -> tuple[int, int] | None:
     """Where a quotation stands in a sentence: (start, end) in the sentence's own characters, or None.
 
     Compared in NFC with one kind of each quotation mark and single spaces, full-width letters as plain ones, case
-    kept. What a model leaves out in copying is passed over: vowel signs of Arabic and Hebrew, and characters that
-    show nothing, such as joiners and marks of direction. Where it stands several times, the first place that begins
-    and ends with whole words is taken.
+    kept. What a model leaves out in copying is passed over: vowel signs of Arabic and Hebrew, Markdown's asterisks, and
+    characters that show nothing, such as joiners and marks of direction. Where it stands several times, the first place
+    that begins and ends with whole words is taken.
     """
     (whole, places), wanted = _folded(sentence), _folded(quotation)[0].strip()
     if not has_word(wanted):
@@ -39,6 +39,8 @@ def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
     places: list[tuple[int, int]] = []
     for start, end in _clusters(text):
         for letter in _nfc(text[start:end]).translate(_WIDE).translate(_QUOTES):
+            if letter == "*":
+                continue
             if _is_optional(letter):
                 if places:
                     places[-1] = (places[-1][0], end)

@@ -10,7 +10,7 @@ import pytest
 from multiplex.content import read_yaml
 from multiplex.council import similarity
 from multiplex.council.answer import Answer
-from multiplex.council.grammar import ASKS, asking_grammar
+from multiplex.council.grammar import ASKS, LONGEST, asking_grammar
 from multiplex.council.graph import build_graph
 from multiplex.council.locales import ENGLISH, locale_of
 from multiplex.council.personas import Council, Persona, agents, built_in, read_persona
@@ -271,6 +271,8 @@ def test_a_question_that_names_what_nobody_named_is_dropped() -> None:
     assert read_question("Would you hide it from your mother?", position, CARE) == "Would you hide it from your mother?"
     assert read_question("Would you ask the yoruba to pay for it?", position, CARE) is None
     assert read_question("The old are a burden.", position, CARE) is None
+    assert read_question("Would you hide it, even if you are different from ?", position, CARE) is None
+    assert read_question(f"Would you {'a' * LONGEST}?", position, CARE) is None
 
 
 async def test_the_reader_is_asked_about_what_the_two_positions_dispute(backend: Backend) -> None:
@@ -307,6 +309,14 @@ def test_marks_are_taken_out_of_a_voice_and_lead_to_their_positions() -> None:
         (near[0].id, (len("Care is owed. It may be hired"),)),
         (near[2].id, (len("Care is owed. It may be hired"),)),
     ]
+
+
+@pytest.mark.parametrize("marked", ["[1-3]", "[1–2, 3]", " [2, 1 - 3]"])
+def test_a_mark_may_be_a_range(marked: str) -> None:
+    near = EVERY[0].sourcebook.positions[:3]  # type: ignore[union-attr]
+    text, cited = read_marks(f"Guests come first{marked}.", near)
+    assert text == "Guests come first."
+    assert {c.id for c in cited} == {position.id for position in near}
 
 
 @pytest.mark.parametrize("marked", ["客人优先【1】。", "客人优先［1］。", "客人优先[1；2]。", "客人优先[1、2]。"])

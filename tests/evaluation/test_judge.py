@@ -317,6 +317,8 @@ def test_the_prompt_explains_every_perspective_and_every_cue() -> None:
         ("क", "की क", "क"),
         ("「和」", "“和”为贵", "“和”"),
         ("Ｍaat", "of Maat", "Maat"),
+        ("Ubuntu says", "So **Ubuntu** says *this*", "Ubuntu** says"),
+        ("**Ubuntu**", "So Ubuntu says", "Ubuntu"),
         ("\u0651", "الله", None),
         ("Maori", "The Māori speak", None),
         ("the  ", "then it is", "the"),

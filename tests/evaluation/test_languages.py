@@ -25,6 +25,14 @@ from multiplex.evaluation.statistics.summary import Tally
 from multiplex.present.summary import language_notes, unread_object
 from multiplex.text.sentences import split
 
+
+def test_no_stop_in_a_form_ends_a_sentence() -> None:
+    gazetteer = shipped_gazetteer()
+    files = [read_language(path, gazetteer.names, gazetteer.concepts) for path in known_languages().values()]
+    forms = [form for file in files for of in (file.names, file.concepts) for each in of.values() for form in each]
+    assert [form for form in forms if len(split(f"1 {form} 2.")) > 1] == []
+
+
 # "In Japan elders are greeted first. The Koran commands kindness to parents. In Nigeria the family decides together."
 SAME = {
     "en": "In Japan elders are greeted first. The Quran commands kindness to parents. "

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiplex.text.sentences import Sentence, split
-from multiplex.text.tokens import has_word
+from multiplex.text.tokens import count_words, has_word, tokens
 from tests.properties import examples
 
 
@@ -48,6 +48,34 @@ def texts(text: str) -> list[str]:
         ("一是和谐!二是孝?对。", ["一是和谐!", "二是孝?", "对。"]),
         ("Er sagte: „Das ist so.“ Dann ging er.", ["Er sagte: „Das ist so.“", "Dann ging er."]),
         ("« Ils parlent.\u00a0» Puis ils partent.", ["« Ils parlent.\u00a0»", "Puis ils partent."]),
+        ("Τι είναι δίκαιο; «Ποιος;» ρώτησε. Κανείς.", ["Τι είναι δίκαιο;", "«Ποιος;» ρώτησε.", "Κανείς."]),
+        ("ሰዎች ይናገራሉ፡፡ ልጆች ያዳምጣሉ:: አዎ፡፡", ["ሰዎች ይናገራሉ፡፡", "ልጆች ያዳምጣሉ::", "አዎ፡፡"]),
+        ("家族は大切である．子は親を敬う．", ["家族は大切である．", "子は親を敬う．"]),
+        ("「なぜ？」と聞いた。「孝だ。」ところが違う。", ["「なぜ？」と聞いた。", "「孝だ。」", "ところが違う。"]),
+        (
+            "En los EE. UU. la Sra. Paz habla, etc. Los niños oyen.",
+            ["En los EE. UU. la Sra. Paz habla, etc.", "Los niños oyen."],
+        ),
+        ("Hz. Ali böyle dedi. II. Dünya Savaşı bitti.", ["Hz. Ali böyle dedi.", "II. Dünya Savaşı bitti."]),
+        (
+            "Im 19. Jahrhundert bzw. Mittelalter. Am 3. Oktober.",
+            ["Im 19. Jahrhundert bzw. Mittelalter.", "Am 3. Oktober."],
+        ),
+        (
+            "Au Ve siècle av. J.-C., Mme. Lu en a. Les sages aussi.",
+            ["Au Ve siècle av. J.-C., Mme. Lu en a.", "Les sages aussi."],
+        ),
+        (
+            "É assim que é. Mas sim. Так думаю я. Мой отец нет.",
+            ["É assim que é.", "Mas sim.", "Так думаю я.", "Мой отец нет."],
+        ),
+        ("Это, напр. Конфуций (551–479 гг. Китай), учил.", ["Это, напр. Конфуций (551–479 гг. Китай), учил."]),
+        ("डॉ. बी.आर. अंबेडकर ने कहा। वह गया।", ["डॉ. बी.आर. अंबेडकर ने कहा।", "वह गया।"]),
+        ("Bw. Juma na Mwl. Nyerere. Art. 5 was O. Le Duc.", ["Bw. Juma na Mwl. Nyerere.", "Art. 5 was O. Le Duc."]),
+        (
+            "Kin first!👪 Elders lead.[^1] Yes.¹ No.[1, 2] So‼ End",
+            ["Kin first!👪", "Elders lead.[^1]", "Yes.¹", "No.[1, 2]", "So‼", "End"],
+        ),
         ("1、家庭\n2、社区\n（3）国家", ["家庭", "社区", "国家"]),
         ("مقدمة\n١. الأسرة\n٢. القرية", ["مقدمة", "الأسرة", "القرية"]),
     ],
@@ -78,6 +106,17 @@ def test_list_items_headings_and_table_rows_are_sentences_of_their_own() -> None
     ]
 
 
+def test_a_list_item_is_known_by_the_marks_of_every_script() -> None:
+    text = (
+        "**Views:**\n– Kin. Care\n→ Elders\n① 家庭\n二、社区\n・国\n１．村\n"
+        "B) Youth\nأ) الأسرة\n나. 마을\n1️⃣ All\n🌍 Africa\n🌏 Asia"
+    )
+    assert texts(f"{text}\n\n***Bold***\nIn prose\n– as here – it goes on.") == [
+        "**Views:**", "Kin. Care", "Elders", "家庭", "社区", "国", "村", "Youth", "الأسرة", "마을", "All", "🌍 Africa",
+        "🌏 Asia", "***Bold***", "In prose\n– as here – it goes on.",
+    ]  # fmt: skip
+
+
 def test_a_wrapped_line_that_begins_with_a_number_is_no_list_item() -> None:
     assert texts("There were more than\n12. Nobody counted.") == ["There were more than\n12.", "Nobody counted."]
 
@@ -98,6 +137,26 @@ def test_what_holds_no_word_holds_no_sentence(text: str) -> None:
 @pytest.mark.parametrize("text", ["." * 100_000 + "x", '."' * 50_000 + "x", "word. e.g. " * 20_000, "- " * 100_000])
 def test_a_long_and_hostile_text_is_split_in_linear_time(text: str) -> None:
     assert len(split(text)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("בְּרֵאשִׁית בָּרָא אֱלֹהִים", 3),
+        ("بِسۡمِ ٱللَّهِ", 2),
+        ("شک\u200cها را می\u200cخواهم", 3),
+        ("क्\u200dया", 1),
+        ("ຄົນເຖົ້າ", 1),
+        ("か\u3099っこう", 4),
+        ("ܐܰܢܳܫܳܐ ދިވެހި ሰ\u135eላም", 3),
+    ],
+)
+def test_signs_on_letters_and_joiners_part_no_word(text: str, words: int) -> None:
+    assert count_words(text) == words
+
+
+def test_a_kana_is_the_same_word_in_one_piece_and_in_two() -> None:
+    assert [token.key for token in tokens("か\u3099")] == ["が"]
 
 
 MARKDOWN = st.text(st.sampled_from("aÉ本ع1 .!?。\n#*>|-`“)\u200f"), max_size=40)

@@ -180,7 +180,12 @@ async def test_an_error_that_quotes_the_key_does_not_show_it(backend: Backend, m
 async def test_openais_key_is_never_sent_to_another_endpoint(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     await asks(spec_of(backend))
-    assert KEY not in backend.headers[0]["authorization"]
+    assert "authorization" not in backend.headers[0]
+
+
+async def test_half_a_character_which_no_request_can_hold_is_replaced(backend: Backend) -> None:
+    await asks(spec_of(backend), "caf\udce9?")
+    assert backend.requests[0]["messages"][0]["content"] == "caf??"
 
 
 async def test_a_missing_key_is_a_usage_error(backend: Backend) -> None:

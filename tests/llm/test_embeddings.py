@@ -86,8 +86,8 @@ def test_no_sentence_gives_no_row(embedder: Embedder) -> None:
     assert rows.dtype == np.float32
 
 
-def test_empty_and_endless_texts_have_an_embedding(embedder: Embedder) -> None:
-    rows = embedder.encode(["", "word " * 20_000])
+def test_empty_endless_and_broken_texts_have_an_embedding(embedder: Embedder) -> None:
+    rows = embedder.encode(["", "word " * 20_000, "half \ud83d"])
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
 
 

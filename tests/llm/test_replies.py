@@ -7,20 +7,27 @@ import gzip
 import itertools
 import json
 import threading
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import httpx
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field
 
 from multiplex.errors import CallError, UsageError
 from multiplex.llm.adaptation import find_change
 from multiplex.llm.chat import Chat
 from multiplex.llm.clients import http_client, is_direct
+from multiplex.llm.error_mapping import explain, safe
 from multiplex.llm.model import as_chat
-from multiplex.llm.protocol import read_error, read_usage
+from multiplex.llm.protocol import EndpointError, find_error, read_error, read_usage
 from multiplex.llm.relay import Closed, Passed, RelayRequest, relay
 from multiplex.llm.spec import api_key, parse_spec
 from multiplex.llm.transport import Transport
@@ -61,7 +68,14 @@ async def hear(url: str, way: Any) -> tuple[str, Usage]:
 
 @pytest.mark.parametrize(
     ("finish", "kind"),
-    [("content_filter", "declined"), ("SAFETY", "declined"), ("error", "server"), ("abort", "server"), ("x", "server")],
+    [
+        ("content_filter", "declined"),
+        ("SAFETY", "declined"),
+        ("content_filter: RECITATION", "declined"),
+        ("error", "server"),
+        ("abort", "server"),
+        ("x", "server"),
+    ],
 )
 @EVERY
 async def test_a_reply_that_did_not_end_by_itself_is_no_answer(
@@ -78,6 +92,23 @@ async def test_a_reply_that_did_not_end_by_itself_is_no_answer(
 async def test_a_limit_under_another_name_is_a_limit(backend: Backend, transport: Transport) -> None:
     backend.script = lambda body, n: Say(HALF, finish="MAX_TOKENS")
     assert (await ask(backend.base_url, transport)).cut
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "Content Exists Risk", "type": "invalid_request_error"}}),  # DeepSeek
+        (403, {"code": "no permission", "error": "Content violates usage guidelines. Failed check: X"}),  # xAI
+        (400, {"error": {"code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}}),  # Zhipu
+        (400, {"error": {"code": "InputTextSensitiveContentDetected", "message": "no"}}),  # Volcengine
+        (None, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}),  # MiniMax, under 200
+    ],
+)
+def test_a_filter_is_known_by_the_words_of_each_provider(status: int | None, body: Body) -> None:
+    told = find_error(body) if status is None else read_error(body, status)
+    assert told is not None
+    failure = explain(EndpointError(told), parse_spec("m", "http://127.0.0.1:9/v1"))
+    assert (failure.error.kind, failure.attempts) == ("declined", 1)
 
 
 @EVERY
@@ -98,6 +129,7 @@ async def test_a_refusal_is_told_and_asked_for_once(transport: Transport) -> Non
         [b"data: " + b'{"error": {"message": "slow down", "code": 429}}' + b"\n\n"],
         [event("half"), b'event: error\ndata: {"message": "slow down", "code": "rate_limit_exceeded"}\n\n'],
         [event("half"), b'data: {"object": "error", "message": "slow down", "code": 429}\n\n'],
+        [b'error: {"message": "slow down", "code": 429}\n\n', DONE],
     ],
 )
 @WAYS
@@ -125,6 +157,27 @@ async def test_no_form_of_failure_is_an_answer(way: str, body: Any, said: str) -
     async with running(Endpoint([json.dumps(body).encode()], kind=b"application/json")) as endpoint:
         with pytest.raises(CallError, match=said):
             await hear(endpoint.url, way)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        ([], "ended before any of the answer came"),
+        ([b"\n \n", b"\n \n"], "ended before any of the answer came"),  # as OpenRouter keeps a connection open
+        ([b": PROCESSING\n\n", b": PROCESSING\n\n"], "ended before any of the answer came"),
+        ([b'{"choices": [{"message": {"content": "Kin fi'], "broke off before it was whole"),
+        ([b"{"], "broke off before it was whole"),
+    ],
+)
+@EVERY
+async def test_a_response_that_ends_too_soon_is_asked_for_again(
+    transport: Transport, pieces: list[bytes], said: str
+) -> None:
+    async with running(Endpoint(pieces)) as endpoint:
+        with pytest.raises(CallError, match=said) as caught:
+            await ask(endpoint.url, transport, retries=1)
+    assert caught.value.kind == "server"
+    assert len(endpoint.bodies) == 2
 
 
 _OTHER = {"index": 1, "delta": {"content": "NO"}, "finish_reason": "length"}
@@ -244,6 +297,8 @@ def test_tokens_that_cannot_be_are_not_reported(usage: Any, tokens: tuple[int | 
          {"seed": 1}, ("seed", "unknown", None)),  # as OpenRouter tells it
         ({"message": "System role not supported"}, {}, ("messages", "no_system", None)),
         ({"message": "System message must be at the beginning."}, {}, ("messages", "system_first", None)),
+        ({"message": "After the (optional) system message(s), user or tool message(s) should alternate with assistant "
+          "message(s)."}, {}, ("messages", "alternate", None)),  # as Perplexity has it
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refusal_decides_what_is_changed(body: Any, sent: Body, change: tuple[str, str, Any]) -> None:
@@ -394,36 +449,75 @@ async def test_a_reply_that_stops_coming_is_asked_for_once_more_and_no_oftener()
     assert len(endpoint.bodies) == 2
 
 
-class Hurried(BaseChatModel):
-    """A caller's own chat model, whose endpoint takes no more calls now."""
+class Own(BaseChatModel):
+    """A caller's own chat model, which says some chunks and then fails, where it has an error to raise."""
 
+    chunks: list[AIMessageChunk] = Field(default_factory=list)
+    error: Any = None
     asked: list[str] = Field(default_factory=list)
 
     @property
     def _llm_type(self) -> str:
-        return "hurried"
+        return "own"
 
-    def _generate(self, messages: Any, *_: Any, **__: Any) -> Any:
+    def _generate(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    async def _astream(self, messages: Any, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
         self.asked.append(str(messages[0].content))
-        error: Any = RuntimeError("slow down")
-        error.status_code, error.response = 429, SimpleNamespace(headers={"retry-after": "3600"})
-        raise error
+        for chunk in self.chunks:
+            yield ChatGenerationChunk(message=chunk)
+        if self.error is not None:
+            raise self.error
 
 
-async def test_a_callers_own_model_may_say_429_too() -> None:
-    model = Hurried()
-    with pytest.raises(CallError, match="429, asks to wait 3600 s") as caught:
+def failing(status: int, **headers: str) -> httpx.HTTPStatusError:
+    request = httpx.Request("POST", "https://api.example.org/v1")
+    return httpx.HTTPStatusError(f"{status}", request=request, response=httpx.Response(status, headers=headers))
+
+
+def with_code(status: int, **headers: str) -> Exception:
+    error: Any = RuntimeError("slow down")
+    error.code, error.response = status, SimpleNamespace(headers=headers)
+    return error
+
+
+HOUR_OFF = {"retry-after": formatdate(time.time() + 7200), "date": formatdate(time.time() + 3600)}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (with_code(429, **{"retry-after": "3600"}), "rate_limited", "429, asks to wait 3600 s"),
+        (failing(429, **HOUR_OFF), "rate_limited", "429, asks to wait 3600 s"),  # by the endpoint's own clock
+        (failing(401), "refused", "401, the key is refused or missing"),
+        (failing(400), "bad_request", "400 "),
+    ],
+)
+async def test_the_status_that_a_callers_own_model_is_given_counts(error: Exception, kind: str, said: str) -> None:
+    model = Own(error=error)
+    with pytest.raises(CallError, match=said) as caught:
         await as_chat(model).complete([HumanMessage("Why?")])
-    assert caught.value.kind == "rate_limited"
+    assert caught.value.kind == kind
     assert model.asked == ["Why?"]
+
+
+async def test_every_piece_of_a_callers_own_model_may_say_how_the_reply_ends() -> None:
+    chunks = [AIMessageChunk(content=each, response_metadata={"finish_reason": "STOP"}) for each in ("Kin ", "first.")]
+    assert (await as_chat(Own(chunks=chunks)).complete([HumanMessage("Why?")])).text == "Kin first."
 
 
 async def test_a_reply_without_end_is_cut_and_told() -> None:
     async with running(Endpoint([event("a" * 50_000), event("b" * 50_000)], ends=False)) as endpoint:
         reply = await ask(endpoint.url, "streamed", Call(max_tokens=10))
+        chat = Chat(parse_spec("m", endpoint.url))
+        asked = RelayRequest([{"role": "user", "content": "Why?"}], {"top_p": 0.5}, {}, limit=10, streamed=True)
+        *_, closed = [piece async for piece in relay(chat, asked)]
+        await chat.aclose()
     assert reply.cut
     assert len(reply.text) == 20_400
-    assert "sent more than the call can have asked for" in reply.notes[0]
+    assert isinstance(closed, Closed)
+    assert "sent more than the call can have asked for" in reply.notes[0] == closed.notes[0]
 
 
 async def test_a_redirect_to_another_host_is_not_followed(backend: Backend) -> None:
@@ -468,7 +562,7 @@ async def test_what_the_environment_says_of_openai_goes_to_no_other_endpoint(
         monkeypatch.setenv(name, value)
     await ask(backend.base_url, "whole", api_key_env="MK")
     assert await unreachable(parse_spec("m", backend.base_url)) is None
-    monkeypatch.setenv("OPENAI_BASE_URL", backend.base_url)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{backend.base_url}\n")
     spec = parse_spec("openai:m")
     assert spec.place == backend.base_url
     chat = Chat(spec, transport="whole")
@@ -481,6 +575,43 @@ async def test_what_the_environment_says_of_openai_goes_to_no_other_endpoint(
     monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
     with pytest.raises(UsageError, match="OPENAI_BASE_URL is no"):
         parse_spec("openai:m")
+
+
+async def test_a_user_of_the_address_logs_in_in_place_of_a_key(backend: Backend) -> None:
+    url = backend.base_url.replace("//", "//ann:p%40ss@")
+    assert (await ask(url, "whole")).text == Say().text
+    assert backend.headers[0]["authorization"] == f"Basic {b64encode(b'ann:p@ss').decode()}"
+    with pytest.raises(UsageError, match="is sent one of them"):
+        parse_spec("m", url, "MK")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "there"),
+    [(405, "no", True), (403, "Missing scopes: api.model.read.", True), (403, "no", False), (401, "no", False)],
+)
+async def test_an_endpoint_that_lists_no_models_is_there(status: int, message: str, there: bool) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    head = f"HTTP/1.1 {status} x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + body)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await unreachable(parse_spec("m", f"http://127.0.0.1:{port}/v1")) is None) is there
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-proj-abcdef12", f"gsk_{'a1' * 20}", f"hf_{'a1' * 17}", f"AIza{'Sy9' * 12}", "eyJh.eyJi.x-1"]
+)
+def test_a_key_in_the_words_of_a_callers_own_model_is_not_shown(key: str) -> None:
+    assert safe(f"bad key {key}, sorry") == "bad key [key], sorry"
+
+
+def test_an_error_that_holds_endless_brackets_is_read() -> None:
+    assert read_error({"message": "bad", "metadata": {"raw": "[" * 50_000}}, 400).message.startswith("bad; [[")
 
 
 async def test_a_query_of_the_address_goes_with_every_request() -> None:

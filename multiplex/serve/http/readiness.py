@@ -10,6 +10,7 @@ from multiplex.llm.error_mapping import explain
 from multiplex.llm.spec import ModelSpec, api_key
 
 PATIENCE = 3.0  # seconds
+UNLISTED = (404, 405, 501)  # from endpoints that do not list their models
 
 
 async def unreachable(spec: ModelSpec) -> str | None:
@@ -19,8 +20,6 @@ async def unreachable(spec: ModelSpec) -> str | None:
 
         there = spec.gguf is not None or locate() is not None
         return None if there else "the embedded model is not here; `multiplex models pull` fetches it"
-    import openai
-
     try:
         key = api_key(spec)
     except MultiplexError as error:
@@ -33,9 +32,10 @@ async def unreachable(spec: ModelSpec) -> str | None:
     try:
         async with asyncio.timeout(PATIENCE):
             await client.get("/models", cast_to=object)
-    except openai.NotFoundError:
-        return None  # not every endpoint lists its models
     except Exception as error:
+        status = getattr(error, "status_code", None)
+        if status in UNLISTED or (status == 403 and "scope" in str(error)):  # the key may do no more than call models
+            return None
         return str(explain(error, spec.model_copy(update={"timeout": PATIENCE}), secret).error)
     finally:
         await client.close()
