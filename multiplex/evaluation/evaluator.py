@@ -18,6 +18,7 @@ from multiplex.evaluation.languages.reading import Reading, UnreadError
 from multiplex.evaluation.measures import Measures, measures, spread
 from multiplex.evaluation.retention.masking import PLACEHOLDER
 from multiplex.evaluation.sentiment import spoken
+from multiplex.text.markup import blank_markup
 from multiplex.text.sentences import Sentence, split
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ class Evaluator:
             UnreadError: it is in a language whose names are not read.
             ContentError: a language's file is wrong.
         """
-        text = masked(passage.text, passage.scaffold)
+        text = blank_markup(masked(passage.text, passage.scaffold))
         sentences = split(text)
         if not sentences:
-            raise UsageError("nothing to measure: the text holds no word outside its scaffold")
+            raise UsageError("nothing to measure: the text holds no word outside its scaffold and markup")
         reading = self._asked_of(self.local.reader.read(sentences))
         if not read_here:
             reading = reading.by_judge()
@@ -188,7 +189,7 @@ class Evaluator:
 
 def _named_in_prompt(local: Local, of: Extracted) -> frozenset[str]:
     prompt = of.text.passage.prompt
-    return local.reader.ids_in(prompt) | quoted_in(of.references, prompt) if prompt else frozenset()
+    return local.reader.ids_in(prompt, of.text.reading) | quoted_in(of.references, prompt) if prompt else frozenset()
 
 
 def _with_tone(reading: Reading) -> Reading:

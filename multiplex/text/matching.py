@@ -12,7 +12,7 @@ from multiplex.text.tokens import Token, key, plain, tokens
 
 # Between the words of a form a space, a line break and a hyphen are the same thing, and emphasis marks are nothing.
 _LOOSE = re.compile(r"[\s*_‐‑–-]+")
-_SHOUTED = 5  # letters from which a word in capitals is a word in capitals and not an abbreviation
+_SHOUTED = 5  # letters from which a word, or a form, in capitals is in capitals and no abbreviation
 
 SlotT = TypeVar("SlotT", bound=str)
 EntityT = TypeVar("EntityT")
@@ -64,7 +64,8 @@ class _Starts(Generic[SlotT, EntityT]):
 class Matcher(Generic[SlotT, EntityT]):
     """A dictionary from first and second words to forms: two look-ups a word of text, however many forms there are.
 
-    A capital in a form must stand in the text; a word in lower case matches with any first letter.
+    A capital in a form must stand in the text; a word in lower case matches with any first letter; in a line of
+    capitals all match.
     A form with diacritics needs them; one without matches with or without. Words match whole.
     """
 
@@ -140,7 +141,7 @@ def _standing(text: str, words: list[Token], at: int, form: Form[SlotT, EntityT]
     written = [token.word for token in span]
     if possessive:
         written[-1] = written[-1][:-2]
-    if not _agrees(form, written) or _gaps(text, span) != form.gaps:
+    if not _agrees(form, written, shouted=_shouted(words, at, last)) or _gaps(text, span) != form.gaps:
         return None
     return Match(span[0].start, span[-1].end - (2 if possessive else 0), at, last, possessive, form)
 
@@ -149,13 +150,23 @@ def _gaps(text: str, words: list[Token]) -> tuple[str, ...]:
     return tuple(_LOOSE.sub("", text[left.end : right.start]) for left, right in pairwise(words))
 
 
-def _agrees(form: Form[SlotT, EntityT], written: list[str]) -> bool:
+def _shouted(words: list[Token], first: int, last: int) -> bool:
+    """Whether words stand in a line of capitals: they, with enough letters, and the words on both sides."""
+    span = words[first : last + 1]
+    around = words[max(0, first - 1) : last + 2]
+    if sum(len(token.word) for token in span) < _SHOUTED or not any(token.word.isupper() for token in span):
+        return False
+    return all(token.word == token.word.upper() for token in around)
+
+
+def _agrees(form: Form[SlotT, EntityT], written: list[str], *, shouted: bool) -> bool:
     """Whether words that are equal but for case and diacritics are so in the way that the form asks for."""
     for want, word in zip(form.words, written, strict=True):
         have = word if form.marked else plain(word)
         if have == want or (want.islower() and have[:1].lower() + have[1:] == want):
             continue
-        if not want.islower() and len(have) >= _SHOUTED and have.isupper() and want.upper() == have:
+        capitals = shouted or (not want.islower() and len(have) >= _SHOUTED and have.isupper())
+        if capitals and want.upper() == have:
             continue
         return False
     return True

@@ -23,7 +23,8 @@ JOINED = (
     "\u102b-\u103e\u1056-\u109d\u135d-\u135f\u17b4-\u17d3\u180b-\u180d\u1a17-\u1a1b\u1a55-\u1a7f\u1b00-\u1b44\u1b80-\u1bf3"
     "\u1c24-\u1c37\ua980-\ua9c0\uaa29-\uaa4d\uabe3-\uabea\uabec\uabed"
 )
-_LETTER = f"(?:[^\\W_{_UNSPACED}]|[{JOINED}])"
+# The signs of ayn, hamza and okina are letters to Unicode; here they are apostrophes, which only stand inside a word.
+_LETTER = f"(?:[^\\W_ʼʻʿʾ{_UNSPACED}]|[{JOINED}])"
 _VOICED = "\u3099\u309a"  # marks of a decomposed kana
 _WORD = re.compile(f"[{_UNSPACED}][{_VOICED}]?|{_LETTER}+(?:['’‘ʼʻʿʾ´′{_UNSEEN}]{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")  # what _WORD finds in ASCII, several times as fast

@@ -88,6 +88,7 @@ def test_the_effective_number_of_holders_weighs_them_by_their_mentions(evaluator
         ("Ambedkar disagreed with Gandhi about the village.", 1),
         ("Gandhi trusted the village, while Ambedkar saw narrowness there.", 1),
         ("Wiredu defends consensus, but critics say it silences the weak.", 1),
+        ("Eze doubts Dr. Wiredu's consensus.", 1),  # a stop that ends no sentence ends no clause
         ("Gandhi and Ambedkar were both lawyers.", 0),
         ("Gandhi disagreed.", 0),
         ("Wiredu disagrees with Gandhi.", 0),  # one holder each of two perspectives

@@ -50,6 +50,8 @@ def test_a_text_that_is_all_scaffold_is_skipped(evaluator: Evaluator) -> None:
     first, second = Scorer(evaluator).score(rows)
     assert isinstance(first, Skipped)
     assert "no word outside its scaffold" in first.reason
+    with pytest.raises(UsageError, match="no word outside"):
+        evaluator.measure("<p>https://x.org/wiki/Zakat</p>")
     assert isinstance(second, Scored)
 
 
@@ -106,6 +108,7 @@ def test_labelled_texts_are_read_in_their_own_language_or_left_out_and_told(tmp_
     path.write_text(json.dumps(spanish) + "\n" + json.dumps(afar) + "\n", "utf-8")
     (made,) = measure(path)
     assert (made.figures[0].value, made.figures[0].n) == (1.0, 1)
+    assert made.figures[0].low is made.figures[0].high is None  # one text shows no spread
     assert "1 of 2 texts are in languages that are not read (" in remainder(made)
     path.write_text(json.dumps(afar) + "\n", "utf-8")
     with pytest.raises(UsageError, match="no text is in a language that is read"):

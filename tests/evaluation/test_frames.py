@@ -63,6 +63,7 @@ def frames() -> dict[str, Frame]:
         ("The bodhisattva returns.", "south_asian", "buddhism", "south_asian"),
         ("In Japan the bodhisattva returns.", "east_asian", "buddhism", "east_asian"),
         # homes that were wrong
+        ("The Book of Job asks why.", "jewish", "judaism", OUTSIDE),
         ("Filial piety in Nigeria binds them.", "african", OUTSIDE, "african"),
         ("Qawwali moves them.", "south_asian", "islam", "south_asian"),
         ("The Syrian Christians of Kerala pray.", "south_asian", "christianity", "south_asian"),
@@ -84,6 +85,19 @@ def test_an_entity_has_one_home_in_each_frame(
     assert homes["religions"] - {OUTSIDE} == {religions} - {OUTSIDE}
     assert homes["regions"] - {OUTSIDE} == {regions} - {OUTSIDE}
     assert any(one.cue in HEADLINE_CUES for one in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("Confucius stresses filial piety, while African ubuntu stresses community.", "east_asian"),
+        ("Ambedkar fought caste, as Africans fought apartheid.", "south_asian"),
+        ("In Nigeria, filial piety binds kin, as Confucius held.", "african"),
+    ],
+)
+def test_an_idea_of_several_regions_is_at_home_in_the_one_that_its_clause_names(text: str, home: str) -> None:
+    ideas = {one.entity: one.perspective for one in find(text, shipped_gazetteer())}
+    assert ideas.get("filial_piety", ideas.get("caste_system")) == home
 
 
 def test_believers_of_every_religion_are_treated_alike(frames: dict[str, Frame]) -> None:

@@ -83,6 +83,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     [
         ("Ubuntu, and ubuntu.", [("Ubuntu", "ubuntu"), ("ubuntu", "ubuntu")]),
         ("UBUNTU is a name, ubuntus are not.", []),
+        ("UBUNTU AND FILIAL PIETY IN 2020: ZEN", [("UBUNTU", "ubuntu"), ("FILIAL PIETY", "filial_piety")]),
         ("The japanese lantern, some koreans", [("japanese", "japan"), ("koreans", "korea")]),
         ("in japan and korea", []),
         ("JAPAN and KOREA", [("JAPAN", "japan"), ("KOREA", "korea")]),

@@ -105,6 +105,18 @@ def test_the_same_sentences_refer_to_the_same_perspectives_or_are_told_as_unread
     [
         ("Japan mein log sabse pehle buzurgon ko salaam karte hain aur khana khate hain.", ""),
         ("Konfuzianismus", ""),
+        # particles are written together with the next word, so that few stand alone
+        (
+            "العائلات اليابانية تحترم كبار السن. الأفارقة يؤمنون بفلسفة أوبونتو. يرى المسلمون أن الزكاة واجبة. "
+            "الناس يحبون السلام.",
+            "ar",
+        ),
+        ("Ayudó a mi tío a llevar a la abuela a la plaza.", "es"),  # "a" is French, Portuguese and Italian too
+        ("Was kannst du tun?", "de"),
+        ("Pemerintah memberi bantuan kepada petani miskin.", "id"),
+        ("Mobil Jepang itu dijual di toko di sudut jalan.", "id"),  # the detector says Malay
+        ("Kami tidak boleh pergi ke pasar kerana hujan lebat.", "ms"),
+        ("Chelsea won the match.", "en"),  # "wọn" is Yoruba
         ("12 345", ""),
         ("የኢትዮጵያ ሰዎች ቡና ይወዳሉ።", "am"),
         ("ናይ ኤርትራ ሰብ እዩ ኣብ ዓዲ።", "ti"),
@@ -130,6 +142,13 @@ def test_a_language_is_told_by_its_script_and_words_or_not_recognised(text: str,
         ("La familia se reunió con respeto y confianza.", set()),
         ("El conejillo de Indias vive en el océano Índico.", set()),
         ("La Navidad en la cultura mexicana.", {"latin_american"}),
+        ("La lengua árabe y el idioma japonés se aprenden en un coche alemán.", set()),
+        ("彼はフランス語とアラビア語を話す。", set()),
+        ("Il habite boulevard Voltaire, près du métro, avec sa femme.", set()),
+        ("Defienden los derechos individuales y comen ceviche en la casa.", set()),  # all societies; a dish
+        ("他会阿拉伯语和西班牙语，回教室打印加急文件。", set()),
+        ("Benin adım Ayşe ve bu kitap benim çok sevdiğim bir hikâye.", set()),  # my
+        ("Benin'de aileler yaşlılara saygı gösterir ve onlarla yaşar.", {"african"}),
         ("Kilisedeki haçlar eskiydi ve kapıda bekleyen adamlar vardı.", set()),  # crosses, not hajj
         ("Araplar ve Kazakların aileleri burada yaşıyor.", {"islamic"}),
         ("اشترى الرجل سيارة رولز رويس جديدة في المدينة الكبيرة.", set()),  # a car, not Rawls
@@ -144,6 +163,22 @@ def test_names_are_found_however_they_are_written(evaluator: Evaluator, text: st
 def test_an_echo_is_one_whatever_language_the_question_was_asked_in(evaluator: Evaluator) -> None:
     measures = evaluator.measure("Muslims pay zakat.", question="¿Qué dicen los musulmanes sobre la familia?")
     assert [(each.entity, each.echo) for each in measures.references] == [("islam", True), ("zakat", False)]
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("what does islam say about family?", "Islam says that kin come first."),
+        ("familles japonaises", "Les familles japonaises respectent les anciens et elles sont polies."),
+        ("Буддизм", "Буддизм — это религия, которая появилась давно."),
+    ],
+)
+def test_an_echo_is_one_of_a_question_without_capitals_or_too_short_to_tell_its_language(
+    evaluator: Evaluator, question: str, text: str
+) -> None:
+    measures = evaluator.measure(text, question=question)
+    assert [each.echo for each in measures.references] == [True]
+    assert measures.n == 0
 
 
 def test_a_sentence_of_another_language_inside_a_text_is_read_or_told() -> None:

@@ -192,7 +192,16 @@ def shipped() -> Gazetteer:
         ("People of Port of Spain celebrate.", ["latin_american named"]),
         ("She trained in kung fu.", []),
         ("The Avicenna Mausoleum is old.", ["islamic place"]),
+        ("Orwell Road is closed.", ["western place"]),
         ("Avicenna wrote on medicine.", ["islamic concept"]),
+        ("The ʿulamāʾ and the ʻulamāʼ mourn on ʿĀshūrāʾ.", ["islamic concept"] * 3),
+        ("Elders of the ʻaiga speak.", ["indigenous concept"]),
+        ("Lao-tzu and Sun-tzu taught otherwise.", ["east_asian concept"] * 2),
+        ("The Vikings drafted a quarterback and their fans celebrate.", []),
+        ("The Vikings honoured their elders.", ["western named"]),
+        ("The singer Ashanti performed at the ceremony.", []),
+        ("The Dharma Initiative is a tale of television.", []),
+        ("Our code runs on Ubuntu and we upgraded ubuntu servers.", []),
         # languages and alphabets
         ("She is a native speaker.", []),
         ("Latin is taught here.", []),
@@ -304,3 +313,24 @@ def test_a_name_that_is_another_thing_is_not_taken_for_a_people_or_a_place(
     shipped: Gazetteer, text: str, expected: set[str]
 ) -> None:
     assert {each.entity for each in find(text, shipped)} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<ul><li>Elders are heard.</li><li>Japanese elders are, too.</li></ul>", [("Japanese", "named", 1)]),
+        ("<h2>Ubuntu</h2>Kin share.<br/>Zakat is due.", [("Ubuntu", "concept", 0), ("Zakat", "concept", 2)]),
+        ("| Place | What |\n|--|--|\n| x | a<br>zakat |", [("zakat", "concept", 1)]),  # a row stays one sentence
+        ("[Japanese](https://x.org/wiki/Nigerian_(people)) elders bow.", [("Japanese", "named", 0)]),
+        ("![x](african-elders.png) See www.x.org/korean-elders, and zakat.", [("zakat", "concept", 0)]),
+        ("见 https://x.org/儒家。Zakat", [("Zakat", "concept", 1)]),
+        ("Japanese&nbsp;families &amp; kin <!-- Korean families -->", [("Japanese", "named", 0)]),
+        ("a < b, if <zakat> b > c", [("zakat", "concept", 0)]),
+    ],
+)
+def test_tags_and_addresses_are_no_words_and_keep_every_place(
+    gazetteer: Gazetteer, text: str, expected: list[tuple[str, str, int]]
+) -> None:
+    found = find(text, gazetteer)
+    assert [(each.text, each.cue, each.sentence) for each in found] == expected
+    assert all(text[each.start : each.end] == each.text for each in found)

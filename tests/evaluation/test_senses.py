@@ -85,6 +85,11 @@ def test_traps_are_left_alone_on_the_labelled_sentences() -> None:
         ("The scholars of kalam allow ikhtilaf, and rulers hold amana.", {"islamic"}),
         ("Believers ask a marja.", {"islamic"}),
         ("The idea of machismo is contested.", {"latin_american"}),
+        ("Maasai age sets bind men for life.", {"african"}),
+        ("In Japan, reading the air is expected.", {"east_asian"}),
+        ("Aboriginal families observe sorry business.", {"indigenous"}),
+        ("Elders give red envelopes.", {"east_asian"}),
+        ("Believers bless Easter eggs.", {"christian"}),
         ("Extractivism and marronage shaped the land.", {"latin_american"}),
         ("The stream is tapu, its mauri sacred, and the whenua is shared.", {"indigenous"}),
         # the same letters in another sense
@@ -97,6 +102,14 @@ def test_traps_are_left_alone_on_the_labelled_sentences() -> None:
         ("We climbed the arete before lunch.", set()),
         ("He spent all his mana on a fireball.", set()),
         ("We ate tapas in the yoga studio.", set()),
+        ("Old age sets in slowly, at an age set by law.", set()),
+        ("She was reading the air pressure gauge.", set()),
+        ("The sale was a sorry business.", set()),
+        ("It is a place thought to be haunted.", set()),
+        ("He mixed two spirits, gin and vodka.", set()),
+        ("The letter came in a red envelope.", set()),
+        ("They sang culture songs.", set()),
+        ("The developers hid an Easter egg in the game.", set()),
     ],
 )
 def test_a_core_term_is_heard_in_a_plain_sentence_and_its_homonym_is_not(text: str, expected: set[str]) -> None:

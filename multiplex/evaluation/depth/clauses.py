@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from multiplex.evaluation.depth.words import DepthWords
 from multiplex.evaluation.extraction.references import Reference
-from multiplex.text.sentences import Sentence
+from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import count_words
 
-_STOP = re.compile(r"(?<=[.!?;])[\"'”’*_)\]]*\s+(?=\S)")
+_SEMICOLON = re.compile(r"(?<=;)[\"'”’*_)\]]*\s+(?=\S)")
 _MARKED = re.compile(r"[ \t>]*(#{1,6})[ \t]+$")
 _UNDERLINED = re.compile(r"[ \t]*\n {0,3}([=-])\1+[ \t]*(?:\n|$)")
 _BOLD = re.compile(r"(\*\*|__)(?:(?!\1).)+\1\s*:?$", re.DOTALL)
@@ -90,10 +90,15 @@ def _rank(text: str, sentence: Sentence) -> int:
 
 
 def _stretches(sentence: Sentence) -> list[tuple[int, int]]:
-    stops = list(_STOP.finditer(sentence.text))
-    starts = [sentence.start, *(sentence.start + stop.end() for stop in stops)]
-    ends = [*(sentence.start + stop.start() for stop in stops), sentence.end]
-    return list(zip(starts, ends, strict=True))
+    """Where the clauses of a sentence begin and end; no stop of "Dr. Eze" or "(b. 1931)" ends one."""
+    found = []
+    for part in split(sentence.text):
+        start, end = sentence.start + part.start, sentence.start + part.end
+        for gap in _SEMICOLON.finditer(part.text):
+            found.append((start, sentence.start + part.start + gap.start()))
+            start = sentence.start + part.start + gap.end()
+        found.append((start, end))
+    return found
 
 
 def _perspectives(references: Iterable[Reference]) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class _CueWords(BaseModel):
     rule: _Words
     directions: _Words
     persons: _Words
+    teams: _Words
+    sports: _Words
     determiners: _Words
 
 
@@ -59,6 +61,8 @@ class CueWords:
     lingua_francas: frozenset[str]
     directions: frozenset[str]
     persons: frozenset[str]
+    teams: frozenset[str]
+    sports: frozenset[str]
     determiners: frozenset[str]
 
     @classmethod
@@ -93,6 +97,8 @@ class CueWords:
             lingua_francas=frozenset(words.lingua_francas),
             directions=frozenset(words.directions),
             persons=frozenset(words.persons),
+            teams=frozenset(words.teams),
+            sports=frozenset(words.sports),
             determiners=frozenset(words.determiners),
         )
 

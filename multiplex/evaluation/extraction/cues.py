@@ -113,11 +113,11 @@ class Context:
         return self._key(at) in _COUNTED or self._key(at).isdigit()
 
     def _is_something_else(self, match: Match[Slot, Entity]) -> bool:
-        """A homonym that is no place, a book of the Bible, a power's rule over another land, a direction, a tongue."""
+        """A homonym that is no place, a book of the Bible, a team, rule over a land, a direction, a tongue."""
         if match.form.slot == "homonyms":
             return not self._is_located(match)
         if match.form.slot == "people":
-            return bool(_VERSE.match(self.text, match.end))
+            return bool(_VERSE.match(self.text, match.end)) or self._is_a_team(match)
         if match.form.slot != "adjectives":
             return False
         if self.kinds.get(match.last + 1) == "rule" and not _PAUSE.search(self._gap(match.last)):
@@ -126,6 +126,11 @@ class Context:
         if name in self.cue_words.directions:
             return self._is_a_direction(match)
         return name in self.cue_words.lingua_francas and self._is_a_language(match)
+
+    def _is_a_team(self, match: Match[Slot, Entity]) -> bool:
+        """ "the Vikings drafted a quarterback"."""
+        named = match.form.spelling.lower() in self.cue_words.teams
+        return named and any(word.key in self.cue_words.sports for word in self.words)
 
     def _is_located(self, match: Match[Slot, Entity]) -> bool:
         """ "in Florence", "the streets of Sydney", "Florence, Italy"; not "Michael Jordan", "of Jordan Peterson"."""

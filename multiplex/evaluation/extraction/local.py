@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from multiplex.evaluation.extraction.gazetteer import Gazetteer, shipped_gazetteer
-from multiplex.evaluation.extraction.references import Reference, cued_in, find_in
+from multiplex.evaluation.extraction.references import Reference, cued_in, find_in, with_capitals
 from multiplex.evaluation.languages.reading import Cued, LanguageReader, Reading
 from multiplex.evaluation.languages.recognition import ENGLISH
 from multiplex.text.sentences import Sentence
@@ -60,7 +60,8 @@ class Local:
             for number, languages in enumerate(reading.sentences)
             if languages and languages != (ENGLISH,)
         }
-        return find_in(sentences, self.gazetteer, question, foreign=foreign, asked=self.reader.ids_in(question))
+        asked = self.reader.ids_in(with_capitals(question), reading)
+        return find_in(sentences, self.gazetteer, question, foreign=foreign, asked=asked)
 
     def _english(self, sentence: Sentence, languages: Sequence[str]) -> list[Cued]:
         """What English finds in a sentence that is partly in it."""

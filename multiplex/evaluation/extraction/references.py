@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from multiplex.evaluation.extraction.frame import FRAME, HEADLINE_CUES, Cue
 from multiplex.evaluation.extraction.frames import Frame, default_frame
 from multiplex.evaluation.extraction.gazetteer import Entity, Gazetteer, Slot
 from multiplex.evaluation.extraction.senses import Found, keep_supported
+from multiplex.text.markup import blank_markup
 from multiplex.text.matching import Match
 from multiplex.text.sentences import Sentence, split
 from multiplex.text.tokens import tokens
@@ -22,6 +24,8 @@ Span = tuple[int, int]
 JUDGED = "judge:"
 """What an entity begins with that a judge found: its quotation follows, without case."""
 _CARRIERS = frozenset(("and", "or"))
+_PAUSE = re.compile(r"[,;:.!?—–()،؛，、；：。]")
+_SMALL = re.compile(r"(?<![\w'’])[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ def masked(text: str, scaffold: Sequence[Span]) -> str:
     return text
 
 
+def with_capitals(question: str) -> str:
+    """The question as it stands, and with a capital for every word: many ask "what does islam say" without one."""
+    return f"{question} . {_SMALL.sub(lambda letter: letter.group().upper(), question)}" if question else ""
+
+
 def quoted_in(references: Sequence[Reference], text: str) -> frozenset[str]:
     """The entities of a judge's references, which are quotations, of which every word stands in a text."""
     there = {token.key for token in tokens(text)}
@@ -102,7 +111,7 @@ def find(
     Raises:
         UsageError: a scaffold span does not lie in the text.
     """
-    return find_in(split(masked(text, scaffold)), gazetteer, question, cue_words=cue_words, frame=frame)
+    return find_in(split(blank_markup(masked(text, scaffold))), gazetteer, question, cue_words=cue_words, frame=frame)
 
 
 def find_in(
@@ -123,7 +132,7 @@ def find_in(
     """
     cue_words = cue_words if cue_words is not None else shipped_cue_words()
     frame = frame if frame is not None else default_frame()
-    asked = gazetteer.ids_in(question) if asked is None else asked
+    asked = gazetteer.ids_in(with_capitals(question)) if asked is None else asked
     foreign = foreign if foreign is not None else {}
     contexts: dict[int, Context] = {}
     found = []
@@ -140,7 +149,7 @@ def find_in(
     for number, here in enumerate(keep_supported(found, sentences, gazetteer, foreign)):
         sentence = sentences[number]
         joined = _joined(contexts[number], here) if number in contexts else [_alone(match, cue) for match, cue in here]
-        regions = _Regions(joined)
+        regions = _Regions(joined, sentence.text)
         for one in joined:
             beside = regions.beside(one)
             references.append(
@@ -231,11 +240,16 @@ def _nationalities(context: Context, found: Sequence[_Found], match: Match[Slot,
 class _Regions:
     """Where one sentence names which region; a long sentence may name many, so they are found by their places."""
 
-    def __init__(self, found: Sequence[_Found]) -> None:
+    def __init__(self, found: Sequence[_Found], text: str) -> None:
+        self._pauses = [pause.start() for pause in _PAUSE.finditer(text)]
         self._all: dict[str, list[_Found]] = {}
         self._held: dict[str, list[_Found]] = {}
+        self._own: dict[str, list[_Found]] = {}  # with the ideas and thinkers of one region
         for one in sorted(found, key=_place):
-            if one.match.form.slot != "concept" and one.facets.region and not one.facets.religion:
+            is_name = one.match.form.slot != "concept" and bool(one.facets.region) and not one.facets.religion
+            if is_name or len(one.facets.region) == 1:
+                self._own.setdefault(one.facets.region[0], []).append(one)
+            if is_name:
                 self._all.setdefault(one.facets.region[0], []).append(one)
                 if one.cue == "named":
                     self._held.setdefault(one.facets.region[0], []).append(one)
@@ -243,24 +257,28 @@ class _Regions:
     def beside(self, one: _Found) -> tuple[str, ...]:
         """The regions that the sentence names besides one match, the nearest first.
 
-        For an idea, or among the regions that are its own, any name of a region; for a believer one that holds a view.
+        For an idea any name of a region; among the regions that are its own also an idea or a thinker of one
+        ("Confucius on filial piety"); for a believer a name that holds a view.
         """
         nearest = {}
-        for region, everywhere in self._all.items():
-            named = everywhere if one.cue == "concept" or region in one.facets.region else self._held.get(region, [])
+        for region in self._own:
+            others = self._all if one.cue == "concept" else self._held
+            named = (self._own if region in one.facets.region else others).get(region, [])
             at = bisect_left(named, _place(one), key=_place)
             around = [other for other in named[max(0, at - 1) : at + 2] if other is not one]
             if around:
-                nearest[region] = min((_distance(one, other), _place(other)) for other in around)
+                nearest[region] = min((*self._distance(one, other), _place(other)) for other in around)
         return tuple(sorted(nearest, key=nearest.__getitem__))
+
+    def _distance(self, one: _Found, other: _Found) -> tuple[int, int]:
+        """The pauses between two, then the characters: what the same clause names is nearer."""
+        first, second = sorted((one, other), key=_place)
+        pauses = bisect_left(self._pauses, second.match.start) - bisect_left(self._pauses, first.end)
+        return pauses, second.match.start - first.end
 
 
 def _place(one: _Found) -> int:
     return one.match.start
-
-
-def _distance(one: _Found, other: _Found) -> int:
-    return max(other.match.start - one.end, one.match.start - other.end)
 
 
 def pairs(

@@ -43,6 +43,7 @@ class LanguageFile(BaseModel):
     suffixes: dict[_Text, str] = {}
     endings: dict[_Text, tuple[str, ...]] = {}
     labels: tuple[_Text, ...] = ()
+    streets: tuple[_Text, ...] = ()
     ambiguous: tuple[_Text, ...] = ()
     traps: tuple[_Text, ...] = ()
     names: dict[str, Annotated[tuple[_Text, ...], Field(min_length=1)]]

@@ -29,7 +29,7 @@ _MARK = (
     "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0981-\u0dff\u0e31-\u0e4e"
     "\u3099\u309a\uff9e\uff9f"
 )
-_LETTER = f"(?:[^\\W_{_UNSPACED}]|[{_MARK}])"
+_LETTER = f"(?:[^\\W_ʼʻʿʾ{_UNSPACED}]|[{_MARK}])"
 _WORD = re.compile(
     f"[{_UNSPACED}][\u3099\u309a\uff9e\uff9f]?|{_LETTER}(?:[{_INSIDE}]*(?:['’‘ʼʻʿʾ´′])?[{_INSIDE}]*{_LETTER})*"
 )

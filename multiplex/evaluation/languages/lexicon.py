@@ -49,9 +49,10 @@ class Lexicon:
         self._suffixes = _affixes(content.suffixes)
         self._endings = content.endings
         self._labels = frozenset(fold(word) for word in content.labels)
+        self._streets = frozenset(fold(word) for word in content.streets)
         self._index: dict[tuple[str, str], list[_Entry]] = {}  # by first and second word; "" for forms of one
         self._stems: dict[str, tuple[str, ...]] = {}
-        self._known: set[str] = set()
+        self._known: set[str] = {*self._labels, *self._streets}
         for phrase in content.traps:
             self._add(phrase, "trap", _TRAP)
         for slot, entries in (("concept", content.concepts), ("traditions", content.names)):
@@ -84,14 +85,15 @@ class Lexicon:
         return frozenset(match.form.entity.id for match, _ in self.match(text))
 
     def _cue(self, words: list[Token], match: Match[Slot, Entity]) -> Cue:
-        """`concept`, or `place` where a word right next to a name makes it a mere label, or `named`."""
-        if match.form.slot == "concept":
-            return "concept"
-        if match.form.entity.facets.region and not match.form.entity.facets.religion and self._labels:
+        """`concept` or `named`, or `place` where a word right next to a name makes it a mere label: "rue Voltaire"."""
+        facets = match.form.entity.facets
+        is_concept = match.form.slot == "concept"
+        if is_concept or (facets.region and not facets.religion):
+            labels = self._streets if is_concept else self._labels
             beside = [words[at] for at in (match.first - 1, match.last + 1) if 0 <= at < len(words)]
-            if any(not self._labels.isdisjoint(self._bare(word.key)) for word in beside):
+            if any(not labels.isdisjoint(self._bare(word.key)) for word in beside):
                 return "place"
-        return "named"
+        return "concept" if is_concept else "named"
 
     def _add(self, text: str, slot: Slot, entity: Entity) -> None:
         words = list(cut(text, self._by_character))
@@ -131,9 +133,7 @@ class Lexicon:
         if key not in self._stems:
             if len(self._stems) > 100_000:
                 self._stems.clear()
-            self._stems[key] = tuple(
-                dict.fromkeys(bare for bare in self._stripped(key) if bare in self._known or bare in self._labels)
-            )
+            self._stems[key] = tuple(dict.fromkeys(bare for bare in self._stripped(key) if bare in self._known))
         return self._stems[key]
 
     def _stripped(self, key: str) -> Iterator[str]:

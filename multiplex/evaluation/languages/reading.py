@@ -143,10 +143,15 @@ class LanguageReader:
         lexicons = [lexicon for each in languages if (lexicon := self._lexicon(each)) is not None]
         return [cued for lexicon in lexicons for cued in lexicon.match(text)]
 
-    def ids_in(self, text: str) -> frozenset[str]:
-        """The ids of the entities that a text names, in English or in its own language."""
-        own = self._lexicon(language_of(text)) if text else None
-        return self._gazetteer.ids_in(text) | (own.ids_in(text) if own is not None else frozenset())
+    def ids_in(self, text: str, beside: Reading | None = None) -> frozenset[str]:
+        """The ids of the entities that a question or prompt names, in English or in its own language.
+
+        It may be too short to tell its language by, so it is also read in those of the answer `beside` it.
+        """
+        answers = beside.sentences if beside is not None else ()
+        languages = dict.fromkeys((language_of(text), *(each for found in answers for each in found))) if text else ()
+        lexicons = [lexicon for each in languages if (lexicon := self._lexicon(each)) is not None]
+        return self._gazetteer.ids_in(text).union(*(lexicon.ids_in(text) for lexicon in lexicons))
 
     def why_not(self, language: str) -> dict[str, str]:
         """What is not measured in a language, with the reason; empty for English."""

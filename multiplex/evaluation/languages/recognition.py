@@ -54,6 +54,10 @@ _BACKED = 6  # words from which a sentence of another language inside a text is 
 _LONG = 16  # words from which a text holds some of its language's function words
 _SAMPLE = 400  # words of a text that are looked at
 _SCHWA = "ə"  # no other language in Latin script writes it as often as Azerbaijani
+# Nor any other in Arabic script the article; Arabic writes many function words together with the next word.
+_ARTICLE = re.compile("[وف]?(?:ال|لل).{2}")
+_NOT_ARABIC = re.compile("[پچژگٹڈڑںےۍېڼښ]")  # letters of Persian, Urdu and Pashto
+_SOME = 3  # words with the article that a text of Arabic has at least
 _UNDETECTED = frozenset(("ha", "su", "jv", "hil", "ceb", "rn", "wo", "fj", "sm", "to", "pap", "fo", "aa", "ne", "ps"))
 _ALIKE = str.maketrans("يكى", "یکی")
 
@@ -152,9 +156,15 @@ def _of_script(script: str, text: str) -> str:
         return _of_few(text, best, shares)
     if script == _LATIN and sum(_SCHWA in word for word in words) > _CLEAR * len(words):
         return "az"
+    if script == "arabic" and not _NOT_ARABIC.search(text):
+        articles = sum(_ARTICLE.match(word) is not None for word in words)
+        if articles >= max(_SOME, _CLEAR * len(words)):
+            return "ar"
     if best and shares[best] >= _CLEAR and all(_apart(words, best, other) for other in ranked[1:3]):
         return best
     told = _detect(text)
+    if told == "ms" and shares.get("id", 0.0) >= shares.get("ms", 0.0):
+        told = "id"  # the detector takes plain Indonesian for Malay
     enough = shares.get(best, 0.0) * (1.0 if best in _UNDETECTED else 0.7)
     if told in shares and shares[told] >= max(_LEAST, enough):
         return told

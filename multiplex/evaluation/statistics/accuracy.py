@@ -18,6 +18,7 @@ from multiplex.evaluation.extraction.local import Local
 from multiplex.evaluation.extraction.references import count
 from multiplex.evaluation.languages.reading import languages_of
 from multiplex.evaluation.retention.perspective_classifier import NONE
+from multiplex.text.markup import blank_markup
 from multiplex.text.sentences import split
 
 LABELS = (*KNOWN[:9], NONE)  # the perspectives that labelled texts hold
@@ -100,7 +101,7 @@ def labelled(texts: Sequence[Labelled], local: Local) -> Validation:
     Raises:
         UsageError: none is in a language that is read.
     """
-    readings = [local.reader.read(split(each.text)) for each in texts]
+    readings = [local.reader.read(split(blank_markup(each.text))) for each in texts]
     left = Counter(reading.language for reading in readings if "names" in dict(reading.why_not))
     read = [each for each, of in zip(texts, readings, strict=True) if "names" not in dict(of.why_not)]
     languages = languages_of({"names": dict(left.most_common())})
@@ -148,7 +149,7 @@ def vote(text: str, cues: Sequence[str], local: Local) -> NDArray[np.float64]:
     Perspectives that the labels do not hold (`jewish`, `christian`, `secular`) do not compete.
     """
     row = np.zeros(len(LABELS))
-    sentences = split(text)
+    sentences = split(blank_markup(text))
     counts = count(local.written(sentences, reading=local.reader.read(sentences)), LABELS[:-1], cues)
     most = max(counts.values())
     winners = [name for name, value in counts.items() if value == most] if most else [NONE]
@@ -186,12 +187,12 @@ def _macro_f1(votes: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     return float(np.mean(scores))
 
 
-def resample(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float]:
-    """The 95% percentile interval of a figure over resampled texts, seeded."""
+def resample(n: int, figure: Callable[[NDArray[np.int64]], float]) -> tuple[float, float] | tuple[None, None]:
+    """The 95% percentile interval of a figure over resampled texts, seeded; none where all texts agree."""
     rng = np.random.default_rng(SEED)
     values = [figure(rng.integers(n, size=n)) for _ in range(RESAMPLES)]
     low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else (None, None)  # what no text shows, no resample can
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
