@@ -175,5 +175,5 @@ def _spoken(result: Result) -> list[str]:
 
 def _print_finished(screen: Screen, progress: Console) -> None:
     """What was said before an interruption: nothing finished is lost."""
-    for title, text in screen.finished_voices:
-        progress.print(Text(f"The {title} voice:\n{text}\n"), soft_wrap=True)
+    for name, text in screen.finished:
+        progress.print(Text(f"{name}:\n{text}\n"), soft_wrap=True)
