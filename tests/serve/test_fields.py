@@ -133,11 +133,14 @@ def test_a_council_takes_values_that_ask_for_nothing_and_names_what_it_did_not_u
         "response_format": {"type": "text"},
         "n": 1,
     }
-    message = house.served.chat(messages=[*TRANSCRIPT, {"role": "user", "content": "And why?"}], top_k=4, **nothing)
+    begun = {"role": "assistant", "content": "Because"}
+    asked = [*TRANSCRIPT, {"role": "user", "content": "And why?"}, begun]
+    message = house.served.chat(messages=asked, top_k=4, **nothing)
     assert message.status_code == 200, message.text
     notes = message.json()["choices"][0]["message"]["multiplex"]["notes"]
     assert "not used by a council: top_k" in notes
     assert any("no results of tools: 1 of the messages" in note for note in notes)
+    assert any("goes on with no answer: 1 of the messages, after the question" in note for note in notes)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
