@@ -71,6 +71,7 @@ class Service:
         self.strangers = Strangers(self.metrics.refuse_key)
         self._busy_threads: set[str] = set()
         self._measuring = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._readiness: tuple[float, str | None] | None = None
 
     def offer(self, name: str) -> ServedModel:
@@ -193,13 +194,14 @@ class Service:
 
     async def unready(self) -> str | None:
         """Why no question can be answered now; None where one can. It asks the endpoint at most every 5 seconds."""
-        before = self._readiness
-        if before is None or monotonic() - before[0] > READY_FOR:
-            why = await unreachable(self.options.spec)
-            self._readiness = monotonic(), why
-            if why is not None and (before is None or before[1] is None):
-                log("not ready", why=why)
-        return self._readiness[1] if self._readiness is not None else None
+        async with self._looking:  # who asks meanwhile is told the same
+            before = self._readiness
+            if before is None or monotonic() - before[0] > READY_FOR:
+                why = await unreachable(self.options.spec)
+                self._readiness = monotonic(), why
+                if why is not None and (before is None or before[1] is None):
+                    log("not ready", why=why)
+            return self._readiness[1] if self._readiness is not None else None
 
 
 def opened_chat(spec: ModelSpec, pacing: Pacing) -> Chat:

@@ -8,6 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.http.keys import Keys
+from multiplex.serve.options import ServeOptions
+from multiplex.serve.service import opened
 from tests.backend import Backend, Body, Say, asked, away, running
 from tests.serve.conftest import House
 from tests.serve.luck import (
@@ -222,6 +226,31 @@ def test_readiness_comes_back_with_the_model() -> None:
         with running(int(gone.url.rpartition(":")[2])):
             assert httpx.get(f"{served.url}/readyz").text == "ready\n"
             assert served.chat(model="uniplex").status_code == 200
+
+
+def test_however_many_ask_whether_it_is_ready_the_endpoint_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ModelSpec] = []
+
+    async def look() -> list[str | None]:
+        answered = asyncio.Event()
+
+        async def unreachable(spec: ModelSpec) -> str:
+            asked.append(spec)
+            await answered.wait()
+            return "it is away"
+
+        monkeypatch.setattr("multiplex.serve.service.unreachable", unreachable)
+        options = ServeOptions(ModelSpec(name="m", model="m", base_url="http://127.0.0.1:9/v1"))
+        async with opened(options, Keys()) as service:
+            waiting = [asyncio.create_task(service.unready()) for _ in range(3)]
+            while not asked:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others have come too
+            answered.set()
+            return await asyncio.gather(*waiting)
+
+    assert asyncio.run(look()) == ["it is away"] * 3
+    assert len(asked) == 1
 
 
 def test_a_lost_voice_is_named_wherever_it_could_be_missed(house: House) -> None:
