@@ -11,8 +11,8 @@ from functools import cached_property
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from multiplex.answering import Measured, measured_answer
-from multiplex.errors import MemoryLostError
+from multiplex.answering import Measured, measured_answer, noted
+from multiplex.errors import MemoryLostError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.pacing import Pacing
@@ -25,7 +25,7 @@ from multiplex.serve.http.limits import CouncilSlots, Rates
 from multiplex.serve.http.logs import log
 from multiplex.serve.http.metrics import Metrics
 from multiplex.serve.http.readiness import unreachable
-from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.openai.schema import ApiError, a_bug
 from multiplex.serve.openai.served_models import ServedModel, offers
 from multiplex.serve.options import ServeOptions
 
@@ -162,9 +162,20 @@ class Service:
         return Evaluator()
 
     async def measured(self, answer: Answer, question: str) -> Measured:
-        """The answer with its measures, made beside the event loop, one at a time."""
+        """The answer with its measures, made beside the event loop, one at a time.
+
+        An answer is paid for: where measuring fails, for whatever reason, it stands with a note that says so.
+        """
         async with self._measuring:
-            return await asyncio.to_thread(lambda: measured_answer(Measured(answer=answer), question, self.evaluator))
+            try:
+                return await asyncio.to_thread(
+                    lambda: measured_answer(Measured(answer=answer), question, self.evaluator)
+                )
+            except MultiplexError as error:
+                why = str(error)
+            except Exception as error:
+                why = a_bug(error).body.error.message
+        return Measured(answer=noted(answer, why))
 
     def answered(
         self,
