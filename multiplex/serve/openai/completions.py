@@ -178,19 +178,19 @@ class CompletionJob:
 
     async def _extras(self, end: Ended) -> dict[str, Any]:
         """What is told beside the answer, and its measures where they were asked for."""
-        answer = end.answer
+        answer, beside = end.answer, (*end.notes, *self._unused)
         told: dict[str, Any] = {
             "strategy": answer.strategy,
             "seed": self._asked.seed,
             "lost": list(answer.lost),
-            "notes": [*answer.notes, *self._unused],
+            "notes": [*answer.notes, *beside],
         }
         if answer.form is not None:
             told |= {"form": answer.form, "check": answer.check}
             told["findings"] = [finding.model_dump() for finding in answer.findings]
         if self._measures:
             measured = await self._service.measured(answer, end.question)
-            told["notes"] = [*measured.answer.notes, *self._unused]
+            told["notes"] = [*measured.answer.notes, *beside]
             told["measures"] = measured.measures and measured.measures.model_dump(mode="json")
             told["retention"] = told["kept"] = measured.retention and measured.retention.model_dump(mode="json")
         return told
