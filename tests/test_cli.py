@@ -451,6 +451,13 @@ def test_ctrl_c_keeps_what_was_said_and_exits_130(backend: Backend) -> None:
     assert "Traceback" not in err
 
 
+def test_ctrl_c_while_the_commands_are_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    start = "import sys; sys.path.insert(0, sys.argv.pop()); from multiplex.cli.start import main; main()"
+    done = subprocess.run([*FRESH[:-1], start, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "multiplex: interrupted\n")
+
+
 def test_on_a_terminal_the_answer_streams_under_a_line_per_voice(talking: Backend) -> None:
     main_end, other_end = pty.openpty()
     process = subprocess.Popen(
