@@ -17,12 +17,25 @@ DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
 RUNS = Path("runs")
 
-ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
+
+def _named(flag: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse an empty name, as a variable of a script that is not set makes it: another model would answer."""
+    if value is not None and not value.strip():
+        from multiplex.errors import UsageError
+
+        raise UsageError(f"{flag.opts[0]} is empty; name one, or leave it out")
+    return value
+
+
+ModelFlag = Annotated[
+    str | None, typer.Option("--model", callback=_named, help="local, openai:NAME, or NAME with --base-url.")
+]
 BaseUrlFlag = Annotated[
     str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
 ]
 KeyFlag = Annotated[
-    str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
+    str | None,
+    typer.Option("--api-key-env", callback=_named, help="The environment variable that holds the endpoint's key."),
 ]
 VoiceModelFlag = Annotated[
     list[str] | None, typer.Option("--voice-model", help="PERSPECTIVE=MODEL: another model for one voice; repeatable.")
