@@ -231,6 +231,7 @@ def test_wrong_input_exits_2_with_one_line_before_any_call(arguments: list[str],
         (["--model", "x", "--base-url", "nonsense"], "no http(s) address"),
         (["--base-url", "http://127.0.0.1:1/v1"], "needs --model"),
         (["--model", ""], "--model is empty"),
+        (["--model", "m", "--base-url", "http://127.0.0.1:1/\udcff"], "--base-url: not UTF-8 text"),
         (["--model", "m", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", ""], "--api-key-env is empty"),
     ],
 )

@@ -24,6 +24,15 @@ def _named(flag: typer.CallbackParam, value: str | None) -> str | None:
         from multiplex.errors import UsageError
 
         raise UsageError(f"{flag.opts[0]} is empty; name one, or leave it out")
+    return _text(flag, value)
+
+
+def _text(flag: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse bytes that are no text, which no request can hold."""
+    if value is not None and any("\ud800" <= sign <= "\udfff" for sign in value):
+        from multiplex.errors import UsageError
+
+        raise UsageError(f"{flag.opts[0]}: not UTF-8 text")
     return value
 
 
@@ -31,7 +40,10 @@ ModelFlag = Annotated[
     str | None, typer.Option("--model", callback=_named, help="local, openai:NAME, or NAME with --base-url.")
 ]
 BaseUrlFlag = Annotated[
-    str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
+    str | None,
+    typer.Option(
+        "--base-url", callback=_text, help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1."
+    ),
 ]
 KeyFlag = Annotated[
     str | None,
@@ -122,7 +134,9 @@ WordsFlag = Annotated[
 StanceFlag = Annotated[
     str | None,
     typer.Option(
-        "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
+        "--stance",
+        callback=_text,
+        help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.',
     ),
 ]
 LanguageFlag = Annotated[
