@@ -116,6 +116,14 @@ def test_quiet_prints_the_answers_alone(talking: Backend) -> None:
     assert done.stderr == ""
 
 
+def test_quiet_tells_that_the_voices_stand_in_place_of_an_essay(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=400) if "You write one essay" in asked(body) else Say(TEXT)
+    done = run("answer", QUESTION, *at(backend), "--quiet", "--strategy", "multiplex")
+    assert (done.returncode, done.stdout.count(TEXT)) == (0, 7)
+    assert done.stderr.startswith("multiplex: the synthesizer failed (")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("way", ["file", "stdin", "dash"])
 def test_the_question_comes_from_a_file_or_standard_input(way: str, talking: Backend, tmp_path: Path) -> None:
     file = tmp_path / "q.txt"
