@@ -146,9 +146,11 @@ def test_a_council_takes_values_that_ask_for_nothing_and_names_what_it_did_not_u
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_councils_answer_ends_before_a_stop_sequence(house: House, streamed: bool) -> None:
     house.backend.script = council
-    response = house.served.chat(stop=[" Zakat", "never"], stream=streamed)
-    text = said(events(response.text)) if streamed else response.json()["choices"][0]["message"]["content"]
-    assert text == "Ubuntu shares the care."
+    response = house.served.chat(stop=[" Zakat", "never"], stream=streamed, measures=True)
+    message = response.json()["choices"][0]["message"] if not streamed else {"content": said(events(response.text))}
+    assert message["content"] == "Ubuntu shares the care."
+    last = message if not streamed else events(response.text)[-2]["choices"][0]["delta"]
+    assert last["multiplex"]["measures"]["words"] == 4
 
 
 def test_a_stop_sequence_is_found_across_pieces() -> None:
