@@ -210,12 +210,13 @@ def measured(result: Result, evaluator: Evaluator, nli: Entailment | None = None
 def unmeasured(result: Result, why: object) -> Result:
     """The result with a note of every answer that says why none was measured."""
     answers = {
-        name: each.model_copy(update={"answer": _noted(each.answer, why)}) for name, each in result.answers.items()
+        name: each.model_copy(update={"answer": noted(each.answer, why)}) for name, each in result.answers.items()
     }
     return result.model_copy(update={"answers": answers})
 
 
-def _noted(answer: Answer, why: object) -> Answer:
+def noted(answer: Answer, why: object) -> Answer:
+    """The answer with a note that says why it was not measured."""
     note = f"{answer.strategy}: {locale_of(answer.language).say('not_measured', error=why)}"
     return answer.model_copy(update={"notes": (*answer.notes, note)})
 
@@ -232,10 +233,10 @@ def measured_answer(each: Measured, question: str, evaluator: Evaluator, nli: En
             answer.text, question=question, scaffold=answer.scaffold, quoted=answer.quoted, prompt=answer.prompt
         )
     except UsageError as error:
-        return each.model_copy(update={"answer": _noted(answer, error)})
-    noted = language_note(measures.language, measures.unread, measures.unread_sentences)
-    if noted:
-        answer = answer.model_copy(update={"notes": (*answer.notes, f"{answer.strategy}: {noted}")})
+        return each.model_copy(update={"answer": noted(answer, error)})
+    unread = language_note(measures.language, measures.unread, measures.unread_sentences)
+    if unread:
+        answer = answer.model_copy(update={"notes": (*answer.notes, f"{answer.strategy}: {unread}")})
     # The embeddings that compare the voices with the synthesis read English.
     english = measures.language == ENGLISH
     retention = compare_with_voices(answer, evaluator.local.gazetteer, nli, each.leave_one_out) if english else None

@@ -278,6 +278,17 @@ def open_draft(path: Path) -> Iterator[TextIO]:
         raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def check_place(flag: str, path: Path) -> None:
+    """Whether `open_draft` could write there, asked before what is to be written has been paid for.
+
+    Raises:
+        UsageError: it is a folder, or its folder is not there or not writable.
+    """
+    may = os.access(path, os.W_OK) if _is_device(path) else path.parent.is_dir() and os.access(path.parent, os.W_OK)
+    if path.is_dir() or not may:
+        raise UsageError(f"{flag} {path}: cannot be written there; does the folder exist? may you write in it?")
+
+
 def _is_device(path: Path) -> bool:
     """Whether a path is no place for a file of its own: /dev/stdout (a link), /dev/null, a named pipe."""
     return path.absolute().parent in (Path("/dev"), Path("/dev/fd")) or (path.exists() and not path.is_file())

@@ -116,6 +116,14 @@ def test_quiet_prints_the_answers_alone(talking: Backend) -> None:
     assert done.stderr == ""
 
 
+def test_quiet_tells_that_the_voices_stand_in_place_of_an_essay(backend: Backend) -> None:
+    backend.script = lambda body, n: Say(status=400) if "You write one essay" in asked(body) else Say(TEXT)
+    done = run("answer", QUESTION, *at(backend), "--quiet", "--strategy", "multiplex")
+    assert (done.returncode, done.stdout.count(TEXT)) == (0, 7)
+    assert done.stderr.startswith("multiplex: the synthesizer failed (")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("way", ["file", "stdin", "dash"])
 def test_the_question_comes_from_a_file_or_standard_input(way: str, talking: Backend, tmp_path: Path) -> None:
     file = tmp_path / "q.txt"
@@ -230,6 +238,9 @@ def test_wrong_input_exits_2_with_one_line_before_any_call(arguments: list[str],
         (["--model", "some-name"], "say where it runs"),
         (["--model", "x", "--base-url", "nonsense"], "no http(s) address"),
         (["--base-url", "http://127.0.0.1:1/v1"], "needs --model"),
+        (["--model", ""], "--model is empty"),
+        (["--model", "m", "--base-url", "http://127.0.0.1:1/\udcff"], "--base-url: not UTF-8 text"),
+        (["--model", "m", "--base-url", "http://127.0.0.1:1/v1", "--api-key-env", ""], "--api-key-env is empty"),
     ],
 )
 def test_an_unknown_model_exits_2(model: list[str], said: str) -> None:
@@ -264,6 +275,22 @@ def test_no_command_writes_over_the_file_that_it_reads(command: str, tmp_path: P
     assert done.returncode == 2
     assert f"{file.name}: this file is read, and would be lost" in done.stderr
     assert json.loads(file.read_text()) == row
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["answer Why? --output", *(each.rpartition(" ")[0] for each in WRITTEN[:2]), "validate --data {} --output"],
+)
+def test_a_folder_that_takes_no_file_is_told_before_anything_is_asked_or_measured(
+    command: str, talking: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiplex.content.os.access", lambda _, mode: mode != os.W_OK)  # root may write everywhere
+    file = tmp_path / "texts.jsonl"
+    file.write_text(json.dumps({"text": "Koreans greet elders.", "perspective": "east_asian"}))
+    endpoint = at(talking) if command.startswith("answer") else []
+    done = run_here(*command.format(file).split(), str(tmp_path / "made.md"), *endpoint)
+    assert (done.returncode, done.stdout, talking.requests) == (2, "", [])
+    assert "made.md: cannot be written there" in done.stderr
 
 
 def test_a_typo_in_a_persona_file_is_told_with_its_place(talking: Backend, tmp_path: Path) -> None:
@@ -383,9 +410,42 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(talking: Backend) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("way", ["argument", "file", "-"])
+def test_a_question_that_is_no_utf_8_is_refused(way: str, talking: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "q.txt"
+    content = "Wer pflegt die Älteren?".encode("latin-1") if way != "-" else QUESTION.encode("utf-16-le")
+    file.write_bytes(content)
+    given = {"argument": content, "file": f"@{file}", "-": "-"}[way]
+    done = subprocess.run([*COMMAND, "answer", given, *at(talking)], input=content, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, talking.requests) == (2, b"", [])
+    assert b": not UTF-8 text" in done.stderr
+
+
+def test_the_mark_before_a_text_is_no_part_of_the_question(talking: Backend, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text(QUESTION, "utf-8-sig")
+    run("answer", f"@{tmp_path / 'q.txt'}", *at(talking), "--quiet", "--strategy", "uniplex")
+    assert asked(talking.requests[0]) == QUESTION
+
+
+@pytest.mark.parametrize(("closed", "code"), [("<&-", 2), (">&- 2>&-", 0)])
+def test_standard_streams_that_are_closed_are_no_bug(closed: str, code: int, talking: Backend) -> None:
+    arguments = ["answer", *([] if "<" in closed else [QUESTION]), *at(talking), "--quiet", "--strategy", "uniplex"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *FRESH, *arguments], capture_output=True, timeout=60
+    )
+    assert (done.returncode, len(talking.requests)) == (code, 1 if code == 0 else 0)
+    assert b"bug" not in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_ctrl_c_keeps_what_was_said_and_exits_130(backend: Backend) -> None:
     slow = Council.load("african").personas[0].speaker.split(".")[0]
-    backend.script = lambda body, n: Say(TEXT, delay=30.0 if slow in asked(body) else 0.0)
+    simply = "Families talk."
+
+    def script(body: Body, _: int) -> Say:
+        return Say(simply if asked(body) == QUESTION else TEXT, delay=30.0 if slow in asked(body) else 0.0)
+
+    backend.script = script
     process = subprocess.Popen(
         [*COMMAND, "answer", QUESTION, *at(backend)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -398,7 +458,15 @@ def test_ctrl_c_keeps_what_was_said_and_exits_130(backend: Backend) -> None:
     assert process.returncode == 130
     assert "interrupted" in err
     assert "The Islamic voice:" in err + out
+    assert f"The uniplex answer:\n{simply}" in err
     assert "Traceback" not in err
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    start = "import sys; sys.path.insert(0, sys.argv.pop()); from multiplex.cli.start import main; main()"
+    done = subprocess.run([*FRESH[:-1], start, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "multiplex: interrupted\n")
 
 
 def test_on_a_terminal_the_answer_streams_under_a_line_per_voice(talking: Backend) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from multiplex.content import open_draft, read_tree, read_yaml
-from multiplex.errors import ContentError, MultiplexError
+from multiplex.content import check_place, open_draft, read_tree, read_yaml
+from multiplex.errors import ContentError, MultiplexError, UsageError
 
 BILLIONS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 
@@ -74,3 +74,12 @@ def test_a_device_is_written_to_and_stays_one(tmp_path: Path) -> None:
         open_draft(tmp_path / "no" / "a.md"),
     ):
         pass
+
+
+@pytest.mark.parametrize("path", [".", "no/a.md", "file/a.md"])
+def test_a_place_that_cannot_be_written_is_told_beforehand(path: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--output .*: cannot be written there"):
+        check_place("--output", tmp_path / path)
+    for place in (Path("/dev/null"), tmp_path / "file", tmp_path / "new"):
+        check_place("--output", place)

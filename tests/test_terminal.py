@@ -35,6 +35,15 @@ OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[[0-9]*[AK]|\r")
 """Styles and cursor movements of rich itself."""
 
 
+@pytest.mark.parametrize("columns", ["0", "²", "-1"])
+def test_a_width_that_no_terminal_has_loses_nothing(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", columns)
+    out = io.StringIO()
+    SafeConsole(file=out).print("the answer")
+    assert out.getvalue() == "the answer\n"
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_console_shows_foreign_text_and_obeys_none(attack: str) -> None:
     out = io.StringIO()

@@ -23,6 +23,7 @@ from multiplex.llm.spec import api_key
 from multiplex.present.output import write_output
 from multiplex.present.result import as_json, reading_order
 from multiplex.text.console import SafeConsole
+from multiplex.text.terminal import one_line
 
 if TYPE_CHECKING:
     from multiplex.evaluation.retention.entailment import Entailment
@@ -156,6 +157,9 @@ def _print(order: AnswerOrder, result: Result, out: Console, progress: Console, 
     elif order.quiet:
         texts = [result.answers[strategy].answer.text for strategy in reading_order(result)]
         print("\n\n".join([*texts, *_spoken(result)]))
+        council = result.answers.get("multiplex")
+        for note in council.answer.notes if council is not None and council.answer.form == "voices" else ():
+            print(f"multiplex: {one_line(note)}", file=sys.stderr)  # why they stand in place of an essay
     else:
         for voice in _spoken(result):
             out.print(Text(f"{voice}\n"), soft_wrap=True)
@@ -175,5 +179,5 @@ def _spoken(result: Result) -> list[str]:
 
 def _print_finished(screen: Screen, progress: Console) -> None:
     """What was said before an interruption: nothing finished is lost."""
-    for title, text in screen.finished_voices:
-        progress.print(Text(f"The {title} voice:\n{text}\n"), soft_wrap=True)
+    for name, text in screen.finished:
+        progress.print(Text(f"{name}:\n{text}\n"), soft_wrap=True)

@@ -75,6 +75,7 @@ class Screen:
         self._lines |= {strategy: _Line(f"({strategy})", "speaking", monotonic()) for strategy in single}
         self._live: Live | None = None
         self._written = ""
+        self._answers: dict[str, str] = {}
         self.streamed = False
 
     def __enter__(self) -> Screen:
@@ -123,12 +124,15 @@ class Screen:
                 self._written = ""
                 self._say(f"The synthesis begins again: {event.reason}", always=True)
             case Done():
+                self._answers[event.strategy] = event.text
                 self._end(event.strategy)
 
     @property
-    def finished_voices(self) -> list[tuple[str, str]]:
-        """Title and text of every voice that has spoken."""
-        return [(line.title, line.said) for line in self._lines.values() if line.said]
+    def finished(self) -> list[tuple[str, str]]:
+        """Name and text of every voice that has spoken and every answer that is whole and not on the screen yet."""
+        shown = {"multiplex"} if self.streamed and not self._console.quiet else set()
+        voices = [(f"The {line.title} voice", line.said) for line in self._lines.values() if line.said]
+        return voices + [(f"The {name} answer", text) for name, text in self._answers.items() if name not in shown]
 
     def _start(self, event: VoiceStarted) -> None:
         line = self._lines[event.perspective]

@@ -33,6 +33,7 @@ from multiplex.cli.survey import survey
 from multiplex.cli.tracing import TraceFlag, hold_back
 
 INTERRUPTED, CLOSED_PIPE = 130, 1  # as Typer has them
+MOST_BYTES = 1_000_000  # read of standard input
 
 app = typer.Typer(
     name="multiplex",
@@ -226,6 +227,7 @@ def main() -> NoReturn:
     from multiplex.errors import MultiplexError
     from multiplex.text.terminal import guard_streams
 
+    _open_streams()
     guard_streams()
     code: Any = 0
     try:
@@ -244,6 +246,13 @@ def main() -> NoReturn:
     if code == INTERRUPTED:  # llama.cpp's threads would first finish the batch they are at, which takes long
         os._exit(code)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Let standard streams that are closed lead nowhere: Python has None in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _flush(code: int) -> int:
@@ -290,15 +299,33 @@ def _question(given: str | None) -> str:
 
     if given is not None and given.startswith("@"):
         try:
-            return Path(given[1:]).read_text("utf-8")
+            return _text(Path(given[1:]).read_bytes(), given)
         except OSError as error:
             raise UsageError(f"{given}: {error.strerror or error}") from error
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{given}: not UTF-8 text") from error
     if given not in (None, "-"):
-        return str(given)
+        return _text(str(given).encode("utf-8", "surrogateescape"), "the question")
     if sys.stdin.isatty():
         raise UsageError(
             'no question; try: multiplex answer "How should families decide who cares for ageing parents?"'
         )
-    return sys.stdin.buffer.read(1_000_000).decode("utf-8", "replace")
+    content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"standard input: more than {MOST_BYTES:,} bytes, which no question has")
+    return _text(content, "standard input")
+
+
+def _text(content: bytes, where: str) -> str:
+    """What UTF-8 text says, without the mark that some editors write before it.
+
+    Raises:
+        UsageError: it is something else, and would be asked, and paid, with signs in place of its words.
+    """
+    from multiplex.errors import UsageError
+
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: not UTF-8 text") from error
+    if "\0" in text:
+        raise UsageError(f"{where}: not UTF-8 text (it holds NUL, as UTF-16 does)")
+    return text

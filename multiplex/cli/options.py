@@ -17,12 +17,37 @@ DirFlag = Annotated[Path, typer.Option("--dir", help="The folder that holds the 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The name of a run in --dir, or its folder.")]
 RUNS = Path("runs")
 
-ModelFlag = Annotated[str | None, typer.Option("--model", help="local, openai:NAME, or NAME with --base-url.")]
+
+def _named(flag: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse an empty name, as a variable of a script that is not set makes it: another model would answer."""
+    if value is not None and not value.strip():
+        from multiplex.errors import UsageError
+
+        raise UsageError(f"{flag.opts[0]} is empty; name one, or leave it out")
+    return _text(flag, value)
+
+
+def _text(flag: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse bytes that are no text, which no request can hold."""
+    if value is not None and any("\ud800" <= sign <= "\udfff" for sign in value):
+        from multiplex.errors import UsageError
+
+        raise UsageError(f"{flag.opts[0]}: not UTF-8 text")
+    return value
+
+
+ModelFlag = Annotated[
+    str | None, typer.Option("--model", callback=_named, help="local, openai:NAME, or NAME with --base-url.")
+]
 BaseUrlFlag = Annotated[
-    str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1.")
+    str | None,
+    typer.Option(
+        "--base-url", callback=_text, help="An OpenAI-compatible endpoint, such as http://127.0.0.1:11434/v1."
+    ),
 ]
 KeyFlag = Annotated[
-    str | None, typer.Option("--api-key-env", help="The environment variable that holds the endpoint's key.")
+    str | None,
+    typer.Option("--api-key-env", callback=_named, help="The environment variable that holds the endpoint's key."),
 ]
 VoiceModelFlag = Annotated[
     list[str] | None, typer.Option("--voice-model", help="PERSPECTIVE=MODEL: another model for one voice; repeatable.")
@@ -109,7 +134,9 @@ WordsFlag = Annotated[
 StanceFlag = Annotated[
     str | None,
     typer.Option(
-        "--stance", help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.'
+        "--stance",
+        callback=_text,
+        help='Options, such as "agree|disagree": also ask each voice how likely it is to choose each.',
     ),
 ]
 LanguageFlag = Annotated[

@@ -24,7 +24,7 @@ from multiplex.errors import UsageError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import ModelSpec
 from multiplex.llm.usage import shown_tokens
-from multiplex.text.console import SafeConsole
+from multiplex.text.console import SafeConsole, make_table, print_table
 from multiplex.text.terminal import escape_json
 
 
@@ -107,7 +107,7 @@ def print_ratings(found: Ratings, console: Console) -> None:
     """The tables of `rating_tables`, and what raters called false."""
     for table in make_tables(found):
         console.print(Text(table.title, "bold"))
-        console.print(_printed(table))
+        print_table(console, _printed(table))
         if table.note:
             console.print(Text(table.note, "dim"), soft_wrap=True)
         console.print()
@@ -118,11 +118,12 @@ def print_ratings(found: Ratings, console: Console) -> None:
 
 
 def _printed(table: Table) -> Printed:
-    printed = Printed(box=None, padding=(0, 2))
+    """A report's table; a column without a letter in it holds figures."""
     several = len(table.groups) > 1
-    for name in (*(["model"] if several else []), *table.head):
-        printed.add_column(name, overflow="fold")
-    for name, rows in table.groups:
-        for row in rows:
-            printed.add_row(*(Text(cell) for cell in ((*([name] if several else []), *row))))
+    head = (*(["model"] if several else []), *table.head)
+    rows = [(*([name] if several else []), *row) for name, group in table.groups for row in group]
+    words = {place for place in range(len(head)) if any(sign.isalpha() for row in rows for sign in row[place])}
+    printed = make_table(head, words, padding=(0, 2))
+    for row in rows:
+        printed.add_row(*map(Text, row))
     return printed

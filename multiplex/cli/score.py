@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from multiplex.content import check_apart, open_draft, storable
+from multiplex.content import check_apart, check_place, open_draft, storable
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation import Evaluator, Frame
 from multiplex.evaluation.corpus import Columns, Skipped, read
@@ -75,8 +75,8 @@ def score(order: ScoreOrder) -> int:
     """
     aside = SafeConsole(stderr=True)
     out = aside if order.as_json else SafeConsole(soft_wrap=True)
-    if order.summary is not None and (order.summary.is_dir() or not order.summary.parent.is_dir()):
-        raise UsageError(f"--summary {order.summary}: cannot be written there; does the folder exist?")
+    if order.summary is not None:
+        check_place("--summary", order.summary)
     for flag, output in (("--summary", order.summary), ("--html", order.html)):
         check_apart(flag, output, Path(order.path))
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from rich.text import Text
 from multiplex.bench.parts.corpus import begin_corpus, find_corpus
 from multiplex.bench.parts.join import join
 from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, corpus_parts, is_done
-from multiplex.content import open_draft
+from multiplex.content import check_place, open_draft
 from multiplex.errors import UsageError
 from multiplex.present.frames import SpreadTally
 from multiplex.present.summary import as_summary, notes, print_summary
@@ -84,11 +84,13 @@ def merge(folder: Path, summary: Path | None) -> None:
     """Sum the parts of a folder up; print the summary, and write it as JSON where `summary` says.
 
     Raises:
-        UsageError: parts are missing, or do not belong together.
+        UsageError: parts are missing or do not belong together, or the summary cannot be written there.
         MultiplexError: the disk refuses.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; `multiplex score TEXTS --out FOLDER` makes one")
+    if summary is not None:
+        check_place("--summary", summary)
     made = join(folder)
     out = SafeConsole(soft_wrap=True)
     for name, each in made.summaries.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,10 @@ from multiplex.cli.tracing import TraceFlag
 if TYPE_CHECKING:
     from multiplex.llm.spec import ModelSpec
     from multiplex.serve.options import Ui
+
+_ORIGIN = re.compile(
+    r"(?:http(?!.*:80$)|https(?!.*:443$))://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d+)?"
+)  # as browsers write it
 
 HostFlag = Annotated[str, typer.Option("--host", help="The address to listen on; beyond this machine keys are needed.")]
 PortFlag = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")]
@@ -193,12 +198,12 @@ def _check_installed(*names: str) -> None:
 
 
 def _origins(given: list[str]) -> tuple[str, ...]:
-    from urllib.parse import urlsplit
-
     from multiplex.errors import UsageError
 
     for origin in given:
-        parts = urlsplit(origin)
-        if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
-            raise UsageError(f"--cors {origin!r}: an origin looks like https://chat.example.org")
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            said = "an origin looks like https://chat.example.org, or http://localhost:3000"
+            raise UsageError(
+                f"--cors {origin!r}: {said}: in small letters, without a port that every browser leaves out"
+            )
     return tuple(given)

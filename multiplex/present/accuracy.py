@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from multiplex.content import open_draft
+from multiplex.content import check_place, open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.statistics.accuracy import AccuracyFigure, Confusion, Validation
 
@@ -25,8 +25,7 @@ def print_and_write(parts: Iterable[Validation], output: Path) -> None:
     """
     if output.suffix not in (".md", ".json"):
         raise UsageError(f"--output {output}: the name must end in .md or .json")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"--output {output}: cannot be written there; does the folder exist?")
+    check_place("--output", output)
     whole = Validation()
     print(HEAD, flush=True)
     for part in parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from multiplex.answering import Result
-from multiplex.content import open_draft
+from multiplex.content import check_place, open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.present.document import as_html, as_markdown
 from multiplex.present.result import as_record
@@ -19,12 +19,9 @@ def check_output(path: Path) -> None:
     Raises:
         UsageError: the ending is unknown, or the folder is not there or not writable.
     """
-    import os
-
     if path.suffix not in ENDINGS:
         raise UsageError(f"--output {path}: the name must end in {', '.join(ENDINGS)}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UsageError(f"--output {path}: cannot be written there; does the folder exist?")
+    check_place("--output", path)
 
 
 def write_output(result: Result, path: Path, *, show_voices: bool = False) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from multiplex.content import open_draft
-from multiplex.errors import MultiplexError, UsageError
+from multiplex.content import check_place, open_draft
+from multiplex.errors import MultiplexError
 from multiplex.evaluation import KNOWN, Entity
 from multiplex.evaluation.extraction.frame import HEADLINE_CUES
 from multiplex.evaluation.extraction.frames import DEFAULT
@@ -32,8 +32,7 @@ class ScorePage:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir() or not path.parent.is_dir():
-            raise UsageError(f"--html {path}: cannot be written there; does the folder exist?")
+        check_place("--html", path)
         self._path = path
         self._names: tuple[str, ...] = KNOWN
         self._cues: tuple[str, ...] = HEADLINE_CUES

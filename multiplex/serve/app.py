@@ -183,4 +183,4 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     told = a_bug(error, path=request.url.path, request=request.state.request_id)
-    return _envelope(told, {REQUEST_ID: request.state.request_id})
+    return _envelope(told, {**told.headers, REQUEST_ID: request.state.request_id})

@@ -11,8 +11,8 @@ from functools import cached_property
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from multiplex.answering import Measured, measured_answer
-from multiplex.errors import MemoryLostError
+from multiplex.answering import Measured, measured_answer, noted
+from multiplex.errors import MemoryLostError, MultiplexError
 from multiplex.llm.chat import Chat
 from multiplex.llm.limiter import adaptive
 from multiplex.llm.pacing import Pacing
@@ -25,7 +25,7 @@ from multiplex.serve.http.limits import CouncilSlots, Rates
 from multiplex.serve.http.logs import log
 from multiplex.serve.http.metrics import Metrics
 from multiplex.serve.http.readiness import unreachable
-from multiplex.serve.openai.schema import ApiError
+from multiplex.serve.openai.schema import ApiError, a_bug
 from multiplex.serve.openai.served_models import ServedModel, offers
 from multiplex.serve.options import ServeOptions
 
@@ -71,6 +71,7 @@ class Service:
         self.strangers = Strangers(self.metrics.refuse_key)
         self._busy_threads: set[str] = set()
         self._measuring = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._readiness: tuple[float, str | None] | None = None
 
     def offer(self, name: str) -> ServedModel:
@@ -161,9 +162,20 @@ class Service:
         return Evaluator()
 
     async def measured(self, answer: Answer, question: str) -> Measured:
-        """The answer with its measures, made beside the event loop, one at a time."""
+        """The answer with its measures, made beside the event loop, one at a time.
+
+        An answer is paid for: where measuring fails, for whatever reason, it stands with a note that says so.
+        """
         async with self._measuring:
-            return await asyncio.to_thread(lambda: measured_answer(Measured(answer=answer), question, self.evaluator))
+            try:
+                return await asyncio.to_thread(
+                    lambda: measured_answer(Measured(answer=answer), question, self.evaluator)
+                )
+            except MultiplexError as error:
+                why = str(error)
+            except Exception as error:
+                why = a_bug(error).body.error.message
+        return Measured(answer=noted(answer, why))
 
     def answered(
         self,
@@ -193,13 +205,14 @@ class Service:
 
     async def unready(self) -> str | None:
         """Why no question can be answered now; None where one can. It asks the endpoint at most every 5 seconds."""
-        before = self._readiness
-        if before is None or monotonic() - before[0] > READY_FOR:
-            why = await unreachable(self.options.spec)
-            self._readiness = monotonic(), why
-            if why is not None and (before is None or before[1] is None):
-                log("not ready", why=why)
-        return self._readiness[1] if self._readiness is not None else None
+        async with self._looking:  # who asks meanwhile is told the same
+            before = self._readiness
+            if before is None or monotonic() - before[0] > READY_FOR:
+                why = await unreachable(self.options.spec)
+                self._readiness = monotonic(), why
+                if why is not None and (before is None or before[1] is None):
+                    log("not ready", why=why)
+            return self._readiness[1] if self._readiness is not None else None
 
 
 def opened_chat(spec: ModelSpec, pacing: Pacing) -> Chat:

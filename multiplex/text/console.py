@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import IO, Any
 
@@ -12,8 +14,15 @@ from rich.table import Table
 
 from multiplex.text.terminal import visible
 
+_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 _DRAWN = dict.fromkeys(range(9472, 9600), "-") | dict.fromkeys(range(9600, 9632), "#")
 """Lines and bars of tables, for an encoding that has none: an escape for each would fill the screen."""
+
+
+def _environment() -> dict[str, str]:
+    """The environment without a COLUMNS or LINES that no terminal has: on 0 columns everything would vanish."""
+    of_terminal = {"COLUMNS", "LINES"}
+    return {name: value for name, value in os.environ.items() if name not in of_terminal or _SIZE.fullmatch(value)}
 
 
 class SafeConsole(Console):
@@ -23,7 +32,8 @@ class SafeConsole(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "highlight": False} | options)
+        ours: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False, "_environ": _environment()}
+        super().__init__(**ours | options)
 
     @property
     def file(self) -> IO[str]:

@@ -329,6 +329,8 @@ def test_the_report_shows_ratings_beside_entropy_and_only_where_there_are_any(fo
     part = text.split("## Readers' ratings, beside entropy")[1].split("\n## ")[0]
     row = next(line for line in part.splitlines() if line.startswith("| multiplex"))
     assert "6.00" in row
+    narrow = run("bench", "ratings", str(folder), env={"COLUMNS": "30"})
+    assert all(figure in narrow.stdout for figure in row.strip("| ").split(" | ")[4:])
     assert "| entropy |" in part
     assert row.split(" | ")[3].startswith("0.0")  # the answers name nobody
     assert "Kin is no word." in part

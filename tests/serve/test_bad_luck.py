@@ -8,6 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from multiplex.llm.spec import ModelSpec
+from multiplex.serve.http.keys import Keys
+from multiplex.serve.options import ServeOptions
+from multiplex.serve.service import opened
 from tests.backend import Backend, Body, Say, asked, away, running
 from tests.serve.conftest import House
 from tests.serve.luck import (
@@ -140,14 +144,25 @@ def test_a_stream_whose_model_dies_ends_with_an_error_that_names_the_cause(
     assert bugs(house.served) == []
 
 
-def test_what_breaks_after_the_answer_is_told_too(backend: Backend) -> None:
+def test_an_answer_that_cannot_be_measured_is_given_all_the_same(backend: Backend) -> None:
     with serving(backend, before="import multiplex.serve.service as it; it.measured_answer = None") as served:
         asked_for = {"metadata": {"measures": True}, "model": "uniplex"}
-        error = events(served.chat(stream=True, **asked_for).text)[-1]["error"]
-        assert "a bug in multiplex (TypeError)" in error["message"]
-        whole = served.chat(**asked_for)
-        assert whole.status_code == 500
-        assert whole.json()["error"] == error
+        message = served.chat(**asked_for).json()["choices"][0]["message"]
+        came = events(served.chat(stream=True, **asked_for).text)
+        assert said(came) == message["content"] == Say().text
+        for told in (message["multiplex"], came[-2]["choices"][0]["delta"]["multiplex"]):
+            assert told["measures"] is None
+            assert told["notes"] == ["uniplex: not measured: a bug in multiplex (TypeError), please report it"]
+        assert count(served, "ok", "uniplex") == 2
+        assert [line["error"] for line in bugs(served)] == ["TypeError"] * 2
+
+
+def test_a_bug_is_told_and_not_paid_for_again(backend: Backend) -> None:
+    with serving(backend, before="import multiplex.serve.openai.completions as it; it.pieces = None") as served:
+        whole = served.chat(model="uniplex")
+        assert (whole.status_code, whole.headers["x-should-retry"]) == (500, "false")
+        assert "a bug in multiplex (TypeError)" in whole.json()["error"]["message"]
+        assert events(served.chat(model="uniplex", stream=True).text)[-1] == whole.json()
         assert count(served, "bug", "uniplex") == 2
         assert [line["error"] for line in bugs(served)] == ["TypeError"] * 2
 
@@ -222,6 +237,31 @@ def test_readiness_comes_back_with_the_model() -> None:
         with running(int(gone.url.rpartition(":")[2])):
             assert httpx.get(f"{served.url}/readyz").text == "ready\n"
             assert served.chat(model="uniplex").status_code == 200
+
+
+def test_however_many_ask_whether_it_is_ready_the_endpoint_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ModelSpec] = []
+
+    async def look() -> list[str | None]:
+        answered = asyncio.Event()
+
+        async def unreachable(spec: ModelSpec) -> str:
+            asked.append(spec)
+            await answered.wait()
+            return "it is away"
+
+        monkeypatch.setattr("multiplex.serve.service.unreachable", unreachable)
+        options = ServeOptions(ModelSpec(name="m", model="m", base_url="http://127.0.0.1:9/v1"))
+        async with opened(options, Keys()) as service:
+            waiting = [asyncio.create_task(service.unready()) for _ in range(3)]
+            while not asked:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the others have come too
+            answered.set()
+            return await asyncio.gather(*waiting)
+
+    assert asyncio.run(look()) == ["it is away"] * 3
+    assert len(asked) == 1
 
 
 def test_a_lost_voice_is_named_wherever_it_could_be_missed(house: House) -> None:

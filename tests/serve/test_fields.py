@@ -133,19 +133,24 @@ def test_a_council_takes_values_that_ask_for_nothing_and_names_what_it_did_not_u
         "response_format": {"type": "text"},
         "n": 1,
     }
-    message = house.served.chat(messages=[*TRANSCRIPT, {"role": "user", "content": "And why?"}], top_k=4, **nothing)
+    begun = {"role": "assistant", "content": "Because"}
+    asked = [*TRANSCRIPT, {"role": "user", "content": "And why?"}, begun]
+    message = house.served.chat(messages=asked, top_k=4, **nothing)
     assert message.status_code == 200, message.text
     notes = message.json()["choices"][0]["message"]["multiplex"]["notes"]
     assert "not used by a council: top_k" in notes
     assert any("no results of tools: 1 of the messages" in note for note in notes)
+    assert any("goes on with no answer: 1 of the messages, after the question" in note for note in notes)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_councils_answer_ends_before_a_stop_sequence(house: House, streamed: bool) -> None:
     house.backend.script = council
-    response = house.served.chat(stop=[" Zakat", "never"], stream=streamed)
-    text = said(events(response.text)) if streamed else response.json()["choices"][0]["message"]["content"]
-    assert text == "Ubuntu shares the care."
+    response = house.served.chat(stop=[" Zakat", "never"], stream=streamed, measures=True)
+    message = response.json()["choices"][0]["message"] if not streamed else {"content": said(events(response.text))}
+    assert message["content"] == "Ubuntu shares the care."
+    last = message if not streamed else events(response.text)[-2]["choices"][0]["delta"]
+    assert last["multiplex"]["measures"]["words"] == 4
 
 
 def test_a_stop_sequence_is_found_across_pieces() -> None:

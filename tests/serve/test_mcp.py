@@ -146,6 +146,17 @@ async def test_over_stdio_the_council_answers_and_tells_of_each_voice(backend: B
     assert any("African voice was lost" in note for note in result.structured_content["notes"])
 
 
+async def test_an_answer_that_cannot_be_measured_is_given(
+    order: McpOrder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.script = scripted()
+    monkeypatch.setattr("multiplex.serve.mcp.tools.measured", None)
+    async with Client(build_mcp(order)) as client:
+        result = await client.call_tool("multiplex_answer", {"question": QUESTION})
+    assert (result.is_error, text_of(result)[0]) == (False, SYNTHESIS)
+    assert "multiplex: not measured: a bug in multiplex, please report it: TypeError" in text_of(result)[-1]
+
+
 async def test_what_a_model_may_know_before_it_calls(order: McpOrder) -> None:
     async with Client(build_mcp(order)) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

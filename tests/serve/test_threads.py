@@ -121,6 +121,15 @@ def test_an_answer_is_given_though_the_memory_went_away_meanwhile(backend: Backe
             assert told.status_code == 200
             assert "this turn is not remembered: conversation memory" in told.text
             assert "[DONE]" in told.text or not streamed
+        backend.script = lambda body, n: Say(ANSWER, delay=1.0, finish="length")
+        before = len(backend.requests)
+        asking = pool.submit(served.chat, model="uniplex", metadata={"thread_id": "cut"})
+        until(lambda: len(backend.requests) == before + 1, "the call")
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            cut = asking.result().json()["choices"][0]
+        assert (cut["finish_reason"], cut["message"]["content"]) == ("length", ANSWER)
+        assert any("this turn is not remembered" in note for note in cut["message"]["multiplex"]["notes"])
         backend.script = council
         assert "not remembered" not in served.chat(metadata={"thread_id": "t"}).text
 

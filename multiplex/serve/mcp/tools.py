@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from multiplex.answering import Result, ask, measured
+from multiplex.answering import Result, ask, measured, unmeasured
 from multiplex.content import storable
 from multiplex.council.events import Done, Emit, Event, SynthesisChecked, VoiceFailed, VoiceFinished
 from multiplex.council.locales import locale_of
@@ -92,8 +92,10 @@ class Tools:
         try:
             async with self._measuring:
                 result = await asyncio.to_thread(measured, result, self._evaluator)
-        except MultiplexError as unmeasured:  # the answer was paid for
-            return _answered(result, error, (f"not measured: {unmeasured}",))
+        except MultiplexError as fault:  # the answer was paid for
+            result = unmeasured(result, fault)
+        except Exception as fault:
+            result = unmeasured(result, f"a bug in multiplex, please report it: {type(fault).__name__}: {fault}")
         return _answered(result, error)
 
     async def score(self, asked: ScoreArguments, tell: Tell) -> ToolReply:
@@ -153,9 +155,9 @@ class Tools:
         return Council(tuple(self._personas[name] for name in names)) if names else self._council
 
 
-def _answered(result: Result, error: MultiplexError | None, notes: tuple[str, ...] = ()) -> ToolReply:
+def _answered(result: Result, error: MultiplexError | None) -> ToolReply:
     """The council's answer first, then the others, then what a reader must know."""
-    data = Answered(**contract(result), notes=(*warnings(result), *notes))
+    data = Answered(**contract(result), notes=tuple(warnings(result)))
     if error is not None and not result.answers:
         spoken = tuple(f"The {voice.perspective} voice said:\n\n{voice.text}" for voice in result.spoken)
         return ToolReply((str(error), *spoken, CONSTRUCTIONS), data, error=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -28,7 +28,7 @@ from multiplex.serve.openai.utility_prompts import is_chore
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from multiplex.council.answer import Answer
+    from multiplex.council.answer import Answer, Span
     from multiplex.serve.service import Caller, Service
 
 LEFT = 499  # what proxies log for a client that went away
@@ -158,7 +158,8 @@ class CompletionJob:
         else:
             if said := self._stop.feed("", last=True):
                 yield Said(said)
-            yield replace(piece, finish="stop") if self._stop.hit else piece
+            cut = replace(piece, finish="stop", answer=_up_to(len(self._stop.cut(piece.answer.text)), piece.answer))
+            yield cut if self._stop.hit else piece
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -178,19 +179,19 @@ class CompletionJob:
 
     async def _extras(self, end: Ended) -> dict[str, Any]:
         """What is told beside the answer, and its measures where they were asked for."""
-        answer = end.answer
+        answer, beside = end.answer, (*end.notes, *self._unused)
         told: dict[str, Any] = {
             "strategy": answer.strategy,
             "seed": self._asked.seed,
             "lost": list(answer.lost),
-            "notes": [*answer.notes, *self._unused],
+            "notes": [*answer.notes, *beside],
         }
         if answer.form is not None:
             told |= {"form": answer.form, "check": answer.check}
             told["findings"] = [finding.model_dump() for finding in answer.findings]
         if self._measures:
             measured = await self._service.measured(answer, end.question)
-            told["notes"] = [*measured.answer.notes, *self._unused]
+            told["notes"] = [*measured.answer.notes, *beside]
             told["measures"] = measured.measures and measured.measures.model_dump(mode="json")
             told["retention"] = told["kept"] = measured.retention and measured.retention.model_dump(mode="json")
         return told
@@ -210,6 +211,16 @@ class CompletionJob:
             chore=self._chore or None,
             streamed=bool(self._body.stream),
         )
+
+
+def _up_to(end: int, answer: Answer) -> Answer:
+    """An answer as far as it was given, so that what is measured is what was read."""
+
+    def within(spans: Iterable[Span]) -> tuple[Span, ...]:
+        return tuple((first, min(last, end)) for first, last in spans if first < end)
+
+    kept = {"text": answer.text[:end], "scaffold": within(answer.scaffold), "quoted": within(answer.quoted)}
+    return answer.model_copy(update=kept)
 
 
 def _is_whole(body: ChatRequest) -> bool:

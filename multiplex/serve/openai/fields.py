@@ -43,6 +43,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 """By field that a council refuses, the values that ask for nothing."""
 _SHOWN = 10  # unknown fields named in a note
 _ALL_TOOLS = ("tools", "functions")
+_OF_TOOLS = ("tool", "function")
 
 
 def check_council(body: ChatRequest, model: str) -> None:
@@ -62,16 +63,20 @@ def check_council(body: ChatRequest, model: str) -> None:
 
 
 def unused(body: ChatRequest) -> tuple[str, ...]:
-    """A note for the caller of a council: the fields and messages that had no part in the answer."""
+    """Notes for the caller of a council: the fields and messages that had no part in the answer."""
     notes = []
     unknown = [name for name, value in (body.model_extra or {}).items() if value not in _NOTHING]
     if unknown:
         shown = ", ".join(storable(name)[:60] for name in unknown[:_SHOWN])
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         notes.append(f"not used by a council: {shown}{more}")
-    tools = sum(message.role in ("tool", "function") for message in body.messages)
+    tools = sum(message.role in _OF_TOOLS for message in body.messages)
     if tools:
         notes.append(f"a council reads no results of tools: {tools} of the messages were left out")
+    last = max(i for i, message in enumerate(body.messages) if message.role == "user")
+    later = [each for each in body.messages[last + 1 :] if each.role not in _OF_TOOLS and not each.tool_calls]
+    if spoken := sum(bool(message.text.strip()) for message in later):
+        notes.append(f"a council goes on with no answer: {spoken} of the messages, after the question, were left out")
     return tuple(notes)
 
 
@@ -90,7 +95,7 @@ def passed_on(body: ChatRequest) -> dict[str, Any]:
 def is_plain(body: ChatRequest) -> bool:
     """Whether the messages are nothing but words of a system, a user and an assistant, and end with the user's."""
     return body.messages[-1].role == "user" and not any(
-        message.tool_calls or message.role in ("tool", "function") or _more(message) for message in body.messages
+        message.tool_calls or message.role in _OF_TOOLS or _more(message) for message in body.messages
     )
 
 

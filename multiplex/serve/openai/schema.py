@@ -174,7 +174,7 @@ def a_bug(error: Exception, **about: Any) -> ApiError:
     """What a caller is told of an error that nobody meant; the log is told where it came from."""
     log("a bug", level=ERROR, error=error, **about)
     said = f"a bug in multiplex ({type(error).__name__}), please report it"
-    return ApiError(500, said, kind="server_error")
+    return ApiError(500, said, kind="server_error", retry=False)
 
 
 def as_api_error(error: MultiplexError) -> ApiError:
@@ -195,4 +195,4 @@ def as_api_error(error: MultiplexError) -> ApiError:
         return ApiError(503, said, kind="server_error", code="memory_lost", retry_after=5)
     if isinstance(error, ModelError):
         return ApiError(503, said, kind="server_error", code="model_unavailable", retry_after=5, retry=False)
-    return ApiError(500, said, kind="server_error")
+    return ApiError(500, said, kind="server_error", retry=False)

@@ -26,6 +26,11 @@ class StopFilter:
         said, self._waiting = self._waiting[:end], self._waiting[end:]
         return said
 
+    def cut(self, text: str) -> str:
+        """A whole text before the first stop sequence."""
+        places = (place for sequence in self._sequences if (place := text.find(sequence)) >= 0)
+        return text[: min(places, default=len(text))]
+
     def _possible(self) -> int:
         """How many trailing characters could be the beginning of a sequence."""
         return max(

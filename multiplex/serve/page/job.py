@@ -251,11 +251,7 @@ class AnswerJob:
 
     async def _measured(self, end: Ended, question: str) -> Measured:
         answer = end.answer.model_copy(update={"notes": (*end.answer.notes, *end.notes)})
-        try:
-            return await self._service.measured(answer, question)
-        except MultiplexError as error:
-            note = f"{answer.strategy}: not measured: {error}"
-            return Measured(answer=answer.model_copy(update={"notes": (*answer.notes, note)}))
+        return await self._service.measured(answer, question)
 
     # --- what readers are told
 

@@ -68,11 +68,12 @@ export function askForm(setup, { label, go, after = null, chosen: before = {} })
 
   let timer = null;
   let asked = 0;
+  let refused = false; // whether what is told is why the question was not taken, which holds until it is changed
   const reckon = async () => {
     const number = ++asked;
     stance.allow(model().stance);
     const [why, field] = wrong();
-    told.textContent = why;
+    if (!refused) told.textContent = why;
     for (const each of [question, stance.field]) each.toggleAttribute("aria-invalid", false);
     if (why) {
       field?.setAttribute("aria-invalid", "true");
@@ -89,6 +90,7 @@ export function askForm(setup, { label, go, after = null, chosen: before = {} })
   let once = null; // of the question as it is written: one that is sent again is asked once
   const soon = () => {
     once = null;
+    refused = false;
     drafts.set(after, wanted());
     clearTimeout(timer);
     timer = setTimeout(reckon, PAUSE);
@@ -112,13 +114,14 @@ export function askForm(setup, { label, go, after = null, chosen: before = {} })
       go(`/answers/${id}`);
     } catch (error) {
       told.textContent = sentence(error.message);
+      refused = true;
       button.disabled = false;
     }
   };
 
   const element = h(
     "form",
-    { class: "ask", onsubmit: send, oninput: soon, onchange: soon },
+    { class: "ask", onsubmit: send, oninput: soon }, // no onchange: it comes when a field is only left
     h("label", { for: "question", class: "big" }, label),
     question,
     told,
