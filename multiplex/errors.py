@@ -3,7 +3,7 @@
 MultiplexError                 exit 1
 ├── UsageError                 exit 2   the command, the settings or the question is wrong
 │   └── ContentError           exit 2   a file in agents/, prompts/ or eval/ (or a user's own) is wrong
-├── ModelError                 exit 3   no call could be made at all
+├── ModelError                 exit 3   no call succeeded at all
 │   ├── WeightsError           exit 3   the embedded model's file is absent, wrong or cannot be fetched
 │   └── CallError              exit 3   one call to a model failed for good
 ├── VoicesLostError            exit 4   fewer voices answered than were asked for

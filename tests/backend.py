@@ -194,6 +194,23 @@ def _chunk(body: Body, delta: Body, finish: str | None = None) -> Body:
     return {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": body["model"], "choices": [choice]}
 
 
+class Crowd:
+    """Calls that a script holds until `size` of them have come; `most` is how many were under way at once."""
+
+    def __init__(self, size: int) -> None:
+        self._together, self._lock = threading.Barrier(size, timeout=60), threading.Lock()
+        self._under_way = self.most = 0
+
+    def meet(self) -> None:
+        """Called in a script, before its reply leaves, so that no caller can be quicker than the count."""
+        with self._lock:
+            self._under_way += 1
+            self.most = max(self.most, self._under_way)
+        self._together.wait()  # raises where the others never come
+        with self._lock:
+            self._under_way -= 1
+
+
 class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
 import signal
 import subprocess
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -449,12 +449,12 @@ def test_ctrl_c_keeps_what_was_said_and_exits_130(backend: Backend) -> None:
     process = subprocess.Popen(
         [*COMMAND, "answer", QUESTION, *at(backend)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while len(backend.times) < 7 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(0.5)
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    done = list(itertools.islice((line for line in lines if ": done, " in line), 7))  # six voices and the plain answer
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
+    assert len(done) == 7, err
     assert process.returncode == 130
     assert "interrupted" in err
     assert "The Islamic voice:" in err + out

@@ -89,7 +89,7 @@ async def echo_council(
     """One persona as often as the council has voices, through the same synthesizer: what an ensemble alone does.
 
     Raises:
-        ModelError: no call could be made.
+        ModelError: no call succeeded.
         VoicesLostError: too few voices spoke.
     """
     check_strategy("echo-council", chat.spec)
@@ -103,7 +103,7 @@ async def blank_council(
     """As many voices as the council has, without a persona, through the same synthesizer: what compute alone does.
 
     Raises:
-        ModelError: no call could be made.
+        ModelError: no call succeeded.
         VoicesLostError: too few voices spoke.
     """
     check_strategy("blank-council", chat.spec)

@@ -63,7 +63,7 @@ def build_graph(
 
     Raises:
         UsageError: an argument is wrong. Running the graph raises UsageError for a question that cannot be asked,
-            ModelError where no call could be made (CallError: the endpoint refused each), VoicesLostError where fewer
+            ModelError where no call succeeded (CallError: the endpoint refused each), VoicesLostError where fewer
             than `min_voices` spoke.
     """
     council = council or Council.load()

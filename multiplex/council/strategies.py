@@ -76,7 +76,7 @@ async def multiplex(
 
     Raises:
         UsageError: an argument does not fit the council.
-        ModelError: no call could be made.
+        ModelError: no call succeeded.
         VoicesLostError: fewer than `min_voices` voices spoke.
     """
     from langchain_core.messages import HumanMessage

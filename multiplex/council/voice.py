@@ -196,12 +196,12 @@ def check_enough_spoke(voices: Sequence[Voice], needed: int) -> None:
     """Refuse to go on with fewer than `needed` of these voices.
 
     Raises:
-        ModelError: no call could be made at all (CallError: the endpoint refused each).
+        ModelError: no call succeeded at all (CallError: the endpoint refused each).
         VoicesLostError: fewer than `needed` spoke.
     """
     lost = [voice for voice in voices if voice.error is not None]
     if len(lost) == len(voices) and not any(voice.usage.calls for voice in voices):
-        why = f"no call could be made: {voices[0].error}"
+        why = f"no call succeeded: {voices[0].error}"
         refused = all(voice.error_kind == "bad_request" for voice in voices)
         raise CallError("bad_request", why) if refused else ModelError(why)
     if len(voices) - len(lost) < needed:

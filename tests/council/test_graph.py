@@ -11,7 +11,7 @@ from multiplex.council.personas import Council
 from multiplex.errors import ModelError, UsageError, VoicesLostError
 from multiplex.llm.chat import Chat
 from multiplex.llm.spec import parse_spec
-from tests.backend import Backend, Body, Say, asked
+from tests.backend import Backend, Body, Crowd, Say, asked
 
 QUESTION = "How should families decide who cares for ageing parents?"
 SYNTHESIZER = "You write one essay"
@@ -69,10 +69,16 @@ async def test_seven_voices_and_a_synthesis_make_eight_calls(backend: Backend) -
 
 
 async def test_the_voices_speak_at_the_same_time(backend: Backend) -> None:
-    backend.script = lambda body, n: Say(delay=0.2)
+    crowd = Crowd(7)
+
+    def script(body: Body, number: int) -> Say:
+        if role(body) != "synthesis":
+            crowd.meet()
+        return Say()
+
+    backend.script = script
     await run(backend)
-    starts = sorted(times for times in backend.times)
-    assert starts[6][0] < min(end for _, end in backend.times)
+    assert crowd.most == 7
 
 
 async def test_a_lost_voice_is_an_error_record_and_is_named_in_the_answer(backend: Backend) -> None:

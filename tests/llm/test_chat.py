@@ -14,7 +14,7 @@ from multiplex.llm.pacing import Pacing
 from multiplex.llm.spec import ModelSpec, parse_spec
 from multiplex.llm.transport import Transport
 from multiplex.llm.types import Call, Reply
-from tests.backend import Backend, Body, Say
+from tests.backend import Backend, Body, Crowd, Say
 
 KEY = "sk-veryverysecret1234567890"
 
@@ -231,12 +231,17 @@ async def test_a_model_that_spends_its_tokens_thinking_is_told_apart(backend: Ba
 
 
 async def test_no_more_calls_run_at_once_than_the_limit(backend: Backend) -> None:
-    backend.script = lambda body, n: Say(delay=0.1)
+    crowd = Crowd(3)
+
+    def script(body: Body, number: int) -> Say:
+        crowd.meet()
+        return Say()
+
+    backend.script = script
     chat = Chat(spec_of(backend, limit=3))
     await asyncio.gather(*(chat.complete([HumanMessage(str(i))]) for i in range(9)))
     await chat.aclose()
-    at_once = max(sum(a <= start < b for a, b in backend.times) for start, _ in backend.times)
-    assert at_once == 3
+    assert crowd.most == 3
 
 
 async def test_a_refusal_that_names_no_time_holds_the_others_back_too(backend: Backend) -> None:

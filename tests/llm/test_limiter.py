@@ -207,15 +207,15 @@ async def test_a_real_429_holds_every_call_lowers_the_limit_says_so_and_it_grows
 
     def script(body: Body, number: int) -> Say:
         if number == 2:
-            return Say(status=429, headers={"Retry-After": "1"})
+            return Say(status=429, headers={"Retry-After": "2"})
         return Say("fine.", delay=0.05)
 
     backend.script = script
     await ask(Chat(spec_of(backend), limiter=limiter), 60)
-    assert said[0] == "m: 429, too many requests; every call waits 1 s, then at most 3 calls at once (before: 6)"
+    assert said[0] == "m: 429, too many requests; every call waits 2 s, then at most 3 calls at once (before: 6)"
     starts = sorted(began for began, _ in backend.times)
     gap = max(b - a for a, b in itertools.pairwise(starts))
-    assert gap >= 0.9  # the calls that were under way as the refusal came had begun before it
+    assert gap >= 1.0  # the calls that were under way as the refusal came had begun before it
     assert 6 < limiter.limit < 20  # climbed from 3 by single steps
     assert len(backend.requests) == 61
 

@@ -290,7 +290,7 @@ def test_a_council_that_lost_every_voice_is_an_error_that_says_why(house: House)
     assert response.status_code == 400
     assert error["code"] == "model_bad_request"
     assert response.headers["x-should-retry"] == "false"
-    assert "no call could be made" in error["message"]
+    assert "no call succeeded" in error["message"]
     assert "scripted failure" in error["message"]
     assert events(house.served.chat(stream=True).text)[-1] == {"error": error}
     assert len(house.backend.requests) == 14

@@ -289,7 +289,7 @@ async def test_a_model_that_is_not_there_is_told_in_one_line(order: McpOrder) ->
         result = await client.call_tool("multiplex_answer", {"question": QUESTION, **unsaid})
     assert result.is_error
     (told,) = text_of(result)
-    assert told.startswith("no call could be made: test-model at http://127.0.0.1:9/v1")
+    assert told.startswith("no call succeeded: test-model at http://127.0.0.1:9/v1")
 
 
 async def cancelled_call(client: Client, backend: Backend) -> list[str]:
