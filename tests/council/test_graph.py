@@ -113,9 +113,9 @@ async def test_fewer_voices_are_enough_where_that_is_asked_for(backend: Backend)
     assert state["synthesis"].text.startswith("This is what synthesis says.")
 
 
-async def test_where_no_call_could_be_made_at_all_it_is_the_model_that_fails(backend: Backend) -> None:
+async def test_where_no_call_succeeds_it_is_the_model_that_fails(backend: Backend) -> None:
     backend.script = lambda body, n: Say(status=500)
-    with pytest.raises(ModelError, match="no call could be made") as caught:
+    with pytest.raises(ModelError, match="no call succeeded") as caught:
         await run(backend)
     assert caught.value.exit_code == 3
 
