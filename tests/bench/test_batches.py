@@ -296,6 +296,24 @@ def test_replies_of_a_batch_that_ended_early_are_used_by_a_start_without_batches
     assert "9 of them done" in said(merge)
 
 
+def test_an_essay_that_came_for_a_council_with_a_refused_voice_is_used_by_a_start_without_batches(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    refused = "african thought"
+    batches.script = lambda body: (
+        Say(status=400) if "topic 1" in asked(body) and refused in asked(body).lower() else echo(body)
+    )
+    said(command())
+    said(command())
+    batches.ends = lambda _: "cancelled"  # of the essays, all of which have come
+    assert "3 of 3 replies came" in said(command(), 3)
+    batches.script = lambda body: Say("Asked again.") if "You write one essay" in asked(body) else echo(body)
+    assert "9 done, 0 failed" in said(command(batch=False))
+    essays = [record.answer for record in records(tmp_path) if record.answer and record.unit.strategy == "multiplex"]
+    assert not [answer for answer in essays if "Asked again." in answer.text]
+    assert sum(len(answer.lost) for answer in essays) == 1
+
+
 def test_an_endpoint_that_has_no_room_gets_smaller_batches_one_after_the_other(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
 ) -> None:

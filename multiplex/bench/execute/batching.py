@@ -22,7 +22,7 @@ from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.batch_log import Batch, BatchCall, BatchLog
 from multiplex.content import sha256
 from multiplex.council.answer import Answer
-from multiplex.errors import CallError
+from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.batches import MOST_BYTES, MOST_REQUESTS, request_line
 from multiplex.llm.chat import Chat
 from multiplex.llm.protocol import EndpointError, Told, read_error
@@ -164,12 +164,18 @@ class BatchExecutor:
 
 
 class UsingExecutor(BatchExecutor):
-    """Does units with the replies that ended batches brought, as far as they go; nothing is collected or sent."""
+    """Does units with the replies and refusals that ended batches brought, as far as they go; nothing is sent."""
 
-    def collect(self, unit: Unit, request: Request) -> Mapping[str, Any] | None:
-        """The reply to a request; None where no batch brought one."""
-        known = self._log.call(name_request(unit.id, request.body))
-        return known.reply if known is not None and known.status == 200 else None
+    async def answer(self, work: Work, ledger: Ledger) -> Answer | None:
+        """As a batch run makes it; None too where that would fail, since the run makes the unit's other calls next."""
+        try:
+            return await super().answer(work, ledger)
+        except MultiplexError:
+            self.waiting.add(work.unit.id)
+            return None
+
+    def _write(self, unit: Unit, custom: str, line: bytes, attempts: int) -> None:
+        """No batch follows."""
 
 
 class _UnitCalls:
