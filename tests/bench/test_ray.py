@@ -194,9 +194,9 @@ async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no
         (Installation("9.9", here.content), f"has version {here.version} of multiplex, this process 9.9"),
         (Installation(here.version, "x"), "has other prompts, personas or word lists"),
     ):
-        worker = UnitWorker((), "secret", 1, other)
+        worker = UnitWorker((), 1, other)
         assert said in await worker.unfit()
-        error = await worker.answer(UNITS[0], None, (), ())
+        error = await worker.answer(UNITS[0], None, (), None, ())
         assert isinstance(error, NoWorkerError)
     part = CorpusPart(tmp_path / "a.jsonl", "a.jsonl", tmp_path)
     measuring = describe(frame=load_frames(None)[0], cues=("named",))
@@ -207,7 +207,7 @@ async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no
 
 
 async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> None:
-    worker = UnitWorker((), "secret", 1, Installation.here())
+    worker = UnitWorker((), 1, Installation.here())
     lost, heard = asyncio.create_task(worker.asked("")), asyncio.create_task(worker.asked(""))
     await asyncio.sleep(0)
     first = asyncio.create_task(worker.ask("unit", "begin", "key"))
@@ -222,7 +222,7 @@ async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> Non
 
 
 async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(backend: Backend) -> None:
-    worker = UnitWorker((spec(backend),), "secret", 1, Installation.here())
+    worker = UnitWorker((spec(backend),), 1, Installation.here())
     council = asyncio.get_running_loop().create_future()
     council.set_result(COUNCIL)
 
@@ -235,7 +235,7 @@ async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(bac
             seen = asked[-1].number
 
     lending = asyncio.create_task(lend())
-    first, second = await asyncio.gather(*(worker.answer(UNITS[0], None, (), [council]) for _ in range(2)))
+    first, second = await asyncio.gather(*(worker.answer(UNITS[0], None, (), None, [council]) for _ in range(2)))
     lending.cancel()
     await worker._chats["m"].aclose()
     assert isinstance(first, Answer)
@@ -256,7 +256,7 @@ def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_l
                 runner = Runner(store, {"m": Chat(model)}, COUNCIL, Budget(), watch, executor=executor)
                 return asyncio.run(runner.run(units))
 
-        with ray_executor(nodes.address, [model], COUNCIL, store.secret()) as executor:
+        with ray_executor(nodes.address, [model], COUNCIL) as executor:
             first, second = executor._workers
             executor._ray.kill(first)
             assert outcome(executor, UNITS[:8]) == Outcome(8, 0, 0)

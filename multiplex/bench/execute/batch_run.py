@@ -115,7 +115,7 @@ async def _advance(
 ) -> str | None:
     """Use the replies that came, and plan the batches of what they ask for; what stopped it, if anything did."""
     log = store.batches()
-    executor = BatchExecutor(store.folder, chats, store.secret(), log)
+    executor = BatchExecutor(store.folder, chats, log)
     out, states = spoiled | log.out(), store.states()
     todo = [unit for unit in units if unit.id not in out and states[unit.id] == "pending"]
     outcome = await make_runner(executor).run(todo)
@@ -142,7 +142,7 @@ async def use_replies(
     log, chats = store.batches(), batch_chats(specs)
     waiting = log.unused()
     todo = [unit for unit in units if unit.id in waiting - spoiled]
-    executor = UsingExecutor(store.folder, chats, store.secret(), log)
+    executor = UsingExecutor(store.folder, chats, log)
     outcome = await _BatchRunner(store, chats, council, budget, watch, spoiled, executor).run(todo)
     if outcome.stopped is not None:
         raise MultiplexError(outcome.stopped)

@@ -51,7 +51,6 @@ class BatchExecutor:
     Args:
         folder: where the files of requests are written.
         chats: by model; with limits that hold nothing back, and no retries.
-        secret: goes into the marks of prompts.
         log: of the run.
         most_requests, most_bytes: of one batch.
 
@@ -63,12 +62,11 @@ class BatchExecutor:
         self,
         folder: Path,
         chats: Mapping[str, Chat],
-        secret: str,
         log: BatchLog,
         most_requests: int = MOST_REQUESTS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._folder, self._chats, self._secret, self._log = folder, chats, secret, log
+        self._folder, self._chats, self._log = folder, chats, log
         self._most_requests, self._most_bytes = most_requests, most_bytes
         self._drafts: dict[str, _Draft] = {}
         self._collected: set[str] = set()
@@ -88,7 +86,7 @@ class BatchExecutor:
             MultiplexError: there is none; the error says why.
         """
         calls = _UnitCalls(ledger, work.unit, self)
-        chat = self._chats[work.unit.model].recorded(calls, self._secret).with_transport(calls)
+        chat = self._chats[work.unit.model].recorded(calls, work.secret).with_transport(calls)
         task = asyncio.create_task(execute(work, chat))
         try:
             if not await calls.settle(task):
