@@ -290,7 +290,7 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
                     line += 1
                     tell(total * line // size)
                     yield _passage(row, line, columns) if isinstance(row, dict) else Skipped(line, row)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
         raise UsageError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -196,6 +197,16 @@ def test_a_folder_takes_the_parts_of_one_source_only(tmp_path: Path, monkeypatch
     score(texts / "*.jsonl", texts / "out")
 
 
+def test_texts_that_are_not_read_need_no_open_file_for_each_of_their_groups(tmp_path: Path) -> None:
+    write(tmp_path / "texts.jsonl", [{"text": "วันนี้ฝนตกหนักมาก และทุกคนอยู่บ้าน", "lab": f"lab {i}"} for i in range(300)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert "300 not read for their language" in score(tmp_path / "texts.jsonl", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
     write(tmp_path / "texts" / "a.jsonl", ROWS[:3])
     for name, told in (
@@ -216,6 +227,8 @@ def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
     assert "no file of texts is there" in score(tmp_path / "*.jsonl", tmp_path / "out", code=2)
     assert "holds texts that are to be scored" in score(tmp_path / "texts", tmp_path / "texts", code=2)
     assert "no part is there" in said("score", "merge", str(tmp_path / "texts"), code=2)
+    write(tmp_path / "many.jsonl", [{"text": CULTURES[0], "lab": f"lab {i}"} for i in range(1001)])
+    assert "many.jsonl: more than 1,000 groups; group" in score(tmp_path / "many.jsonl", tmp_path / "many", code=2)
     score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "1/2")
     score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "2/2", "--cues", "named")
     assert "was measured differently from" in refused(tmp_path / "out")

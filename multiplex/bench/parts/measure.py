@@ -13,6 +13,7 @@ from pathlib import Path
 
 from multiplex.bench.parts.drafts import drafted
 from multiplex.bench.parts.plan import (
+    MOST_GROUPS,
     BrokenPartError,
     CorpusPart,
     Measuring,
@@ -45,7 +46,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
 
     Raises:
         BrokenPartError: its texts cannot be read, or their rows changed while they were read.
-        UsageError: the sentiment model cannot be used.
+        UsageError: the sentiment model cannot be used, or there are too many groups to be summed up.
         ContentError: a gazetteer or a trained head is missing or wrong.
         MultiplexError: the disk refuses.
     """
@@ -68,6 +69,9 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
             if isinstance(each, Skipped):
                 reasons[re.sub(r"\d+", "N", each.reason)] += 1
                 continue
+            known = groups.keys() | unread.keys() if each.passage.group not in groups else ()
+            if len(known) >= MOST_GROUPS and each.passage.group not in known:
+                raise UsageError(f"{part.source}: more than {MOST_GROUPS:,} groups; group by another column")
             if isinstance(each, Unread):
                 unread_of(each.passage.group).leave_out(each.reading.language, dict(each.reading.why_not))
                 write(each)

@@ -21,6 +21,7 @@ from multiplex.evaluation.statistics.summary import Tally
 from multiplex.settings import Shard
 
 Form = Literal["jsonl", "parquet"]
+MOST_GROUPS = 1000  # that are summed up
 
 
 class BrokenPartError(UsageError):
