@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 import subprocess
 import time
 from collections import Counter
@@ -359,6 +360,27 @@ def test_a_command_that_waits_looks_again_where_an_endpoint_is_away_for_a_while(
     assert "503 (no such thing); looking again" in told
     assert "9 done, 0 failed" in told
     assert not any(luck.values())
+    assert len(batches.asked) == CALLS
+
+
+def test_a_full_disk_stops_the_command_fails_no_unit_and_is_not_taken_for_the_endpoint(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    (requests := tmp_path / "run" / "batch-0001.jsonl").parent.mkdir()
+    requests.symlink_to("/dev/full")
+    assert "the disk is full; make room and run the same command again; 0 done, 0 failed" in said(command("--wait"), 3)
+    requests.unlink()
+    batches.script = lambda body: Say("x " * (1 if "You" in asked(body) else 300_000))
+    said(command())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        assert "batch-0001.replies: cannot be written: File too large; make room" in said(command("--wait"), 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    batches.script = echo
+    again(command())
+    assert complete(tmp_path)
     assert len(batches.asked) == CALLS
 
 

@@ -15,6 +15,7 @@ from multiplex.bench.execute.posting import BatchStoppedError, Post, Troubles
 from multiplex.bench.execute.runner import Outcome, Runner
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.batch_log import OUT, BatchLog
+from multiplex.bench.store.schema import explained
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.batches import PassingError
@@ -97,10 +98,11 @@ async def run_batches(
             noted, late = said, late + rest if troubles else 0.0
             await asyncio.sleep(rest)
             pause = min(LATEST, 2 * pause)
-    except (CallError, MultiplexError) as error:
-        if error.exit_code == 2:
-            raise
-        stopped = str(error)
+    except (OSError, MultiplexError) as error:
+        told = error if isinstance(error, MultiplexError) else explained(error, store.path)
+        if told.exit_code == 2:
+            raise told from error
+        stopped = str(told)
     finally:
         await asyncio.gather(*(chat.aclose() for chat in chats.values()))
     return replace(_stand(store, units, spoiled), stopped=stopped)

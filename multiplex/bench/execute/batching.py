@@ -17,9 +17,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from multiplex.bench.execute.executor import NoWorkerError
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.batch_log import Batch, BatchCall, BatchLog
+from multiplex.bench.store.schema import explained
 from multiplex.content import sha256
 from multiplex.council.answer import Answer
 from multiplex.errors import CallError, MultiplexError
@@ -71,6 +73,7 @@ class BatchExecutor:
         self._drafts: dict[str, _Draft] = {}
         self._collected: set[str] = set()
         self.waiting: set[str] = set()
+        self._broken = ""  # why no further request can be written down
         self._next = log.next_number()
 
     def width(self, model: str) -> int:  # noqa: ARG002
@@ -83,6 +86,7 @@ class BatchExecutor:
         The answer's `seconds` run from the first batch with a call of it, the time at its endpoint included.
 
         Raises:
+            NoWorkerError: requests cannot be written down.
             MultiplexError: there is none; the error says why.
         """
         calls = _UnitCalls(ledger, work.unit, self)
@@ -90,6 +94,8 @@ class BatchExecutor:
         task = asyncio.create_task(execute(work, chat))
         try:
             if not await calls.settle(task):
+                if self._broken:
+                    raise NoWorkerError(self._broken)
                 self.waiting.add(work.unit.id)
                 return None
             answer, waited = await task, self._log.seconds(work.unit.id)
@@ -108,7 +114,6 @@ class BatchExecutor:
 
         Raises:
             EndpointError: it was refused, or no batch brought a response.
-            MultiplexError: the disk refuses.
         """
         custom = name_request(unit.id, request.body)
         known = self._log.call(custom)
@@ -123,7 +128,11 @@ class BatchExecutor:
             raise EndpointError(Told(f"no reply came in any of {attempts} batches", status=500))
         if custom not in self._collected:
             self._collected.add(custom)
-            self._write(unit, custom, request_line(custom, request.body), attempts + 1)
+            try:
+                self._write(unit, custom, request_line(custom, request.body), attempts + 1)
+            except (OSError, MultiplexError) as error:
+                told = error if isinstance(error, MultiplexError) else explained(error, self._log.path)
+                self._broken = str(told)
         return None
 
     def wave(self) -> list[Batch]:
