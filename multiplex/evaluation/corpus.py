@@ -268,13 +268,10 @@ def _records(
 
 
 def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iterator[Passage | Skipped]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise UsageError(
-            f'{path}: Parquet needs pyarrow; install it with: pip install "multiplex-worldviews[parquet]"'
-        ) from error
+    check_parquet(path)
+    import pyarrow
+    import pyarrow.parquet as parquet
+
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -292,6 +289,16 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
                     yield _passage(row, line, columns) if isinstance(row, dict) else Skipped(line, row)
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
         raise UsageError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from error
+
+
+def check_parquet(path: str) -> None:
+    """Raises UsageError where Parquet, which `path` is, can be neither read nor written, for want of pyarrow."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f'{path}: Parquet needs pyarrow; install it with: pip install "multiplex-worldviews[parquet]"'
+        ) from error
 
 
 def _parquet_rows(batch: RecordBatch) -> Iterator[dict[str, Any] | str]:

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -205,6 +206,14 @@ def test_texts_that_are_not_read_need_no_open_file_for_each_of_their_groups(tmp_
         assert "300 not read for their language" in score(tmp_path / "texts.jsonl", tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_parquet_without_its_extra_is_told_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "texts.parquet", ROWS[:3])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert 'pip install "multiplex-worldviews[parquet]"' in score(tmp_path / "texts.parquet", tmp_path / "out", code=2)
 
 
 def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from multiplex.bench.parts.plan import (
     stamp,
 )
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation.corpus import Passage, Skipped, read
+from multiplex.evaluation.corpus import Passage, Skipped, check_parquet, read
 from multiplex.evaluation.evaluator import BATCH
 from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Tally
@@ -46,7 +46,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
 
     Raises:
         BrokenPartError: its texts cannot be read, or their rows changed while they were read.
-        UsageError: the sentiment model cannot be used, or there are too many groups to be summed up.
+        UsageError: the sentiment model cannot be used, there are too many groups to be summed up, or pyarrow lacks.
         ContentError: a gazetteer or a trained head is missing or wrong.
         MultiplexError: the disk refuses.
     """
@@ -167,6 +167,7 @@ def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
         ):
             yield lambda scored: print(_line(scored, grouped=grouped), file=out)
         return
+    check_parquet(str(part.source))
     import pyarrow
     import pyarrow.parquet as parquet
 
