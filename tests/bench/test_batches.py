@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +383,21 @@ def test_a_full_disk_stops_the_command_fails_no_unit_and_is_not_taken_for_the_en
     again(command())
     assert complete(tmp_path)
     assert len(batches.asked) == CALLS
+
+
+def test_voices_that_are_asked_alike_where_an_endpoint_takes_no_seed_have_a_reply_each(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
+) -> None:
+    number = count()
+    refusal = {"message": "Unsupported parameter: 'seed'", "param": "seed", "code": "unsupported_parameter"}
+    batches.script = lambda body: (
+        Say(status=400, error=refusal) if "seed" in body else Say(f"Reply {next(number)}. Elders are heard first.")
+    )
+    said([*command("--wait"), "--strategies", "blank-council", "--limit", "1"])
+    (record,) = records(tmp_path)
+    assert record.answer is not None
+    assert len({voice.text for voice in record.answer.voices}) == 3
+    assert len(batches.asked) == 2 * (3 + 1)
 
 
 def test_a_web_page_in_answer_to_a_file_is_told_in_one_line(

@@ -115,7 +115,7 @@ class BatchExecutor:
         Raises:
             EndpointError: it was refused, or no batch brought a response.
         """
-        custom = name_request(unit.id, request.body)
+        custom = name_request(unit.id, request)
         known = self._log.call(custom)
         if known is not None and known.status is not None and known.reply is not None:
             if known.status == 200:
@@ -211,7 +211,7 @@ class _UnitCalls:
     async def fetch(self, request: Request) -> Mapping[str, Any]:
         """The response, where it has come; else wait, which never ends."""
         self._seen += 1
-        self._customs[request.key] = name_request(self._unit.id, request.body)
+        self._customs[request.key] = name_request(self._unit.id, request)
         body = self._executor.collect(self._unit, request)
         return body if body is not None else await self._wait()
 
@@ -242,9 +242,13 @@ class _UnitCalls:
         return await never
 
 
-def name_request(unit: str, body: Mapping[str, Any]) -> str:
-    """The `custom_id` of a request: its unit's id, and the beginning of the SHA-256 of what is sent."""
-    return f"{unit}-{sha256(request_line('', body).decode())}"[:CUSTOM]
+def name_request(unit: str, request: Request) -> str:
+    """The `custom_id` of a request: its unit's id, and the beginning of the SHA-256 of what is sent.
+
+    Where the endpoint takes no seed, calls of a unit may differ in nothing that is sent: their keys tell them apart.
+    """
+    apart = "" if "seed" in request.body else request.key
+    return f"{unit}-{sha256(request_line(apart, request.body).decode())}"[:CUSTOM]
 
 
 def request_file(folder: Path, number: int) -> Path:
