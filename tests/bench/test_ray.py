@@ -36,6 +36,7 @@ from multiplex.survey.readers import write_survey
 from tests.backend import Backend, Body, Say
 from tests.bench.test_runner import COUNCIL, QUESTIONS, spec
 from tests.command import FRESH, run
+from tests.ports import reserved_port
 from tests.serve.luck import until
 from tests.survey.test_run import COUNTRIES, SURVEY, like_people, people
 
@@ -175,6 +176,14 @@ def test_a_node_that_dies_in_a_bench_run_loses_no_reply_and_only_calls_in_flight
         assert len(texts[0]) == 36
         assert texts[0] == texts[1]
     assert kept("ray") == calls
+
+
+def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "Koreans greet elders first."}')
+    with reserved_port() as port:
+        done = run("score", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out"), "--ray", f"127.0.0.1:{port}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no cluster can be reached there ([Errno 111] Connection refused)" in done.stderr
 
 
 def test_a_cluster_without_the_key_is_refused_before_anything_is_sent(
