@@ -252,6 +252,7 @@ async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(bac
     assert len(backend.requests) == 1
 
 
+@pytest.mark.enable_socket  # nodes have the address of this machine, which is not among those allowed
 def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_last(
     nodes: Nodes, backend: Backend, tmp_path: Path
 ) -> None:

@@ -24,8 +24,9 @@ from multiplex.bench.parts.plan import (
     stamp,
 )
 from multiplex.errors import MultiplexError, UsageError
-from multiplex.evaluation.corpus import Passage, Skipped, check_parquet, read
+from multiplex.evaluation.corpus import Passage, Skipped, read
 from multiplex.evaluation.evaluator import BATCH
+from multiplex.evaluation.parquet_form import check_parquet
 from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Tally
 from multiplex.present.summary import as_object, unread_object
