@@ -23,6 +23,7 @@ def merge(
     made = join([find_run(part, runs) for part in parts], target, beside=PEOPLE)
     typer.echo(f"{target}: {made.units:,} units of {len(parts):,} runs, {made.done:,} of them done")
     if made.doubled:
-        typer.echo(f"multiplex: {made.doubled:,} units stood in several runs, with the same outcome", err=True)
+        told = "stood in several runs; each was taken once, from the first that has its answer"
+        typer.echo(f"multiplex: {made.doubled:,} units {told}", err=True)
     for each in made.conflicts:
         typer.echo(f"multiplex: {each}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,16 @@ from pathlib import Path
 from rich.text import Text
 
 from multiplex.bench.parts.corpus import begin_corpus, find_corpus
+from multiplex.bench.parts.drafts import Leftovers
 from multiplex.bench.parts.join import join
-from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest, corpus_parts, is_done
+from multiplex.bench.parts.plan import (
+    BrokenPartError,
+    CorpusPart,
+    Measuring,
+    PartManifest,
+    corpus_parts,
+    find_done,
+)
 from multiplex.content import check_place, open_draft
 from multiplex.errors import UsageError
 from multiplex.present.frames import SpreadTally
@@ -37,32 +46,39 @@ def score_parts(order: PartsOrder) -> int:
     """Measure every part that is not done; the exit code: 1 where a row was skipped or not read, and `strict`.
 
     Raises:
-        UsageError: a file or an option is wrong.
+        UsageError: an option is wrong, or texts cannot be read; those of the other parts are measured all the same.
         MultiplexError: the disk refuses.
     """
     aside = SafeConsole(stderr=True)
     corpus = find_corpus(order.source, order.folder)
     begin_corpus(corpus, order.folder)
-    parts = corpus_parts(corpus, order.folder, order.shard)
-    todo = [part for part in parts if not is_done(part, order.measuring)]
-    done = len(parts) - len(todo)
-    if done:
+    parts, left = corpus_parts(corpus, order.folder, order.shard), Leftovers(order.folder)
+    rows, todo, broken = Counter[str](), list[CorpusPart](), list[BrokenPartError]()
+    for part in parts:
+        if (made := find_done(part, order.measuring)) is None:
+            todo.append(part)
+        else:
+            rows.update(_rows(made))
+    if done := len(parts) - len(todo):
         aside.print(Text(f"{done:,} of {len(parts):,} parts are done already", "dim"))
-    measured = skipped = unread = 0
-    for number, made in enumerate(_measured(order, todo), start=done + 1):
-        measured, skipped, unread = measured + made.measured, skipped + made.skipped, unread + made.not_read
-        reasons = f": {', '.join(f'{name} {count:,}' for name, count in made.reasons.items())}" if made.skipped else ""
-        aside.print(
-            Text(
-                f"{number:,} of {len(parts):,}: {made.source}: "
-                + _told({"measured": made.measured, "skipped": made.skipped, "not_read": made.not_read})
-                + reasons
-            ),
-            soft_wrap=True,
-        )
-    told = _told({"measured": measured, "skipped": skipped, "not_read": unread})
-    aside.print(Text(f"{told}; next: multiplex score merge {order.folder} --summary FILE"))
-    return 1 if (skipped or unread) and order.strict else 0
+    for number, (part, outcome) in enumerate(_measured(order, todo), start=done + 1):
+        if isinstance(outcome, BrokenPartError):
+            broken.append(outcome)
+            told = str(outcome)
+        else:
+            rows.update(_rows(outcome))
+            left.clear(part)
+            reasons = ", ".join(f"{name} {count:,}" for name, count in outcome.reasons.items())
+            told = f"{outcome.source}: {_told(_rows(outcome))}" + (f": {reasons}" if outcome.skipped else "")
+        aside.print(Text(f"{number:,} of {len(parts):,}: {told}"), soft_wrap=True)
+    if broken:
+        raise UsageError(f"{len(broken):,} of {len(parts):,} parts could not be measured; the first: {broken[0]}")
+    aside.print(Text(f"{_told(rows)}; next: multiplex score merge {order.folder} --summary FILE"), soft_wrap=True)
+    return 1 if (rows["skipped"] or rows["not_read"]) and order.strict else 0
+
+
+def _rows(made: PartManifest) -> dict[str, int]:
+    return {"measured": made.measured, "skipped": made.skipped, "not_read": made.not_read}
 
 
 def _told(rows: Mapping[str, int]) -> str:
@@ -70,14 +86,21 @@ def _told(rows: Mapping[str, int]) -> str:
     return told + (f", {rows['not_read']:,} not read for their language" if rows["not_read"] else "")
 
 
-def _measured(order: PartsOrder, parts: Sequence[CorpusPart]) -> Iterator[PartManifest]:
+def _measured(
+    order: PartsOrder, parts: Sequence[CorpusPart]
+) -> Iterator[tuple[CorpusPart, PartManifest | BrokenPartError]]:
     if order.ray is None:
         from multiplex.bench.parts.measure import measure_part
 
-        return (measure_part(part, order.measuring) for part in parts)
+        for part in parts:
+            try:
+                yield part, measure_part(part, order.measuring)
+            except BrokenPartError as error:
+                yield part, error
+        return
     from multiplex.bench.ray.parts import measure_on_ray
 
-    return measure_on_ray(order.ray, parts, order.measuring)
+    yield from measure_on_ray(order.ray, parts, order.measuring)
 
 
 def merge(folder: Path, summary: Path | None) -> None:

@@ -15,17 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from multiplex.errors import UsageError
 from multiplex.evaluation.chats import CHATS, ChatRow, find_messages, read_chat
 from multiplex.evaluation.csv_form import UNCLOSED, check_quotes, find_delimiter, unclosed
 from multiplex.evaluation.extraction.references import Span
+from multiplex.evaluation.parquet_form import check_parquet, parquet_rows
 from multiplex.text.nesting import find_deep_line
 from multiplex.text.tokens import has_word
-
-if TYPE_CHECKING:
-    from pyarrow import RecordBatch
 
 STDIN = "-"
 FIELD_LIMIT = 10_000_000  # characters of one CSV field; the csv module's own limit is 131,072
@@ -268,13 +266,10 @@ def _records(
 
 
 def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iterator[Passage | Skipped]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise UsageError(
-            f'{path}: Parquet needs pyarrow; install it with: pip install "multiplex-worldviews[parquet]"'
-        ) from error
+    check_parquet(path)
+    import pyarrow
+    import pyarrow.parquet as parquet
+
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -286,28 +281,12 @@ def _parquet(path: str, columns: Columns, tell: Callable[[int], object]) -> Iter
             size = max(1, file.metadata.num_rows)
             total = Path(path).stat().st_size
             for batch in file.iter_batches(256, columns=[name for name in names if name in wanted]):
-                for row in _parquet_rows(batch):
+                for row in parquet_rows(batch):
                     line += 1
                     tell(total * line // size)
                     yield _passage(row, line, columns) if isinstance(row, dict) else Skipped(line, row)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
         raise UsageError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from error
-
-
-def _parquet_rows(batch: RecordBatch) -> Iterator[dict[str, Any] | str]:
-    """The rows of a batch; for one with a value that Python cannot hold, why."""
-    try:
-        rows = batch.to_pylist()
-    except ValueError:
-        rows = []  # read one by one below
-    yield from rows
-    for number in range(len(rows), batch.num_rows):
-        try:
-            yield batch.slice(number, 1).to_pylist()[0]
-        except UnicodeDecodeError:
-            yield "not UTF-8"
-        except ValueError as error:
-            yield f"a value that cannot be read ({str(error).splitlines()[0]})"
 
 
 def _plain(

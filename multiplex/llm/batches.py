@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
-from multiplex.errors import CallError, UsageError
+from multiplex.errors import CallError, MultiplexError, UsageError
 from multiplex.llm.error_mapping import explain, read_told, safe
 from multiplex.llm.protocol import read_error
 
@@ -173,13 +174,18 @@ class BatchEndpoint:
         return None if found is None else self._status(found)
 
     async def download(self, file_id: str, path: Path) -> bool:
-        """Append a file of the endpoint, and the end of a line, to `path`; whether it was there."""
+        """Append a file of the endpoint, and the end of a line, to `path`; whether it was there.
+
+        Raises:
+            MultiplexError: the disk refuses.
+        """
         async with self._asking(PATIENCE) as client:
             reply: Any = await _known_there(client.files.content(file_id))
             if reply is None:
                 return False
-            with path.open("ab") as out:
-                async for chunk in await reply.aiter_bytes():
+            chunks = await reply.aiter_bytes()
+            with _appended(path) as out:
+                async for chunk in chunks:
                     out.write(chunk)
                 out.write(b"\n")
         return True
@@ -231,8 +237,8 @@ class _Asking:
             await self._clock.__aexit__(kind, error, trace)
         except TimeoutError as late:
             error = late
-        if not isinstance(error, Exception) or isinstance(error, UsageError):
-            return
+        if not isinstance(error, Exception) or (isinstance(error, MultiplexError) and not isinstance(error, CallError)):
+            return  # a fault on this side
         failed, status = explain(error, self._chat.spec, self._secret).error, getattr(error, "status_code", None)
         if self._step and status in _ABSENT:
             at = f"{self._chat.spec.name} at {self._chat.spec.place}"
@@ -243,6 +249,18 @@ class _Asking:
             told = read_told(error)
             raise PassingError(failed.kind, str(failed), (told and told.wait) or 0.0) from error
         raise failed from error
+
+
+@contextmanager
+def _appended(path: Path) -> Iterator[BinaryIO]:
+    """A file to add to. Raises MultiplexError where the disk refuses; a broken connection raises what it does."""
+    try:
+        with path.open("ab") as out:
+            yield out
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}; make room there") from error
 
 
 async def _known_there(request: Awaitable[T], absent: frozenset[int] = frozenset({404})) -> T | None:

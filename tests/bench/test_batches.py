@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +298,24 @@ def test_replies_of_a_batch_that_ended_early_are_used_by_a_start_without_batches
     assert "9 of them done" in said(merge)
 
 
+def test_an_essay_that_came_for_a_council_with_a_refused_voice_is_used_by_a_start_without_batches(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    refused = "african thought"
+    batches.script = lambda body: (
+        Say(status=400) if "topic 1" in asked(body) and refused in asked(body).lower() else echo(body)
+    )
+    said(command())
+    said(command())
+    batches.ends = lambda _: "cancelled"  # of the essays, all of which have come
+    assert "3 of 3 replies came" in said(command(), 3)
+    batches.script = lambda body: Say("Asked again.") if "You write one essay" in asked(body) else echo(body)
+    assert "9 done, 0 failed" in said(command(batch=False))
+    essays = [record.answer for record in records(tmp_path) if record.answer and record.unit.strategy == "multiplex"]
+    assert not [answer for answer in essays if "Asked again." in answer.text]
+    assert sum(len(answer.lost) for answer in essays) == 1
+
+
 def test_an_endpoint_that_has_no_room_gets_smaller_batches_one_after_the_other(
     command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
 ) -> None:
@@ -342,6 +362,42 @@ def test_a_command_that_waits_looks_again_where_an_endpoint_is_away_for_a_while(
     assert "9 done, 0 failed" in told
     assert not any(luck.values())
     assert len(batches.asked) == CALLS
+
+
+def test_a_full_disk_stops_the_command_fails_no_unit_and_is_not_taken_for_the_endpoint(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path
+) -> None:
+    (requests := tmp_path / "run" / "batch-0001.jsonl").parent.mkdir()
+    requests.symlink_to("/dev/full")
+    assert "the disk is full; make room and run the same command again; 0 done, 0 failed" in said(command("--wait"), 3)
+    requests.unlink()
+    batches.script = lambda body: Say("x " * (1 if "You" in asked(body) else 300_000))
+    said(command())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        assert "batch-0001.replies: cannot be written: File too large; make room" in said(command("--wait"), 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    batches.script = echo
+    again(command())
+    assert complete(tmp_path)
+    assert len(batches.asked) == CALLS
+
+
+def test_voices_that_are_asked_alike_where_an_endpoint_takes_no_seed_have_a_reply_each(
+    command: Callable[..., list[str]], batches: BatchBackend, tmp_path: Path, at_once: None
+) -> None:
+    number = count()
+    refusal = {"message": "Unsupported parameter: 'seed'", "param": "seed", "code": "unsupported_parameter"}
+    batches.script = lambda body: (
+        Say(status=400, error=refusal) if "seed" in body else Say(f"Reply {next(number)}. Elders are heard first.")
+    )
+    said([*command("--wait"), "--strategies", "blank-council", "--limit", "1"])
+    (record,) = records(tmp_path)
+    assert record.answer is not None
+    assert len({voice.text for voice in record.answer.voices}) == 3
+    assert len(batches.asked) == 2 * (3 + 1)
 
 
 def test_a_web_page_in_answer_to_a_file_is_told_in_one_line(

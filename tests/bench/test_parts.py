@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -14,8 +16,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 from multiplex.bench.parts.corpus import find_corpus
+from multiplex.bench.parts.drafts import drafted
 from multiplex.bench.parts.plan import corpus_parts
 from multiplex.evaluation.evaluator import BATCH
+from multiplex.settings import Shard
 from tests.command import COMMAND, run_here
 
 CULTURES = ("Koreans greet elders first.", "Ubuntu asks that kin share care.", "Muslims give zakat.", "It rains.")
@@ -110,6 +114,36 @@ def test_parts_that_are_done_are_left_out_after_a_death_and_all_files_are_the_sa
     assert merged(shards) == merged(killed)
 
 
+def test_a_file_that_cannot_be_read_holds_no_other_up_and_a_further_start_ends_alike(tmp_path: Path) -> None:
+    texts, out = tmp_path / "texts", tmp_path / "out"
+    for name in ("b.parquet", "c.jsonl"):
+        write(texts / name, ROWS[:20])
+    whole = (texts / "b.parquet").read_bytes()
+    (texts / "b.parquet").write_bytes(whole[:-9])
+    write(texts / "a.jsonl", [*ROWS[:3], {"lab": "lab 0"}])
+    for done in ("1 of 3: a.jsonl", "2 of 3 parts are done already"):
+        told = score(texts, out, "--strict", code=2)
+        assert done in told
+        assert f"1 of 3 parts could not be measured; the first: {texts}/b.parquet: cannot be read as Parquet" in told
+    assert "lacks 1 of 3 files" in refused(out)
+    (texts / "b.parquet").write_bytes(whole)
+    for _ in range(2):
+        assert "43 measured, 1 skipped; next" in score(texts, out, "--strict", code=1)
+
+
+def test_what_a_killed_process_left_of_a_part_is_taken_away_when_it_is_measured(tmp_path: Path) -> None:
+    file, out = tmp_path / "texts.jsonl", tmp_path / "out"
+    write(file, ROWS[:20])
+    out.mkdir()
+    shards = [corpus_parts(find_corpus(str(file), out), out, Shard(number, 2))[0] for number in (1, 2)]
+    writers = [drafted(part, part.scores) for part in shards]  # none of them ends
+    left, other = (writer.__enter__() for writer in writers)
+    left.touch()
+    other.touch()
+    score(file, out, "--shard", "1/2")
+    assert [*out.glob(".multiplex-*")] == [other]
+
+
 def test_a_part_counts_as_done_only_with_the_files_that_its_manifest_speaks_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,12 +198,46 @@ def test_a_folder_takes_the_parts_of_one_source_only(tmp_path: Path, monkeypatch
     score(texts / "*.jsonl", texts / "out")
 
 
+def test_texts_that_are_not_read_need_no_open_file_for_each_of_their_groups(tmp_path: Path) -> None:
+    write(tmp_path / "texts.jsonl", [{"text": "วันนี้ฝนตกหนักมาก และทุกคนอยู่บ้าน", "lab": f"lab {i}"} for i in range(300)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert "300 not read for their language" in score(tmp_path / "texts.jsonl", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_parquet_without_its_extra_is_told_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "texts.parquet", ROWS[:3])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert 'pip install "multiplex-worldviews[parquet]"' in score(tmp_path / "texts.parquet", tmp_path / "out", code=2)
+
+
 def test_wrong_orders_are_told_in_one_line(tmp_path: Path) -> None:
     write(tmp_path / "texts" / "a.jsonl", ROWS[:3])
+    for name, told in (
+        (b"t/\xff.jsonl", "'?.jsonl': the name"),
+        (b"t\xff/a.jsonl", "the name of these texts is not UTF-8"),
+    ):
+        path = tmp_path / os.fsdecode(name)
+        write(path, ROWS[:3])
+        assert told in score(path.parent, tmp_path / "out", code=2)
+        path.unlink()
+    assert "a file stands where a folder is needed" in score(
+        tmp_path / "texts" / "a.jsonl", tmp_path / "texts" / "a.jsonl" / "b", code=2
+    )
+    assert "--summary no/s.json: cannot be written there" in said(
+        "score", "merge", str(tmp_path), "--summary", "no/s.json", code=2
+    )
     assert "need --out FOLDER" in said("score", str(tmp_path / "texts"), code=2)
     assert "no file of texts is there" in score(tmp_path / "*.jsonl", tmp_path / "out", code=2)
     assert "holds texts that are to be scored" in score(tmp_path / "texts", tmp_path / "texts", code=2)
     assert "no part is there" in said("score", "merge", str(tmp_path / "texts"), code=2)
+    write(tmp_path / "many.jsonl", [{"text": CULTURES[0], "lab": f"lab {i}"} for i in range(1001)])
+    assert "many.jsonl: more than 1,000 groups; group" in score(tmp_path / "many.jsonl", tmp_path / "many", code=2)
     score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "1/2")
     score(tmp_path / "texts" / "a.jsonl", tmp_path / "out", "--shard", "2/2", "--cues", "named")
     assert "was measured differently from" in refused(tmp_path / "out")

@@ -36,6 +36,7 @@ from multiplex.survey.readers import write_survey
 from tests.backend import Backend, Body, Say
 from tests.bench.test_runner import COUNCIL, QUESTIONS, spec
 from tests.command import FRESH, run
+from tests.ports import reserved_port
 from tests.serve.luck import until
 from tests.survey.test_run import COUNTRIES, SURVEY, like_people, people
 
@@ -177,6 +178,14 @@ def test_a_node_that_dies_in_a_bench_run_loses_no_reply_and_only_calls_in_flight
     assert kept("ray") == calls
 
 
+def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "Koreans greet elders first."}')
+    with reserved_port() as port:
+        done = run("score", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "out"), "--ray", f"127.0.0.1:{port}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no cluster can be reached there ([Errno 111] Connection refused)" in done.stderr
+
+
 def test_a_cluster_without_the_key_is_refused_before_anything_is_sent(
     nodes: Nodes, backend: Backend, tmp_path: Path
 ) -> None:
@@ -194,9 +203,9 @@ async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no
         (Installation("9.9", here.content), f"has version {here.version} of multiplex, this process 9.9"),
         (Installation(here.version, "x"), "has other prompts, personas or word lists"),
     ):
-        worker = UnitWorker((), "secret", 1, other)
+        worker = UnitWorker((), 1, other)
         assert said in await worker.unfit()
-        error = await worker.answer(UNITS[0], None, (), ())
+        error = await worker.answer(UNITS[0], None, (), None, ())
         assert isinstance(error, NoWorkerError)
     part = CorpusPart(tmp_path / "a.jsonl", "a.jsonl", tmp_path)
     measuring = describe(frame=load_frames(None)[0], cues=("named",))
@@ -207,7 +216,7 @@ async def test_a_worker_that_is_installed_otherwise_does_no_unit_and_measures_no
 
 
 async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> None:
-    worker = UnitWorker((), "secret", 1, Installation.here())
+    worker = UnitWorker((), 1, Installation.here())
     lost, heard = asyncio.create_task(worker.asked("")), asyncio.create_task(worker.asked(""))
     await asyncio.sleep(0)
     first = asyncio.create_task(worker.ask("unit", "begin", "key"))
@@ -222,7 +231,7 @@ async def test_what_a_worker_asks_is_told_again_until_its_driver_has_it() -> Non
 
 
 async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(backend: Backend) -> None:
-    worker = UnitWorker((spec(backend),), "secret", 1, Installation.here())
+    worker = UnitWorker((spec(backend),), 1, Installation.here())
     council = asyncio.get_running_loop().create_future()
     council.set_result(COUNCIL)
 
@@ -235,7 +244,7 @@ async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(bac
             seen = asked[-1].number
 
     lending = asyncio.create_task(lend())
-    first, second = await asyncio.gather(*(worker.answer(UNITS[0], None, (), [council]) for _ in range(2)))
+    first, second = await asyncio.gather(*(worker.answer(UNITS[0], None, (), None, [council]) for _ in range(2)))
     lending.cancel()
     await worker._chats["m"].aclose()
     assert isinstance(first, Answer)
@@ -243,6 +252,7 @@ async def test_a_unit_that_a_worker_is_asked_for_twice_is_done_and_paid_once(bac
     assert len(backend.requests) == 1
 
 
+@pytest.mark.enable_socket  # nodes have the address of this machine, which is not among those allowed
 def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_last(
     nodes: Nodes, backend: Backend, tmp_path: Path
 ) -> None:
@@ -256,7 +266,7 @@ def test_a_worker_that_is_dead_for_good_is_left_out_and_the_run_stops_with_the_l
                 runner = Runner(store, {"m": Chat(model)}, COUNCIL, Budget(), watch, executor=executor)
                 return asyncio.run(runner.run(units))
 
-        with ray_executor(nodes.address, [model], COUNCIL, store.secret()) as executor:
+        with ray_executor(nodes.address, [model], COUNCIL) as executor:
             first, second = executor._workers
             executor._ray.kill(first)
             assert outcome(executor, UNITS[:8]) == Outcome(8, 0, 0)

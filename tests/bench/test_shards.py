@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from multiplex.bench.store.store import Store
 from multiplex.content import sha256
 from multiplex.settings import Shard
-from tests.backend import Backend, Body, Say
+from tests.backend import Backend, Body, Say, asked
 from tests.command import run_here
 
 
@@ -100,6 +101,33 @@ def test_a_merge_names_missing_shards_and_can_be_made_again(
         assert [unit.question_id for unit in joined.units()] == [f"q{i // 3}" for i in range(12)]
     said(*command("joined", "--no-score", "--strategies", "uniplex,contextual"))
     assert "holds what these runs do not" in merge(*full, code=2)
+
+
+def test_a_joined_run_goes_on_with_the_replies_of_its_shards(
+    command: Callable[..., list[str]], backend: Backend, tmp_path: Path
+) -> None:
+    calls, place = Counter[str](), ("--dir", str(tmp_path), "--no-score")
+
+    def script(body: Body, number: int) -> Say:
+        calls[f"{body['seed']} {asked(body)}"] += (say := plain(body, number)).status == 200
+        return say
+
+    def refusing(body: Body, number: int) -> Say:
+        refused = "young, 1" in asked(body) and "You speak from" in asked(body) and "Islamic" not in asked(body)
+        return Say(status=400) if refused else script(body, number)
+
+    backend.script = refusing
+    for part in (1, 2):
+        run_here(*command("part", "--shard", f"{part}/2", *place))
+    merge = ("bench", "merge", "part.1-of-2", "part.2-of-2", "--name", "joined", *place[:2])
+    assert "12 units of 2 runs, 10 of them done" in said(*merge)
+    assert "12 units stood in several runs; each was taken once" in said(
+        "bench", "merge", "joined", "part.1-of-2", "part.2-of-2", "--name", "again", *place[:2]
+    )
+    backend.script = script
+    assert "12 done, 0 failed" in said(*command("again", *place))
+    assert set(calls.values()) == {1}
+    assert "holds what these runs do not" in said(*merge[:-3], "again", *place[:2], code=2)
 
 
 def test_units_that_stand_in_two_runs_are_told_and_runs_made_differently_are_not_joined(

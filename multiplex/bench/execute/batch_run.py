@@ -15,6 +15,7 @@ from multiplex.bench.execute.posting import BatchStoppedError, Post, Troubles
 from multiplex.bench.execute.runner import Outcome, Runner
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.batch_log import OUT, BatchLog
+from multiplex.bench.store.schema import explained
 from multiplex.council.personas import Council
 from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.batches import PassingError
@@ -97,10 +98,11 @@ async def run_batches(
             noted, late = said, late + rest if troubles else 0.0
             await asyncio.sleep(rest)
             pause = min(LATEST, 2 * pause)
-    except (CallError, MultiplexError) as error:
-        if error.exit_code == 2:
-            raise
-        stopped = str(error)
+    except (OSError, MultiplexError) as error:
+        told = error if isinstance(error, MultiplexError) else explained(error, store.path)
+        if told.exit_code == 2:
+            raise told from error
+        stopped = str(told)
     finally:
         await asyncio.gather(*(chat.aclose() for chat in chats.values()))
     return replace(_stand(store, units, spoiled), stopped=stopped)
@@ -115,7 +117,7 @@ async def _advance(
 ) -> str | None:
     """Use the replies that came, and plan the batches of what they ask for; what stopped it, if anything did."""
     log = store.batches()
-    executor = BatchExecutor(store.folder, chats, store.secret(), log)
+    executor = BatchExecutor(store.folder, chats, log)
     out, states = spoiled | log.out(), store.states()
     todo = [unit for unit in units if unit.id not in out and states[unit.id] == "pending"]
     outcome = await make_runner(executor).run(todo)
@@ -142,7 +144,7 @@ async def use_replies(
     log, chats = store.batches(), batch_chats(specs)
     waiting = log.unused()
     todo = [unit for unit in units if unit.id in waiting - spoiled]
-    executor = UsingExecutor(store.folder, chats, store.secret(), log)
+    executor = UsingExecutor(store.folder, chats, log)
     outcome = await _BatchRunner(store, chats, council, budget, watch, spoiled, executor).run(todo)
     if outcome.stopped is not None:
         raise MultiplexError(outcome.stopped)

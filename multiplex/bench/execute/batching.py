@@ -17,12 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from multiplex.bench.execute.executor import NoWorkerError
 from multiplex.bench.execute.unit import Work, execute
 from multiplex.bench.plan.units import Unit
 from multiplex.bench.store.batch_log import Batch, BatchCall, BatchLog
+from multiplex.bench.store.schema import explained
 from multiplex.content import sha256
 from multiplex.council.answer import Answer
-from multiplex.errors import CallError
+from multiplex.errors import CallError, MultiplexError
 from multiplex.llm.batches import MOST_BYTES, MOST_REQUESTS, request_line
 from multiplex.llm.chat import Chat
 from multiplex.llm.protocol import EndpointError, Told, read_error
@@ -51,7 +53,6 @@ class BatchExecutor:
     Args:
         folder: where the files of requests are written.
         chats: by model; with limits that hold nothing back, and no retries.
-        secret: goes into the marks of prompts.
         log: of the run.
         most_requests, most_bytes: of one batch.
 
@@ -63,16 +64,16 @@ class BatchExecutor:
         self,
         folder: Path,
         chats: Mapping[str, Chat],
-        secret: str,
         log: BatchLog,
         most_requests: int = MOST_REQUESTS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._folder, self._chats, self._secret, self._log = folder, chats, secret, log
+        self._folder, self._chats, self._log = folder, chats, log
         self._most_requests, self._most_bytes = most_requests, most_bytes
         self._drafts: dict[str, _Draft] = {}
         self._collected: set[str] = set()
         self.waiting: set[str] = set()
+        self._broken = ""  # why no further request can be written down
         self._next = log.next_number()
 
     def width(self, model: str) -> int:  # noqa: ARG002
@@ -85,13 +86,16 @@ class BatchExecutor:
         The answer's `seconds` run from the first batch with a call of it, the time at its endpoint included.
 
         Raises:
+            NoWorkerError: requests cannot be written down.
             MultiplexError: there is none; the error says why.
         """
         calls = _UnitCalls(ledger, work.unit, self)
-        chat = self._chats[work.unit.model].recorded(calls, self._secret).with_transport(calls)
+        chat = self._chats[work.unit.model].recorded(calls, work.secret).with_transport(calls)
         task = asyncio.create_task(execute(work, chat))
         try:
             if not await calls.settle(task):
+                if self._broken:
+                    raise NoWorkerError(self._broken)
                 self.waiting.add(work.unit.id)
                 return None
             answer, waited = await task, self._log.seconds(work.unit.id)
@@ -110,9 +114,8 @@ class BatchExecutor:
 
         Raises:
             EndpointError: it was refused, or no batch brought a response.
-            MultiplexError: the disk refuses.
         """
-        custom = name_request(unit.id, request.body)
+        custom = name_request(unit.id, request)
         known = self._log.call(custom)
         if known is not None and known.status is not None and known.reply is not None:
             if known.status == 200:
@@ -125,7 +128,11 @@ class BatchExecutor:
             raise EndpointError(Told(f"no reply came in any of {attempts} batches", status=500))
         if custom not in self._collected:
             self._collected.add(custom)
-            self._write(unit, custom, request_line(custom, request.body), attempts + 1)
+            try:
+                self._write(unit, custom, request_line(custom, request.body), attempts + 1)
+            except (OSError, MultiplexError) as error:
+                told = error if isinstance(error, MultiplexError) else explained(error, self._log.path)
+                self._broken = str(told)
         return None
 
     def wave(self) -> list[Batch]:
@@ -164,12 +171,18 @@ class BatchExecutor:
 
 
 class UsingExecutor(BatchExecutor):
-    """Does units with the replies that ended batches brought, as far as they go; nothing is collected or sent."""
+    """Does units with the replies and refusals that ended batches brought, as far as they go; nothing is sent."""
 
-    def collect(self, unit: Unit, request: Request) -> Mapping[str, Any] | None:
-        """The reply to a request; None where no batch brought one."""
-        known = self._log.call(name_request(unit.id, request.body))
-        return known.reply if known is not None and known.status == 200 else None
+    async def answer(self, work: Work, ledger: Ledger) -> Answer | None:
+        """As a batch run makes it; None too where that would fail, since the run makes the unit's other calls next."""
+        try:
+            return await super().answer(work, ledger)
+        except MultiplexError:
+            self.waiting.add(work.unit.id)
+            return None
+
+    def _write(self, unit: Unit, custom: str, line: bytes, attempts: int) -> None:
+        """No batch follows."""
 
 
 class _UnitCalls:
@@ -198,7 +211,7 @@ class _UnitCalls:
     async def fetch(self, request: Request) -> Mapping[str, Any]:
         """The response, where it has come; else wait, which never ends."""
         self._seen += 1
-        self._customs[request.key] = name_request(self._unit.id, request.body)
+        self._customs[request.key] = name_request(self._unit.id, request)
         body = self._executor.collect(self._unit, request)
         return body if body is not None else await self._wait()
 
@@ -229,9 +242,13 @@ class _UnitCalls:
         return await never
 
 
-def name_request(unit: str, body: Mapping[str, Any]) -> str:
-    """The `custom_id` of a request: its unit's id, and the beginning of the SHA-256 of what is sent."""
-    return f"{unit}-{sha256(request_line('', body).decode())}"[:CUSTOM]
+def name_request(unit: str, request: Request) -> str:
+    """The `custom_id` of a request: its unit's id, and the beginning of the SHA-256 of what is sent.
+
+    Where the endpoint takes no seed, calls of a unit may differ in nothing that is sent: their keys tell them apart.
+    """
+    apart = "" if "seed" in request.body else request.key
+    return f"{unit}-{sha256(request_line(apart, request.body).decode())}"[:CUSTOM]
 
 
 def request_file(folder: Path, number: int) -> Path:

@@ -241,7 +241,7 @@ def _generate(
             if order.ray is not None:
                 from multiplex.bench.ray.executor import ray_executor
 
-                with ray_executor(order.ray, order.specs, order.council, store.secret()) as executor:
+                with ray_executor(order.ray, order.specs, order.council) as executor:
                     return asyncio.run(Runner(store, chats, order.council, budget, watch, spoiled, executor).run(units))
             for limiter in limiters.values():
                 limiter.on_change = watch.note

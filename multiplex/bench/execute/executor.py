@@ -43,10 +43,9 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Does units in this process. `secret` goes into the marks of their prompts."""
+    """Does units in this process."""
 
     chats: Mapping[str, Chat]
-    secret: str
 
     def width(self, model: str) -> int:
         """One unit a call, so that the limiter always has a call to admit."""
@@ -57,7 +56,7 @@ class LocalExecutor:
 
     async def answer(self, work: Work, ledger: Ledger) -> Answer:
         """The unit's answer."""
-        return await execute(work, self.chats[work.unit.model].recorded(ledger, self.secret))
+        return await execute(work, self.chats[work.unit.model].recorded(ledger, work.secret))
 
     async def aclose(self) -> None:
         """Close the connections."""

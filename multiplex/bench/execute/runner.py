@@ -123,7 +123,8 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: set[str] = set()  # calls whose request was sent
         self._stopped: str | None = None
-        self._executor = executor or LocalExecutor(chats, store.secret())
+        self._executor = executor or LocalExecutor(chats)
+        self._secret, self._secrets = store.secret(), store.secrets_of_shards()
 
     async def run(self, units: Sequence[Unit]) -> Outcome:
         """Do every unit that is not done yet: those that were never tried first, then those that failed, again."""
@@ -197,7 +198,7 @@ class Runner:
                 return await self._fail(unit, failure)
             words = self._length(unit.needs) if unit.needs else None
             heard = tuple(voice for each in unit.hears for voice in self._answer(each).voices)
-            work = Work(unit, self._council, words, heard)
+            work = Work(unit, self._council, words, heard, self._secrets.get(unit.id, self._secret))
             try:
                 answer = await self._executor.answer(work, _Gate(self._store.ledger(unit.id), unit, self))
             except NoWorkerError as error:

@@ -23,12 +23,16 @@ ROUND_TO = 10  # words: nobody writes to the word, and a round number is asked f
 
 @dataclass(frozen=True)
 class Work:
-    """A unit, who speaks in it, how long its answer should be where that is matched to another's, and whom it hears."""
+    """A unit, who speaks in it, how long its answer should be where that is matched to another's, and whom it hears.
+
+    `secret` goes into the marks of its prompts.
+    """
 
     unit: Unit
     council: Council
     words: int | None = None
     heard: tuple[Voice, ...] = ()
+    secret: str | None = None
 
 
 async def execute(work: Work, chat: Chat) -> Answer:

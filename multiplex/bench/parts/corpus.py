@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from multiplex.content import open_draft
+from multiplex.content import open_draft, storable
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.text.listing import listed
 
@@ -42,7 +42,7 @@ def find_corpus(source: str, folder: Path) -> Corpus:
     """
     path = Path(source)
     if path.is_file():
-        return Corpus(root=path.parent.resolve(), names=(path.name,), by_rows=True)
+        return _corpus(path.parent, [path], by_rows=True)
     if path.is_dir():
         root, found, deep = path, sorted(each for each in path.rglob("*") if each.suffix.lower() in ENDINGS), True
     else:
@@ -55,8 +55,15 @@ def find_corpus(source: str, folder: Path) -> Corpus:
         raise UsageError(f"--out {folder}: holds texts that are to be scored; give a folder of its own")
     if deep and root.resolve() in (out, *out.parents):
         raise UsageError(f"--out {folder}: lies among the texts, as which its files would be read; give one elsewhere")
-    names = tuple(each.relative_to(root).as_posix() for each in files)
-    return Corpus(root=root.resolve(), names=names, by_rows=False)
+    return _corpus(root, files, by_rows=False)
+
+
+def _corpus(root: Path, files: Iterable[Path], *, by_rows: bool) -> Corpus:
+    names, there = tuple(each.relative_to(root).as_posix() for each in files), root.resolve()
+    for name in (str(there), *names):
+        if (shown := storable(name)) != name:
+            raise UsageError(f"{shown!r}: the name of these texts is not UTF-8; rename it")
+    return Corpus(root=there, names=names, by_rows=by_rows)
 
 
 def _matching(pattern: str) -> tuple[Path, list[Path], bool]:
@@ -102,6 +109,8 @@ def read_corpus(folder: Path) -> Corpus | None:
         return Corpus.model_validate_json(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise UsageError(f"{folder}: a file stands where a folder is needed; give another") from error
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{path}: cannot be read ({str(error).splitlines()[0]}); delete it, and start `multiplex score` again"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiplex.bench.parts.corpus import MANIFEST, check_strangers, read_corpus
-from multiplex.bench.parts.plan import PartManifest, file_digest, read_manifest
+from multiplex.bench.parts.plan import MOST_GROUPS, PartManifest, file_digest, read_manifest
 from multiplex.errors import UsageError
 from multiplex.evaluation.statistics.summary import Summary, Tally
 from multiplex.text.listing import listed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CHUNK = 8192  # rows of figures taken in at once
 EVERY_TEXT = ""  # the tally over all groups
-MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +11,10 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from multiplex.bench.parts.drafts import drafted
 from multiplex.bench.parts.plan import (
+    MOST_GROUPS,
+    BrokenPartError,
     CorpusPart,
     Measuring,
     PartManifest,
@@ -21,10 +23,10 @@ from multiplex.bench.parts.plan import (
     file_digest,
     stamp,
 )
-from multiplex.content import open_draft
 from multiplex.errors import MultiplexError, UsageError
 from multiplex.evaluation.corpus import Passage, Skipped, read
 from multiplex.evaluation.evaluator import BATCH
+from multiplex.evaluation.parquet_form import check_parquet
 from multiplex.evaluation.scorer import Scored, Scorer, Unread
 from multiplex.evaluation.statistics.summary import Tally
 from multiplex.present.summary import as_object, unread_object
@@ -44,7 +46,8 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
     The figures are one row a text: its line, the number of its group, and what `Tally` keeps of it.
 
     Raises:
-        UsageError: its texts cannot be read, or their rows changed while they were read.
+        BrokenPartError: its texts cannot be read, or their rows changed while they were read.
+        UsageError: the sentiment model cannot be used, there are too many groups to be summed up, or pyarrow lacks.
         ContentError: a gazetteer or a trained head is missing or wrong.
         MultiplexError: the disk refuses.
     """
@@ -67,6 +70,9 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
             if isinstance(each, Skipped):
                 reasons[re.sub(r"\d+", "N", each.reason)] += 1
                 continue
+            known = groups.keys() | unread.keys() if each.passage.group not in groups else ()
+            if len(known) >= MOST_GROUPS and each.passage.group not in known:
+                raise UsageError(f"{part.source}: more than {MOST_GROUPS:,} groups; group by another column")
             if isinstance(each, Unread):
                 unread_of(each.passage.group).leave_out(each.reading.language, dict(each.reading.why_not))
                 write(each)
@@ -77,13 +83,13 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
             lines.append(each.passage.line)
             numbers.append(groups.setdefault(each.passage.group, len(groups)))
             write(each)
-        _write_rows(part.rows, lines, numbers, tally)
+        _write_rows(part, lines, numbers, tally)
         not_read = {
             group: UnreadTexts(left_out=each.left_out, unread=each.unread) for group, each in sorted(unread.items())
         }
     digest = file_digest(part.source)
     if stamp(part.source) != before:
-        raise UsageError(f"{part.source}: was written while it was read; start again when it is whole")
+        raise BrokenPartError(f"{part.source}: was written while it was read; start again when it is whole")
     common = dict(reasons.most_common(MOST_REASONS))
     if left := reasons.total() - sum(common.values()):
         common["others"] = left
@@ -93,7 +99,7 @@ def measure_part(part: CorpusPart, measuring: Measuring) -> PartManifest:
         scores=WrittenFile.of(part.scores), rows=WrittenFile.of(part.rows), measured=len(tally),
         skipped=reasons.total(), reasons=common, groups=tuple(groups), counts=tally.counts, unread=not_read,
     )  # fmt: skip
-    with _drafted(part.manifest) as draft:
+    with drafted(part, part.manifest) as draft:
         draft.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
     return made
 
@@ -129,9 +135,12 @@ def _scorer(measuring: Measuring) -> Scorer:
 
 def _own_rows(part: CorpusPart, measuring: Measuring) -> Iterator[Passage | Skipped]:
     """The part's rows. A shard takes whole blocks: what is embedded together is the same as without shards."""
-    for number, row in enumerate(read(str(part.source), measuring.columns)):
-        if part.shard is None or _has(part.shard, part.name, number // BATCH):
-            yield row
+    try:
+        for number, row in enumerate(read(str(part.source), measuring.columns)):
+            if part.shard is None or _has(part.shard, part.name, number // BATCH):
+                yield row
+    except UsageError as error:
+        raise BrokenPartError(str(error)) from error
 
 
 @lru_cache(maxsize=8)
@@ -139,11 +148,11 @@ def _has(shard: Shard, name: str, block: int) -> bool:
     return shard.has(f"{name} {block}")
 
 
-def _write_rows(path: Path, lines: array[float], groups: array[float], tally: Tally) -> None:
+def _write_rows(part: CorpusPart, lines: array[float], groups: array[float], tally: Tally) -> None:
     """Write the figures as float64 in this machine's order, row by row: line, group, then the columns of the tally."""
     import numpy as np
 
-    with _drafted(path) as draft, draft.open("wb") as out:
+    with drafted(part, part.rows) as draft, draft.open("wb") as out:
         for start in range(0, len(tally), CHUNK):
             stop = min(start + CHUNK, len(tally))
             out.write(np.column_stack([lines[start:stop], groups[start:stop], tally[start:stop]]).tobytes())
@@ -153,9 +162,13 @@ def _write_rows(path: Path, lines: array[float], groups: array[float], tally: Ta
 def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
     """What takes the scores in, a text at a time; the file has its name once all are in."""
     if part.form == "jsonl":
-        with open_draft(part.scores) as out:
+        with (
+            drafted(part, part.scores) as draft,
+            draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as out,
+        ):
             yield lambda scored: print(_line(scored, grouped=grouped), file=out)
         return
+    check_parquet(str(part.source))
     import pyarrow
     import pyarrow.parquet as parquet
 
@@ -164,7 +177,7 @@ def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
         ("reference_count", pyarrow.int64()), ("entropy", pyarrow.float64()), ("score", pyarrow.string()),
     ])  # fmt: skip
     waiting: list[dict[str, object]] = []
-    with _drafted(part.scores) as draft, parquet.ParquetWriter(draft, schema) as out:
+    with drafted(part, part.scores) as draft, parquet.ParquetWriter(draft, schema) as out:
 
         def flush() -> None:
             out.write_table(pyarrow.Table.from_pylist(waiting, schema))
@@ -185,20 +198,3 @@ def _writing(part: CorpusPart, *, grouped: bool) -> Iterator[Write]:
 def _line(scored: Scored | Unread, *, grouped: bool) -> str:
     made = as_object(scored, grouped=grouped) if isinstance(scored, Scored) else unread_object(scored, grouped=grouped)
     return escape_json(json.dumps(made, ensure_ascii=False))
-
-
-@contextmanager
-def _drafted(path: Path) -> Iterator[Path]:
-    """A path to write to, whose file takes the name `path` once the block ends without an error.
-
-    Raises:
-        MultiplexError: the disk refuses.
-    """
-    draft = path.with_name(f".multiplex-{secrets.token_hex(8)}.part")
-    try:
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise MultiplexError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)

@@ -21,6 +21,11 @@ from multiplex.evaluation.statistics.summary import Tally
 from multiplex.settings import Shard
 
 Form = Literal["jsonl", "parquet"]
+MOST_GROUPS = 1000  # that are summed up
+
+
+class BrokenPartError(UsageError):
+    """The texts of one part cannot be read; others can be measured all the same."""
 
 
 class Measuring(BaseModel):
@@ -187,8 +192,8 @@ def read_manifest(path: Path) -> PartManifest | None:
         raise UsageError(f"{path}: is no manifest of a part ({str(error).splitlines()[0]}); delete it") from error
 
 
-def is_done(part: CorpusPart, measuring: Measuring) -> bool:
-    """Whether a part was measured so already, its texts have not changed since, and what was made of it is there.
+def find_done(part: CorpusPart, measuring: Measuring) -> PartManifest | None:
+    """The manifest of a part that was measured so, whose texts have not changed since and whose files are there.
 
     Raises:
         UsageError: its manifest cannot be read, or its texts are not there.
@@ -196,11 +201,12 @@ def is_done(part: CorpusPart, measuring: Measuring) -> bool:
     made = read_manifest(part.manifest)
     size, modified = stamp(part.source)
     if made is None or (made.measuring.key, made.size, made.modified) != (measuring.key, size, modified):
-        return False
-    return all(
+        return None
+    whole = all(
         path.is_file() and path.stat().st_size == written.size
         for path, written in ((part.scores, made.scores), (part.rows, made.rows))
     )
+    return made if whole else None
 
 
 def stamp(path: Path) -> tuple[int, int]:

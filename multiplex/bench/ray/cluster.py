@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from typing import Any
 from multiplex.errors import MultiplexError, UsageError
 
 LOCAL = "local"
+PATIENCE = 10.0  # seconds for a cluster to take a connection
 
 
 @contextmanager
@@ -26,6 +28,7 @@ def connected(address: str) -> Iterator[Any]:
         raise UsageError('--ray needs Ray; install it with: pip install "multiplex-worldviews[ray]"')
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray would warn of at every start
+    _knock(address)
     import ray
 
     try:
@@ -42,6 +45,17 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises MultiplexError where nothing listens at HOST:PORT: Ray would try it for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise MultiplexError(f"--ray {address}: no cluster can be reached there ({error})") from error
 
 
 def cores(ray: Any) -> int:

@@ -31,21 +31,20 @@ class RayExecutor:
 
     Args:
         ray: the module, connected.
-        secret: goes into the marks of prompts.
 
     Raises:
         UsageError: a worker has another version or content than this process, or no key.
         MultiplexError: a worker cannot be started.
     """
 
-    def __init__(self, ray: Any, specs: Sequence[ModelSpec], council: Council, secret: str) -> None:
+    def __init__(self, ray: Any, specs: Sequence[ModelSpec], council: Council) -> None:
         count = min(cores(ray), *(spec.limit for spec in specs))
         made = ray.remote(UnitWorker).options(
             num_cpus=0, scheduling_strategy="SPREAD", max_restarts=-1, max_task_retries=-1, max_concurrency=MANY
         )
         here = Installation.here()
         self._ray, self._council = ray, ray.put(council)
-        self._workers = [made.remote(tuple(specs), secret, count, here) for _ in range(count)]
+        self._workers = [made.remote(tuple(specs), count, here) for _ in range(count)]
         self._limits = [{spec.name: spec.limit // count for spec in specs} for _ in range(count)]
         self._busy: Counter[int] = Counter()
         self._gone: set[int] = set()
@@ -95,7 +94,7 @@ class RayExecutor:
 
     async def _asked(self, number: int, work: Work, broken: asyncio.Future[None]) -> Answer | MultiplexError:
         self._busy[number] += 1
-        ref = self._workers[number].answer.remote(work.unit, work.words, work.heard, [self._council])
+        ref = self._workers[number].answer.remote(work.unit, work.words, work.heard, work.secret, [self._council])
         answer: asyncio.Future[Answer | MultiplexError] = asyncio.wrap_future(ref.future())
         try:
             either: set[asyncio.Future[Any]] = {answer, broken}
@@ -150,7 +149,7 @@ class RayExecutor:
 
 
 @contextmanager
-def ray_executor(address: str, specs: Sequence[ModelSpec], council: Council, secret: str) -> Iterator[RayExecutor]:
+def ray_executor(address: str, specs: Sequence[ModelSpec], council: Council) -> Iterator[RayExecutor]:
     """An executor on the cluster at `address`.
 
     Raises:
@@ -158,4 +157,4 @@ def ray_executor(address: str, specs: Sequence[ModelSpec], council: Council, sec
         MultiplexError: the cluster cannot be reached, or a worker cannot be started.
     """
     with connected(address) as ray:
-        yield RayExecutor(ray, specs, council, secret)
+        yield RayExecutor(ray, specs, council)

@@ -11,19 +11,21 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from multiplex.bench.parts.plan import CorpusPart, Measuring, PartManifest
+from multiplex.bench.parts.plan import BrokenPartError, CorpusPart, Measuring, PartManifest
 from multiplex.bench.ray.cluster import connected, cores, last_line, other_version
 from multiplex.errors import MultiplexError, UsageError
 
 AHEAD = 2  # parts that wait at each core, so that none is idle; no more, so that the driver holds few
 
 
-def measure_on_ray(address: str, parts: Sequence[CorpusPart], measuring: Measuring) -> Iterator[PartManifest]:
-    """Measure parts on the cluster at `address`, which must see the same folders; manifests in order of completion.
+def measure_on_ray(
+    address: str, parts: Sequence[CorpusPart], measuring: Measuring
+) -> Iterator[tuple[CorpusPart, PartManifest | BrokenPartError]]:
+    """Measure parts on the cluster at `address`, which must see the same folders; each as it is completed.
 
     Raises:
         UsageError: a worker's node has another version or content than this process.
-        MultiplexError: the cluster cannot be reached, or a part could not be measured; others go on as far as they are.
+        MultiplexError: the cluster cannot be reached, or the disk refuses; others go on as far as they are.
     """
     if not parts:
         return
@@ -43,9 +45,9 @@ def measure_on_ray(address: str, parts: Sequence[CorpusPart], measuring: Measuri
                 made = ray.get(ready)
             except ray.exceptions.RayError as error:
                 raise MultiplexError(f"{part.source}: Ray could not measure it ({last_line(error)})") from error
-            if isinstance(made, MultiplexError):
+            if isinstance(made, MultiplexError) and not isinstance(made, BrokenPartError):
                 raise made
-            yield made
+            yield part, made
 
 
 def _measured(part: CorpusPart, measuring: Measuring) -> PartManifest | MultiplexError:

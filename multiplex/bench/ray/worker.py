@@ -67,12 +67,11 @@ class UnitWorker:
         driver: what the driver is installed with.
     """
 
-    def __init__(self, specs: Sequence[ModelSpec], secret: str, share: int, driver: Installation) -> None:
+    def __init__(self, specs: Sequence[ModelSpec], share: int, driver: Installation) -> None:
         self._unfit = _unfit(specs, driver)
         self._limiters = {spec.name: adaptive(spec, share=share) for spec in specs}
         self._chats = {spec.name: Chat(spec, limiter=self._limiters[spec.name], transport="whole") for spec in specs}
         self._council: Council | None = None
-        self._secret = secret
         self._life, self._count = secrets.token_hex(4), 0
         self._asked: dict[int, LedgerRequest] = {}  # that the driver is not known to have, by the count in its number
         self._some = asyncio.Event()
@@ -80,7 +79,7 @@ class UnitWorker:
         self._doing: dict[str, asyncio.Task[Answer | MultiplexError]] = {}  # by unit
 
     async def answer(
-        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
+        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], secret: str | None, council: Sequence[Any]
     ) -> Answer | MultiplexError:
         """The unit's answer, or why there is none. `council` holds a reference to the council, fetched once a life.
 
@@ -89,7 +88,7 @@ class UnitWorker:
         if self._unfit:
             return NoWorkerError(self._unfit)
         if (doing := self._doing.get(unit.id)) is None:
-            doing = self._doing[unit.id] = asyncio.create_task(self._do(unit, words, heard, council))
+            doing = self._doing[unit.id] = asyncio.create_task(self._do(unit, words, heard, secret, council))
             doing.add_done_callback(lambda _: self._doing.pop(unit.id))
         try:
             return await asyncio.shield(doing)
@@ -98,11 +97,11 @@ class UnitWorker:
             raise
 
     async def _do(
-        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], council: Sequence[Any]
+        self, unit: Unit, words: int | None, heard: tuple[Voice, ...], secret: str | None, council: Sequence[Any]
     ) -> Answer | MultiplexError:
         if self._council is None:
             self._council = await council[0]
-        chat = self._chats[unit.model].recorded(_Lent(self, unit.id), self._secret)
+        chat = self._chats[unit.model].recorded(_Lent(self, unit.id), secret)
         try:
             return await execute(Work(unit, self._council, words, heard), chat)
         except MultiplexError as error:

@@ -24,7 +24,7 @@ from multiplex.bench.store.store import Store
 from multiplex.bench.store.writer import SET, clock
 from multiplex.errors import UsageError
 
-_NAMED = {"units": "id", "calls": "unit, request", "errors": "unit, at", "scorings": "key"}
+_NAMED = {"units": "id", "calls": "unit, request, kind", "errors": "unit, at", "scorings": "key"}
 """By table, what tells its rows apart."""
 
 _SHARD = re.compile(r"\.(\d+)-of-(\d+)$")
@@ -36,7 +36,7 @@ class JoinedRuns:
     """What was joined: how many units, how many of them done.
 
     Attributes:
-        doubled: units that several runs hold, with the same outcome.
+        doubled: units that several runs hold, with one answer among them or none.
         conflicts: a line for each unit that several runs hold with different answers.
     """
 
@@ -92,6 +92,8 @@ def _join(runs: Sequence[Path], target: Path, beside: str) -> JoinedRuns:
         for place in sorted(places.values(), key=_order(manifest)):
             for table in ("units", "calls", "errors", "measures"):
                 _copy(readers[place.run], made, table, place.unit.id)
+            if place.state != "done":
+                _keep_secret(readers[place.run], made, place.unit.id)
         made.execute("COMMIT")
         for path in [run / beside for run in runs if (run / beside).is_file()][:1]:
             shutil.copyfile(path, draft / beside)
@@ -184,9 +186,9 @@ def _manifest(stores: Sequence[Store]) -> Manifest:
 
 
 def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]:
-    """Where each unit is taken from, how many stand in several runs alike, and a line for each that does not."""
+    """Where each unit is taken from, how many stand in several runs, and a line for each with different answers."""
     places: dict[str, _Place] = {}
-    doubled, conflicts = 0, list[str]()
+    doubled, conflicts = set[str](), list[str]()
     for run, store in enumerate(stores):
         states = store.states()
         for unit in store.units():
@@ -200,16 +202,24 @@ def _places(stores: Sequence[Store]) -> tuple[dict[str, _Place], int, list[str]]
                     f"{store.folder}"
                 )
             else:
-                doubled += 1
+                doubled.add(unit.id)
             if _RANK[place.state] < _RANK[other.state]:
                 places[unit.id] = place
-    return places, doubled, conflicts
+    return places, len(doubled), conflicts
 
 
 def _order(manifest: Manifest) -> Callable[[_Place], tuple[int, int]]:
     """The order in which one process would have made the units; where the runs do not say, they keep their own."""
     ranks = {name: rank for rank, name in enumerate(manifest.order)}
     return lambda place: (ranks.get(place.unit.id, len(ranks)), place.run)
+
+
+def _keep_secret(source: Reader, target: sqlite3.Connection, unit: str) -> None:
+    """Take the secret of a unit's prompts along: with another, the replies that it has would not be found."""
+    name = f"secret {unit}"
+    query = "SELECT value FROM meta WHERE key IN (?, 'secret') ORDER BY key = 'secret' LIMIT 1"
+    if (row := source.row(query, name)) is not None:
+        target.execute(SET, {"key": name, "value": row[0]})
 
 
 def _copy(source: Reader, target: sqlite3.Connection, table: str, unit: str) -> None:

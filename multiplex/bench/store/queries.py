@@ -8,6 +8,8 @@ from multiplex.bench.store.checksums import digest, insertion, matches, sound
 
 ADD = insertion("units") + " ON CONFLICT (id) DO NOTHING"
 KEEP = insertion("meta", "OR IGNORE")
+SECRETS = "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'secret %'"
+"""By unit, as `joining` has written them."""
 ERROR = insertion("errors")
 SCORE = insertion("measures", "OR REPLACE")
 SCORING = f"""{insertion("scorings")} ON CONFLICT (key) DO UPDATE SET description = excluded.description,

@@ -147,6 +147,10 @@ class Store:
         (found,) = self._reader.rows("SELECT value FROM meta WHERE key = 'secret'")[0]
         return str(found)
 
+    def secrets_of_shards(self) -> dict[str, str]:
+        """By unit, where a shard has begun it before the runs were joined: the secret of that shard, for its calls."""
+        return dict(self._reader.rows(sql.SECRETS))
+
     def add(self, units: Sequence[Unit]) -> None:
         """Add units, in this order, after those that are there; those that are there already stay as they are."""
         rows = [_NEW | unit.model_dump(include=_NAMING) | {"unit": as_json(unit)} for unit in units]

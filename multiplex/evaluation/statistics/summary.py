@@ -118,13 +118,13 @@ class Summary(Renamed):
 class Tally:
     """Takes in measures one by one and keeps a row of numbers for each on disk, so that memory does not grow.
 
-    A context manager, which gives the disk space back.
+    A context manager, which gives the disk space back. No file is open before there are rows.
     """
 
     def __init__(self, frame: tuple[str, ...], cues: tuple[str, ...], frame_name: str = DEFAULT) -> None:
         self.frame, self.cues, self.frame_name = frame, cues, frame_name
         self._names = _columns(frame)
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
+        self._opened: BinaryIO | None = None
         self._waiting: list[list[float]] = []
         self._texts = 0
         self.counts = dict.fromkeys(frame, 0)
@@ -201,7 +201,14 @@ class Tally:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _file(self) -> BinaryIO:
+        if self._opened is None:
+            self._opened = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `__exit__`
+        return self._opened
 
     def summary(self) -> Summary | None:
         """The figures over all texts taken in, with seeded intervals; None where there was none."""
