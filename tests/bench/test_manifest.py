@@ -10,7 +10,9 @@ from multiplex.council.personas import Council
 from multiplex.llm.spec import ModelSpec, parse_spec
 
 SECRET = "sk-secret"  # noqa: S105
-HOSTED = parse_spec("hosted", f"https://user:{SECRET}@models.example/v1?key={SECRET}", "A_KEY_VARIABLE")
+HOSTED = parse_spec("hosted", f"https://user:{SECRET}@models.example/v1?key={SECRET}").model_copy(
+    update={"api_key_env": "A_KEY_VARIABLE"}
+)
 
 
 def a_manifest(*specs: ModelSpec, seed: int = 7, council: Council | None = None) -> Manifest:

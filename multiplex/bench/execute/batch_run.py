@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -120,10 +121,11 @@ async def _advance(
     executor = BatchExecutor(store.folder, chats, log)
     out, states = spoiled | log.out(), store.states()
     todo = [unit for unit in units if unit.id not in out and states[unit.id] == "pending"]
-    outcome = await make_runner(executor).run(todo)
-    if outcome.stopped is None:
-        log.note_used(executor.waiting)
-        executor.wave()
+    with closing(executor):
+        outcome = await make_runner(executor).run(todo)
+        if outcome.stopped is None:
+            log.note_used(executor.waiting)
+            executor.wave()
     return outcome.stopped
 
 

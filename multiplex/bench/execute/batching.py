@@ -109,6 +109,12 @@ class BatchExecutor:
         """Close the connections."""
         await asyncio.gather(*(chat.aclose() for chat in self._chats.values()))
 
+    def close(self) -> None:
+        """Close the files of requests of which no batch was made."""
+        for draft in self._drafts.values():
+            with suppress(OSError):  # the disk is full, which was told
+                draft.file.close()
+
     def collect(self, unit: Unit, request: Request) -> Mapping[str, Any] | None:
         """The response to a request; None where it has not come: then it is, or will be, in a batch.
 
