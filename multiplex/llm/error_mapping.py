@@ -13,7 +13,8 @@ from multiplex.llm.spec import ModelSpec
 
 LONGEST_WAIT = 60.0  # seconds; an endpoint that asks for more is told to the user instead of waited for
 _KEY = re.compile(
-    r"\b(?:(?:sk|key|pk|xai|pplx|nvapi)-[\w*.-]{6,}|(?:gsk|hf|r8|fw|tgp)_\w{16,}|AIza[\w-]{30,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
+    r"\b(?:(?:sk|key|pk|gsk|xai|pplx|nvapi)-[\w*.-]{6,}|(?:gsk|hf|r8|fw|tgp)_\w{16,}"
+    r"|AIza[\w-]{30,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
 )
 _MISMADE = frozenset({"json_validate_failed", "tool_use_failed"})  # Groq: what the model made is not as asked
 _BAD_KEY = re.compile(r"api[ _]key (?:is )?(?:not valid|invalid|expired|not found)|invalid api[ _]key", re.IGNORECASE)
