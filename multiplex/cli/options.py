@@ -29,9 +29,10 @@ def _named(flag: typer.CallbackParam, value: str | None) -> str | None:
 
 def _text(flag: typer.CallbackParam, value: str | None) -> str | None:
     """Refuse bytes that are no text, which no request can hold."""
-    if value is not None and any("\ud800" <= sign <= "\udfff" for sign in value):
-        from multiplex.errors import UsageError
+    from multiplex.content import storable
+    from multiplex.errors import UsageError
 
+    if value is not None and storable(value) != value:
         raise UsageError(f"{flag.opts[0]}: not UTF-8 text")
     return value
 

@@ -604,7 +604,8 @@ async def test_an_endpoint_that_lists_no_models_is_there(status: int, message: s
 
 
 @pytest.mark.parametrize(
-    "key", ["sk-proj-abcdef12", f"gsk_{'a1' * 20}", f"hf_{'a1' * 17}", f"AIza{'Sy9' * 12}", "eyJh.eyJi.x-1"]
+    "key",
+    ["sk-proj-abcdef12", "gsk-abcdef12", f"gsk_{'a1' * 20}", f"hf_{'a1' * 17}", f"AIza{'Sy9' * 12}", "eyJh.eyJi.x-1"],
 )
 def test_a_key_in_the_words_of_a_callers_own_model_is_not_shown(key: str) -> None:
     assert safe(f"bad key {key}, sorry") == "bad key [key], sorry"
